@@ -1,0 +1,62 @@
+"""The one clock. Every time in Alice is an integer: milliseconds since the epoch, UTC."""
+
+import time
+from functools import lru_cache
+
+_frozen: int | None = None
+
+
+def seconds(count: float) -> int:
+    return int(count * 1000)
+
+
+def minutes(count: float) -> int:
+    return seconds(count * 60)
+
+
+def hours(count: float) -> int:
+    return minutes(count * 60)
+
+
+def days(count: float) -> int:
+    return hours(count * 24)
+
+
+DAY = days(1)
+
+
+def now() -> int:
+    """Milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000 if _frozen is None else _frozen
+
+
+def freeze(at: int) -> None:
+    """Make `now()` answer `at` (milliseconds) until `thaw()`. For tests."""
+    global _frozen
+    _frozen = at
+
+
+def advance(by: int) -> None:
+    """Move a frozen clock by so many milliseconds. For tests."""
+    freeze(now() + by)
+
+
+def thaw() -> None:
+    """Let time pass again."""
+    global _frozen
+    _frozen = None
+
+
+def rfc3339(at: int) -> str:
+    """Milliseconds as `2025-01-20T10:30:00.000Z` (RFC 3339).
+
+    Years 1970 to 9999; what lies outside raises ValueError or OverflowError.
+    """
+    whole, rest = divmod(at, 1000)
+    return f"{_whole_seconds(whole)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _whole_seconds(at: int) -> str:
+    # Lists hold many times within the same seconds; strftime is the slow part of them.
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))

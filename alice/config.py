@@ -1,0 +1,171 @@
+"""Settings: every ALICE_* variable, its default, its meaning and its check, in one place."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message names it and says what would do."""
+
+
+def setting(default: Any, read: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:
+    """Declare a setting: `read` turns the variable's text into the value or raises ValueError."""
+    return field(default=default, metadata={"read": read, "meaning": meaning, "secret": secret})
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def switch(text: str) -> bool:
+    if text.lower() not in ("0", "1", "false", "true", "no", "yes", "off", "on"):
+        raise ValueError("0 or 1")
+    return text.lower() in ("1", "true", "yes", "on")
+
+
+def choice(*names: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in names:
+            raise ValueError(" or ".join(names))
+        return text
+
+    return read
+
+
+def origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise ValueError("an address such as https://alice.example.org, without a path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def database_url(text: str) -> str:
+    if not text.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise ValueError("sqlite:////absolute/path.db or postgresql://user@host/name")
+    return text
+
+
+def secret_key(text: str) -> str:
+    if len(text) < 16:
+        raise ValueError("at least 16 characters")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One field a setting; the variable is ALICE_ and the field's name in capitals."""
+
+    data_dir: Path = setting(
+        CHECKOUT / "data" / "local", Path, "The folder in which Alice keeps everything she writes."
+    )
+    host: str = setting("127.0.0.1", str, "The address to listen on.")
+    port: int = setting(8000, whole(1, 65535), "The port to listen on.")
+    workers: int = setting(2, whole(1, 64), "Server processes.")
+    threads: int = setting(16, whole(2, 256), "Threads in each process.")
+    trusted_proxies: int = setting(
+        0, whole(0, 10), "How many proxies in front of Alice set X-Forwarded-For and -Proto."
+    )
+    database_url: str | None = setting(
+        None,
+        database_url,
+        "Another SQLite file or a PostgreSQL database; unset: alice.db in the data folder.",
+        secret=True,
+    )
+    secret_key: str | None = setting(
+        None, secret_key, "Signs form tokens; unset: made once and kept in the data folder.", secret=True
+    )
+    public_url: str | None = setting(
+        None, origin, "The address readers type, if a proxy stands in front. https makes cookies Secure."
+    )
+    demo: bool = setting(True, switch, "Create three accounts and a code on the first start.")
+    registration: str = setting("open", choice("open", "closed"), "Who may register: open or closed.")
+    require_book_code: bool = setting(True, switch, "Readers need a code from their book to open its pages.")
+    session_hours: int = setting(24, whole(1, 8760), "Hours until a sign-in ends.")
+    remember_days: int = setting(30, whole(1, 365), "Days until a reader who stays signed in is asked again.")
+    staff_idle_minutes: int = setting(
+        60, whole(1, 1440), "Minutes without a request after which a consultant or admin is signed out."
+    )
+    help_contact: str = setting(
+        "the person who runs this site", str, "Whom the forgotten-password page says to ask."
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the ALICE_* variables; an empty one counts as unset.
+
+        Raises ConfigError for a value that cannot be used and for an unknown ALICE_ name.
+        """
+        known = {variable(f.name): f for f in fields(cls)}
+        values = {}
+        for name, text in environ.items():
+            if not name.startswith("ALICE_") or name.startswith("ALICE_TEST_") or not text:
+                continue
+            if name not in known:
+                raise ConfigError(f"{name} is not a setting; `alice config` lists them all.")
+            try:
+                values[known[name].name] = known[name].metadata["read"](text)
+            except ValueError as error:
+                given = "" if known[name].metadata["secret"] else f", not {text!r}"
+                raise ConfigError(f"{name} must be {error}{given}.") from None
+        return cls(**values)
+
+    @property
+    def secure(self) -> bool:
+        """Whether readers reach Alice over TLS, as far as the settings tell."""
+        return (self.public_url or "").startswith("https://")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field."""
+    return f"ALICE_{name.upper()}"
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make the data folder; raise ConfigError if it cannot be written."""
+    probe = settings.data_dir / f".write-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {settings.data_dir} cannot be written ({error.strerror}). "
+            "Set ALICE_DATA_DIR to a folder that can."
+        ) from None
+
+
+def load_secret_key(settings: Settings) -> str:
+    """The key from the settings, else the one in the data folder, made on first use with mode 0600."""
+    if settings.secret_key:
+        return settings.secret_key
+    path = settings.data_dir / "secret_key"
+    if not path.exists():
+        _create_once(path, secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+def _create_once(path: Path, text: str) -> None:
+    # Written aside and linked into place: of two processes that start together one wins, and
+    # neither can read half a key.
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,254 @@
+"""The two databases: handles, the PRAGMAs, the base model, and what opens a transaction.
+
+`alice_db` holds accounts, books and activity; `events_db` holds tracking. Both are proxies that
+`bind()` points at SQLite files or at PostgreSQL. Nothing connects by itself: requests, threads and
+commands open a connection and give it back, and a stray query raises.
+"""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import peewee
+from peewee import BigIntegerField, DatabaseProxy
+from playhouse.db_url import parse
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
+
+from alice import clock
+from alice.config import ConfigError, Settings
+
+PRAGMAS = (
+    ("journal_mode", "wal"),
+    ("synchronous", "normal"),
+    ("foreign_keys", "on"),
+    ("busy_timeout", 5000),
+    ("wal_autocheckpoint", 1000),
+    ("cache_size", -20000),
+    ("temp_store", "memory"),
+)
+SQLITE_AT_LEAST = (3, 35, 0)  # UPSERT with RETURNING
+
+# Each warm connection costs 20 MB of page cache, so a process keeps few and lends them for moments.
+ALICE_CONNECTIONS = 3
+EVENTS_CONNECTIONS = 2
+WAIT_FOR_CONNECTION = 10  # seconds
+
+# Advisory lock keys on PostgreSQL; any fixed 64-bit numbers that differ.
+ACTIVITY_LOG = 0x416C696365_01
+MIGRATIONS = 0x416C696365_02
+
+alice_db = DatabaseProxy()
+events_db = DatabaseProxy()
+_this_thread = threading.local()
+
+
+class Unavailable(Exception):
+    """The database cannot take this now; the same request may succeed in a moment."""
+
+
+# Handles
+
+
+def bind(settings: Settings) -> None:
+    """Point both proxies at the databases the settings name. Opens no connection."""
+    disconnect()
+    alice_db.initialize(_handle(settings, "alice.db", ALICE_CONNECTIONS))
+    events_db.initialize(_handle(settings, "events.db", EVENTS_CONNECTIONS, search_path="tracking"))
+
+
+def _handle(
+    settings: Settings, filename: str, connections: int, search_path: str | None = None
+) -> peewee.Database:
+    pool = {"max_connections": connections, "timeout": WAIT_FOR_CONNECTION, "autoconnect": False}
+    if settings.database_url and not settings.database_url.startswith("sqlite"):
+        if search_path:
+            pool["options"] = f"-c search_path={search_path}"
+        return PooledPostgresqlDatabase(**parse(settings.database_url, True, True), **pool)
+    if peewee.sqlite3.sqlite_version_info < SQLITE_AT_LEAST:
+        raise ConfigError(
+            f"Alice needs SQLite 3.35 or newer; this Python has {peewee.sqlite3.sqlite_version}."
+        )
+    return PooledSqliteDatabase(
+        str(sqlite_path(settings).with_name(filename) if search_path else sqlite_path(settings)),
+        pragmas=PRAGMAS,
+        lock_type="IMMEDIATE",
+        check_same_thread=False,
+        **pool,
+    )
+
+
+def sqlite_path(settings: Settings) -> Path:
+    """Where alice.db lies (not for PostgreSQL)."""
+    if settings.database_url is None:
+        return settings.data_dir / "alice.db"
+    return Path(parse(settings.database_url)["database"])
+
+
+def is_postgresql() -> bool:
+    return isinstance(alice_db.obj, peewee.PostgresqlDatabase)
+
+
+@contextmanager
+def connected(database: peewee.Database | DatabaseProxy = alice_db) -> Iterator[None]:
+    """A connection for the block, if this thread has none yet.
+
+    Not peewee's own context manager: that one cannot bear that the connection goes back to the pool and
+    another comes while the block runs, as happens where one waits for the recorder or hashes a password.
+    """
+    opened = database.connect(reuse_if_open=True)
+    try:
+        yield
+    finally:
+        if opened and not database.is_closed():
+            database.close()
+
+
+def ensure_open() -> None:
+    """Open this thread's connection if it has none. Raises Unavailable if all are lent out for 10 s."""
+    if alice_db.is_closed():
+        try:
+            alice_db.connect()
+        except MaxConnectionsExceeded:
+            raise Unavailable("every database connection is in use") from None
+
+
+def release() -> None:
+    """Give this thread's connection back to the pool, if it has one."""
+    if not alice_db.is_closed():
+        alice_db.close()
+
+
+def disconnect() -> None:
+    """Close every idle connection: before a fork, so that no two processes share one."""
+    for proxy in (alice_db, events_db):
+        if proxy.obj is not None:
+            proxy.obj.close_idle()
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Whether a database error is about the moment (a lock, a full disk, a lost server), not the query."""
+    if isinstance(error, (Unavailable, MaxConnectionsExceeded)):
+        return True
+    if not isinstance(error, (peewee.OperationalError, peewee.InterfaceError)):
+        return False
+    # After a full disk the rollback fails too ("no transaction is active"), and the cause stands behind it.
+    return any(sign in str(cause).lower() for cause in _chain(error) for sign in _SIGNS)
+
+
+_SIGNS = (
+    "locked", "disk is full", "i/o error", "readonly", "no space left",
+    "could not connect", "connection failed", "connection refused", "connection is closed",
+    "connection is lost", "closed the connection", "terminating connection", "shutting down", "starting up",
+)  # fmt: skip
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
+# Models
+
+
+class Millis(BigIntegerField):
+    """A time: integer milliseconds since the epoch, UTC. Int in, int out."""
+
+
+class Sequence(peewee.BigAutoField):
+    """A growing row number that is never given out twice."""
+
+    def ddl(self, ctx: peewee.Context) -> peewee.NodeList:
+        if isinstance(self.model._meta.database.obj, peewee.PostgresqlDatabase):
+            return super().ddl(ctx)
+        return peewee.NodeList((self.column, peewee.SQL("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT")))
+
+
+class Metadata(peewee.Metadata):
+    def fields_to_index(self) -> list[peewee.Index]:
+        """All indexes of the table, named idx_<table>_<columns>."""
+        indexes = super().fields_to_index()
+        for index in indexes:
+            columns = "_".join(field.column_name for field in index._expressions)
+            index._name = f"idx_{self.table_name}_{columns}"
+        return indexes
+
+
+class Model(peewee.Model):
+    class Meta:
+        database = alice_db
+        legacy_table_names = False
+        model_metadata_class = Metadata
+
+
+def new_id(at: int | None = None) -> str:
+    """A UUIDv7 (RFC 9562, 5.7) as text: 48 bits of `at` in milliseconds, 74 random bits."""
+    value = ((clock.now() if at is None else at) & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+# Transactions
+
+
+@contextmanager
+def transaction(database: peewee.Database | DatabaseProxy = alice_db) -> Iterator[None]:
+    """An ordinary write; BEGIN IMMEDIATE on SQLite, so that it never fails half-way for a lock."""
+    with database.atomic():
+        yield
+
+
+@contextmanager
+def appending(
+    database: peewee.Database | DatabaseProxy = alice_db, log: int = ACTIVITY_LOG
+) -> Iterator[None]:
+    """A transaction that may append to a log.
+
+    On PostgreSQL sequence numbers become visible in the order of commits only if appends take turns, so the
+    log's lock is the first statement. It cannot start inside another transaction.
+    """
+    if database.in_transaction():
+        raise RuntimeError("appending() must be the outermost transaction")
+    with transaction(database):
+        if database.param == "%s":
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (log,))
+        _this_thread.appending_to = log
+        try:
+            yield
+        finally:
+            _this_thread.appending_to = None
+
+
+def require_appending(log: int = ACTIVITY_LOG) -> None:
+    """Raise unless this thread is inside `appending()` for this log."""
+    if getattr(_this_thread, "appending_to", None) != log:
+        raise RuntimeError("rows are appended to a log only inside appending() or the recorder")
+
+
+# SQL, for what is hot or read as tuples
+
+
+def query(sql: str, *params: Any) -> list[tuple]:
+    """The rows of a SELECT (or of a RETURNING clause). Parameters are written `?` for both engines."""
+    return alice_db.execute_sql(_for_engine(sql, alice_db.param), params).fetchall()
+
+
+def execute(sql: str, *params: Any) -> int:
+    """Run a statement; answer how many rows it changed."""
+    return alice_db.execute_sql(_for_engine(sql, alice_db.param), params).rowcount
+
+
+def execute_many(sql: str, rows: list[tuple]) -> None:
+    """Run a statement once for each row of parameters."""
+    alice_db.cursor().executemany(_for_engine(sql, alice_db.param), rows)
+
+
+@lru_cache(maxsize=512)
+def _for_engine(sql: str, param: str) -> str:
+    return sql if param == "?" else sql.replace("?", param)

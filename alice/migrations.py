@@ -1,0 +1,148 @@
+"""Migrations: peewee's own runner, under a lock, on both databases.
+
+`migrations/*.py` is for alice.db and `migrations/events/*.py` for events.db. Each file runs in a transaction
+of its own; two processes that migrate at once take turns.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import peewee
+from playhouse.migrations import Migration, MigrationError, Runner
+
+from alice import database
+from alice.config import CHECKOUT, ConfigError, Settings
+
+MIGRATIONS = CHECKOUT / "migrations"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A migration: its database ("alice" or "events"), its name, and when it was applied (None: pending).
+
+    `known` is False for one the database has seen and this checkout has not.
+    """
+
+    database: str
+    name: str
+    applied: str | None
+    known: bool
+
+
+def migrate(settings: Settings) -> list[Step]:
+    """Apply what is pending; answer what was applied.
+
+    Raises ConfigError for a database newer than the code.
+    """
+    with _locked(settings):
+        _refuse_newer()
+        applied = [step for step in status() if step.applied is None]
+        for _, runner in _runners():
+            runner.up()
+        _check_foreign_keys()
+        return applied
+
+
+def rollback(settings: Settings) -> Step | None:
+    """Undo the newest migration of alice.db; answer it, or None when there is none."""
+    with _locked(settings):
+        _refuse_newer()
+        runner = dict(_runners())["alice"]
+        newest = [step for step in status() if step.applied and step.database == "alice"][-1:]
+        runner.down()
+        return newest[0] if newest else None
+
+
+def status() -> list[Step]:
+    """All migrations of both databases in order, pending ones last. Needs connections to both."""
+    return [
+        Step(name, row.name, str(row.applied)[:19] if row.applied else None, row.path is not None)
+        for name, runner in _runners()
+        for row in runner.status()
+    ]
+
+
+def pending() -> list[Step]:
+    return [step for step in status() if step.applied is None]
+
+
+def require_current() -> None:
+    """Raise ConfigError, naming the remedy, unless both databases are exactly as new as the code."""
+    with connections():
+        _refuse_newer()
+        waiting = pending()
+    if waiting:
+        raise ConfigError(
+            f"{len(waiting)} migration{'s are' if len(waiting) > 1 else ' is'} pending "
+            f"({waiting[0].name}{', ...' if len(waiting) > 1 else ''}). Run `alice db migrate` first."
+        )
+
+
+def new(name: str, for_events: bool = False) -> Path:
+    """Write an empty migration with the next number; answer its path."""
+    directory = MIGRATIONS / "events" if for_events else MIGRATIONS
+    taken = [migration.idx for migration in Migration.load_directory(str(directory))]
+    slug = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split()) or "migration"
+    path = directory / f"{max(taken, default=0) + 1:04d}_{slug}.py"
+    path.write_text(
+        f'"""{name}."""\n\n\ndef up(migrator, db):\n    pass\n\n\ndef down(migrator, db):\n    pass\n'
+    )
+    return path
+
+
+@contextmanager
+def connections() -> Iterator[None]:
+    """A connection to each database; ConfigError with one clear line when one cannot be opened."""
+    with ExitStack() as stack:
+        for handle in (database.alice_db, database.events_db):
+            try:
+                stack.enter_context(handle.connection_context())
+            except (peewee.DatabaseError, peewee.InterfaceError) as error:
+                reason = str(error).strip().splitlines()[0]
+                raise ConfigError(f"The database cannot be opened: {reason}.") from None
+        yield
+
+
+def _runners() -> list[tuple[str, Runner]]:
+    return [
+        ("alice", Runner(database.alice_db.obj, str(MIGRATIONS))),
+        ("events", Runner(database.events_db.obj, str(MIGRATIONS / "events"))),
+    ]
+
+
+def _refuse_newer() -> None:
+    unknown = [step.name for step in status() if not step.known]
+    if unknown:
+        raise ConfigError(
+            f"The database is newer than this checkout: it holds {unknown[-1]}, which is not here. "
+            "Update the checkout."
+        )
+
+
+@contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    if database.is_postgresql():
+        with connections():
+            database.query("SELECT pg_advisory_lock(?)", database.MIGRATIONS)
+            try:
+                database.events_db.execute_sql("CREATE SCHEMA IF NOT EXISTS tracking")
+                yield
+            finally:
+                database.query("SELECT pg_advisory_unlock(?)", database.MIGRATIONS)
+        return
+    with open(settings.data_dir / "migrate.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with connections():
+            yield
+
+
+def _check_foreign_keys() -> None:
+    if database.is_postgresql():
+        return
+    for handle in (database.alice_db, database.events_db):
+        broken = handle.execute_sql("PRAGMA foreign_key_check").fetchone()
+        if broken:
+            raise MigrationError(f"a row of {broken[0]} refers to a missing row of {broken[2]}")

@@ -1,0 +1,211 @@
+"""Group commit: how hot paths write.
+
+One writer thread a process drains a bounded queue and commits what waited as one transaction, each
+operation in a savepoint of its own. `submit` returns when its row is committed; `touch` returns at once and
+is written every few seconds, the last value of each key only.
+
+Without a writer thread (commands, tests) the caller is the writer: `submit` commits before it returns all
+the same, and `flush` writes what was touched.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, TypeVar
+
+import peewee
+
+from alice import database
+from alice.database import Unavailable
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+QUEUE_SIZE = 2000  # operations; beyond it submit() raises Unavailable
+BATCH = 200  # operations in one transaction
+TOUCH_EVERY = 3.0  # seconds
+DRAIN_WITHIN = 20.0  # seconds
+
+# Writes the touched values of one kind; runs inside a transaction.
+TouchWriter = Callable[[Iterable[tuple[Hashable, Any]]], None]
+
+
+class Recorder:
+    """The writer of one database.
+
+    Arguments: the database's handle, the advisory lock of the log it appends to, and how many operations may
+    wait.
+    """
+
+    def __init__(self, handle: peewee.Database, log: int, queue_size: int = QUEUE_SIZE) -> None:
+        self._handle = handle
+        self._log = log
+        self._queue_size = queue_size
+        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._touched: dict[TouchWriter, dict[Hashable, Any]] = {}
+        self._touched_lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start the writer thread; in a server, after the fork."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what waits, write what was touched, end the thread."""
+        if self._thread is None:
+            return
+        self._stopping = True
+        self._queue.put(None)
+        self._thread.join(DRAIN_WITHIN)
+        if self._thread.is_alive():
+            logger.error("the recorder did not drain within %d s", DRAIN_WITHIN)
+        self._thread = None
+
+    def submit(self, operation: Callable[[], Result]) -> Result:
+        """Run the operation inside the next transaction; return its result once that is committed.
+
+        Raises what the operation raised (nothing of it is kept), Unavailable when the queue is full or the
+        database cannot be written now, RuntimeError inside a transaction (it would wait for its own lock).
+        """
+        if self._handle.in_transaction():
+            raise RuntimeError("submit() inside a transaction would wait for itself")
+        if self._thread is None:
+            return self._write_here(operation)
+        if self._stopping or self._queue.qsize() >= self._queue_size:
+            raise Unavailable("the recorder's queue is full")
+        lent = not self._handle.is_closed()
+        if lent:  # the pool is small: whoever waits for a commit needs no connection
+            self._handle.close()
+        pending = _Pending(operation)
+        self._queue.put(pending)
+        try:
+            return pending.wait()
+        finally:
+            if lent:
+                self._handle.connect()
+
+    def touch(self, writer: TouchWriter, key: Hashable, value: Any) -> None:
+        """Remember the value for `writer`, which gets the last one of each key within a few seconds."""
+        with self._touched_lock:
+            self._touched.setdefault(writer, {})[key] = value
+
+    def flush(self) -> None:
+        """Write what was touched so far, now, from this thread (tests and the end of a process)."""
+        with database.connected(self._handle):
+            self._write_touched()
+
+    def _write_here(self, operation: Callable[[], Result]) -> Result:
+        with database.connected(self._handle), database.appending(self._handle, self._log):
+            return operation()
+
+    def _run(self) -> None:
+        due = time.monotonic() + TOUCH_EVERY
+        while True:
+            batch = self._next_batch(due - time.monotonic())
+            ending = None in batch
+            operations = [pending for pending in batch if pending is not None]
+            if operations:
+                self._commit(operations)
+            if ending or time.monotonic() >= due:
+                self._try_to_write_touched()
+                due = time.monotonic() + TOUCH_EVERY
+            if ending and self._queue.empty():
+                break
+            if ending:
+                self._queue.put(None)  # whoever came in after stop() is served before the end
+        if not self._handle.is_closed():
+            self._handle.close()
+
+    def _next_batch(self, timeout: float) -> "list[_Pending | None]":
+        batch: list[_Pending | None] = []
+        try:
+            batch.append(self._queue.get(timeout=max(timeout, 0)))
+            while len(batch) < BATCH:
+                batch.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass  # nothing more waits; what is there is the batch
+        return batch
+
+    def _commit(self, batch: "list[_Pending]") -> None:
+        try:
+            if self._handle.is_closed():
+                self._handle.connect()
+            with database.appending(self._handle, self._log):
+                if len(batch) == 1:
+                    batch[0].run()
+                else:
+                    for pending in batch:
+                        self._run_in_savepoint(pending)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            self._fail(batch, error)
+        for pending in batch:
+            pending.release()
+
+    def _run_in_savepoint(self, pending: "_Pending") -> None:
+        self._handle.execute_sql("SAVEPOINT operation")
+        try:
+            pending.run()
+        except Exception as error:  # noqa: BLE001 - it is raised again where the operation was submitted
+            pending.error = error
+            self._handle.execute_sql("ROLLBACK TO SAVEPOINT operation")
+        self._handle.execute_sql("RELEASE SAVEPOINT operation")
+
+    def _fail(self, batch: "list[_Pending]", error: Exception) -> None:
+        """The transaction was rolled back: nothing of the batch is kept, and each caller hears of it."""
+        if database.is_temporary(error):
+            logger.error("the recorder could not commit %d operations: %s", len(batch), error)
+            error = Unavailable(str(error))
+        for pending in batch:
+            pending.error = pending.error or error
+        if not self._handle.is_closed():
+            # A connection that failed may be dead; the next batch opens another.
+            self._handle.manual_close()
+
+    def _try_to_write_touched(self) -> None:
+        try:
+            if self._handle.is_closed():
+                self._handle.connect()
+            self._write_touched()
+        except peewee.DatabaseError as error:
+            logger.warning("heartbeats were not written: %s", error)
+            if not self._handle.is_closed():
+                self._handle.manual_close()
+
+    def _write_touched(self) -> None:
+        with self._touched_lock:
+            touched, self._touched = self._touched, {}
+        if not touched:
+            return
+        with database.transaction(self._handle):
+            for writer, values in touched.items():
+                writer(values.items())
+
+
+class _Pending:
+    """An operation that waits for its transaction, and then its outcome."""
+
+    __slots__ = ("_done", "_operation", "error", "result")
+
+    def __init__(self, operation: Callable[[], Any]) -> None:
+        self._operation = operation
+        self._done = threading.Lock()  # a bare lock: the cheapest thing a thread can wait for
+        self._done.acquire()
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        self.result = self._operation()
+
+    def release(self) -> None:
+        self._done.release()
+
+    def wait(self) -> Any:
+        self._done.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.result

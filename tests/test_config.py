@@ -1,0 +1,74 @@
+"""Settings: nonsense is refused by name, with what would do; secrets are made once."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from alice.config import ConfigError, Settings, load_secret_key, prepare_data_dir
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("ALICE_PORT", "0", "1 to 65535"),
+        ("ALICE_PORT", "eighty", "whole number"),
+        ("ALICE_PORT", "８０", "whole number"),
+        ("ALICE_WORKERS", "-2", "1 to 64"),
+        ("ALICE_THREADS", "1", "2 to 256"),
+        ("ALICE_DEMO", "maybe", "0 or 1"),
+        ("ALICE_REGISTRATION", "ajar", "open or closed"),
+        ("ALICE_PUBLIC_URL", "alice.example.org", "https://"),
+        ("ALICE_PUBLIC_URL", "https://alice.example.org/sub", "without a path"),
+        ("ALICE_DATABASE_URL", "mysql://x/y", "postgresql://"),
+        ("ALICE_SECRET_KEY", "short", "at least 16"),
+        ("ALICE_POTR", "8000", "not a setting"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_what_would_do(name: str, value: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=name) as refusal:
+        Settings.from_env({name: value})
+    assert remedy in str(refusal.value)
+
+
+def test_a_secret_that_cannot_be_used_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        Settings.from_env({"ALICE_DATABASE_URL": "mysql://me:hunter2@host/db"})
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_env({"ALICE_PORT": "", "ALICE_DATABASE_URL": ""}) == Settings()
+
+
+def test_https_makes_cookies_secure() -> None:
+    assert Settings.from_env({"ALICE_PUBLIC_URL": "https://alice.example.org/"}).secure
+    assert not Settings.from_env({"ALICE_PUBLIC_URL": "http://alice.example.org"}).secure
+
+
+def test_the_secret_key_is_made_once_with_mode_0600(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    keys: list[str] = []
+    threads = [threading.Thread(target=lambda: keys.append(load_secret_key(settings))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(keys)) == 1
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_a_data_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="ALICE_DATA_DIR"):
+        prepare_data_dir(Settings(data_dir=tmp_path / "file" / "below"))
+
+
+def test_preparing_the_data_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    prepare_data_dir(Settings(data_dir=tmp_path / "new"))
+
+    assert os.listdir(tmp_path / "new") == []

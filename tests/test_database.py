@@ -1,0 +1,84 @@
+"""The handles: seven PRAGMAs on every connection, no stray query, ids and times."""
+
+import threading
+import uuid
+
+import peewee
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alice import clock, database
+from alice.database import alice_db, new_id
+from tests.conftest import Cast
+
+PRAGMAS = {
+    "journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000,
+    "wal_autocheckpoint": 1000, "cache_size": -20000, "temp_store": 2,
+}  # fmt: skip
+
+
+def test_every_connection_has_the_seven_pragmas(app: Flask, engine: str) -> None:
+    if engine != "sqlite":
+        return  # PRAGMAs are SQLite's
+    seen: list[dict] = []
+
+    def look() -> None:
+        for handle in (alice_db, database.events_db):
+            with database.connected(handle):
+                seen.append({name: handle.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS})
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [PRAGMAS] * 6
+
+
+def test_a_stray_query_raises(app: Flask) -> None:
+    with pytest.raises(peewee.InterfaceError, match="not opened"):
+        database.query("SELECT 1")
+
+
+def test_a_request_gives_its_connection_back(cast: Cast) -> None:
+    for _ in range(10):
+        cast.reader.client.get("/api/auth/me")
+
+    assert alice_db.is_closed()
+    assert len(alice_db._in_use) == 0
+
+
+def test_deleting_a_user_takes_everything_of_theirs_along(app: Flask, cast: Cast, connection: None) -> None:
+    assert database.query("SELECT 1 FROM sessions WHERE user_id = ?", cast.reader.id)
+    database.execute("DELETE FROM users WHERE id = ?", cast.reader.id)
+
+    assert database.query("SELECT 1 FROM sessions WHERE user_id = ?", cast.reader.id) == []
+
+
+def test_appending_must_be_the_outermost_transaction(app: Flask, connection: None) -> None:
+    with database.transaction(), pytest.raises(RuntimeError), database.appending():
+        pass
+
+
+@given(st.integers(0, 2**48 - 1))
+def test_ids_are_version_7_and_carry_their_time(at: int) -> None:
+    id = uuid.UUID(new_id(at))
+
+    assert (id.version, id.variant) == (7, uuid.RFC_4122)
+    assert id.int >> 80 == at
+
+
+def test_ids_are_ordered_by_time_and_distinct() -> None:
+    ids = [new_id(at) for at in range(1000, 1100)]
+
+    assert ids == sorted(set(ids))
+
+
+@given(st.integers(0, 253402300799999))
+def test_times_are_rfc3339_with_milliseconds(at: int) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+    assert clock.rfc3339(at) == expected.isoformat(timespec="milliseconds").replace("+00:00", "Z")

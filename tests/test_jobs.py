@@ -1,0 +1,61 @@
+"""Jobs: of all processes exactly one does what is due, and one that fails ends no other."""
+
+import threading
+
+import pytest
+from flask import Flask
+
+from alice import clock, database
+from alice.clock import minutes
+from alice.jobs import Job, Scheduler, claim, run_due
+
+
+def test_a_job_runs_once_in_its_time_whoever_looks(app: Flask, frozen_clock: int) -> None:
+    done: list[str] = []
+    job = Job("count", minutes(5), lambda: done.append("run"))
+    threads = [threading.Thread(target=run_due, args=([job],)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == ["run"]
+
+    clock.advance(minutes(5) - 1)
+    run_due([job])
+    assert done == ["run"]
+    clock.advance(1)
+    run_due([job])
+    assert done == ["run", "run"]
+
+
+def test_a_job_that_fails_is_logged_and_ends_no_other(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise LookupError("oh dear")
+
+    run_due([Job("fails", minutes(5), fail), Job("works", minutes(5), lambda: done.append("run"))])
+
+    assert done == ["run"]
+    assert "the job fails failed" in caplog.text
+
+
+def test_a_lease_is_taken_by_one(app: Flask, connection: None) -> None:
+    job = Job("count", minutes(5), lambda: None)
+
+    assert [claim(job), claim(job)] == [True, False]
+
+
+def test_the_session_cleanup_is_a_job(app: Flask, frozen_clock: int, connection: None) -> None:
+    clock.advance(clock.days(500))
+    run_due(app.extensions["alice"].scheduler._jobs)
+    with database.connected():
+        assert database.query("SELECT COUNT(*) FROM sessions") == [(0,)]
+
+
+def test_a_scheduler_stops_at_once(app: Flask) -> None:
+    scheduler = Scheduler([])
+    scheduler.start()
+    scheduler.stop()
+
+    assert not any(thread.name == "jobs" for thread in threading.enumerate())

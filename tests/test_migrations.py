@@ -1,0 +1,173 @@
+"""Migrations: up, down and up again on both engines, and always equal to the models."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playhouse.migrations import MigrationError
+
+from alice import database, migrations
+from alice.config import CHECKOUT, ConfigError, Settings
+from alice.schema import ALICE_MODELS
+from tests.conftest import Template, drop
+
+
+@pytest.fixture
+def bound(template: Template, tmp_path: Path) -> Iterator[Settings]:
+    """A migrated database of the test's own that is bound, without an application."""
+    settings = template.copy(tmp_path)
+    database.bind(settings)
+    yield settings
+    database.disconnect()
+    if settings.database_url:
+        drop(settings)
+
+
+def schema() -> set[str]:
+    """Every table, index and constraint, in a form that two ways of making them share."""
+    with database.connected():
+        if database.is_postgresql():
+            return _postgresql_schema()
+        rows = database.query(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index')"
+        )
+    return {
+        re.sub(r"\s+", "", sql.replace('"', "")).lower()
+        for (sql,) in rows
+        if "schema_migration" not in sql and "sqlite_" not in sql
+    }
+
+
+def _postgresql_schema() -> set[str]:
+    columns = database.query(
+        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default "
+        "FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'interactions'"
+    )
+    indexes = database.query("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
+    constraints = database.query(
+        "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE connamespace = 'public'::regnamespace"
+    )
+    rows = {str(row) for row in [*columns, *indexes, *constraints]}
+    return {row for row in rows if "schema_migration" not in row}
+
+
+def test_models_and_migrated_schema_are_equal(bound: Settings) -> None:
+    migrated = schema()
+    migrations.rollback(bound)
+    with database.connected():
+        database.alice_db.create_tables(ALICE_MODELS, safe=False)
+
+    assert schema() == migrated
+
+
+def test_up_down_and_up_again_is_the_same_schema(bound: Settings) -> None:
+    first = schema()
+    while migrations.rollback(bound):
+        pass
+    assert schema() == set()
+
+    migrations.migrate(bound)
+    assert schema() == first
+
+
+def test_migrating_twice_applies_nothing_the_second_time(bound: Settings) -> None:
+    assert migrations.migrate(bound) == []
+    migrations.require_current()
+
+
+def test_pending_migrations_are_named_with_the_command_that_helps(bound: Settings) -> None:
+    migrations.rollback(bound)
+
+    with pytest.raises(ConfigError, match="alice db migrate"):
+        migrations.require_current()
+
+
+def test_a_database_newer_than_the_code_is_refused(bound: Settings) -> None:
+    with database.connected():
+        database.execute(
+            "INSERT INTO schema_migration (name, applied) VALUES ('9999_tomorrow', CURRENT_TIMESTAMP)"
+        )
+
+    for act in (
+        migrations.require_current,
+        lambda: migrations.migrate(bound),
+        lambda: migrations.rollback(bound),
+    ):
+        with pytest.raises(ConfigError, match="9999_tomorrow"):
+            act()
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself(
+    bound: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "migrations"
+    (folder / "events").mkdir(parents=True)
+    for path in (CHECKOUT / "migrations").glob("0*.py"):
+        (folder / path.name).write_text(path.read_text())
+    (folder / "8000_broken.py").write_text(
+        "def up(migrator, db):\n"
+        "    db.execute_sql('CREATE TABLE half (id INTEGER)')\n"
+        "    db.execute_sql('CREATE TABLE half (id INTEGER)')\n"
+    )
+    monkeypatch.setattr(migrations, "MIGRATIONS", folder)
+    before = schema()
+
+    with pytest.raises(Exception, match="half"):
+        migrations.migrate(bound)
+    assert schema() == before
+
+
+def test_two_processes_migrate_at_once(bound: Settings) -> None:
+    migrations.rollback(bound)
+    program = (
+        "import pathlib, sys; from alice import database, migrations; from alice.config import Settings\n"
+        "settings = Settings(data_dir=pathlib.Path(sys.argv[1]), database_url=sys.argv[2] or None)\n"
+        "database.bind(settings); print(len(migrations.migrate(settings)))"
+    )
+    arguments = [sys.executable, "-c", program, str(bound.data_dir), bound.database_url or ""]
+    processes = [subprocess.Popen(arguments, cwd=CHECKOUT, stdout=subprocess.PIPE) for _ in range(2)]
+    applied = sorted(int(process.communicate()[0]) for process in processes)
+
+    assert applied == [0, 1]
+    migrations.require_current()
+
+
+def test_a_new_migration_has_the_next_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "0007_before.py").write_text("")
+    monkeypatch.setattr(migrations, "MIGRATIONS", tmp_path)
+
+    assert migrations.new("Add a thing!").name == "0008_add_a_thing.py"
+
+
+def test_a_missing_row_that_is_referred_to_is_reported(bound: Settings, engine: str) -> None:
+    if engine != "sqlite":
+        return  # PostgreSQL never lets one in
+    with database.connected():
+        database.query("PRAGMA foreign_keys = OFF")
+        database.execute("UPDATE book_access SET user_id = 'nobody'")
+        database.query("PRAGMA foreign_keys = ON")
+
+    with pytest.raises(MigrationError, match="book_access"):
+        migrations.migrate(bound)
+
+
+def test_the_tracking_database_is_migrated_too(bound: Settings) -> None:
+    with migrations.connections():
+        assert migrations.status()[-1].known
+        assert database.events_db.table_exists("schema_migration")
+
+
+def test_another_sqlite_file_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere" / "books.db"
+    path.parent.mkdir()
+    settings = replace(Settings(data_dir=tmp_path), database_url=f"sqlite:///{path}")
+    database.bind(settings)
+    migrations.migrate(settings)
+
+    assert path.exists()
+    assert (path.parent / "events.db").exists()

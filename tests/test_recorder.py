@@ -1,0 +1,187 @@
+"""Group commit: what submit() answers is committed, and one bad operation takes no other along."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+
+import pytest
+from flask import Flask
+
+from alice import clock, database
+from alice.accounts.throttle import Throttle
+from alice.database import Unavailable, alice_db
+from alice.recorder import Recorder
+from tests.conftest import Eventually
+
+
+def put(key: str, count: int = 1) -> int:
+    """An operation: one row in a table that has a key."""
+    return database.execute(
+        "INSERT INTO throttles (key, window_started_at, count) VALUES (?, ?, ?)", key, clock.now(), count
+    )
+
+
+def kept() -> set[str]:
+    with database.connected():
+        return {key for (key,) in database.query("SELECT key FROM throttles")}
+
+
+@pytest.fixture
+def started(app: Flask) -> Iterator[Recorder]:
+    recorder = app.extensions["alice"].recorder
+    recorder.start()
+    yield recorder
+    recorder.stop()
+
+
+@pytest.fixture(params=["with a writer thread", "without"])
+def any_recorder(request: pytest.FixtureRequest, app: Flask) -> Iterator[Recorder]:
+    recorder = app.extensions["alice"].recorder
+    if request.param == "with a writer thread":
+        recorder.start()
+    with database.connected():
+        yield recorder
+    recorder.stop()
+
+
+def test_submit_answers_the_result_of_what_is_committed(any_recorder: Recorder) -> None:
+    assert any_recorder.submit(lambda: put("a")) == 1
+    assert "a" in {key for (key,) in database.query("SELECT key FROM throttles")}
+
+
+def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorder) -> None:
+    def fail() -> None:
+        put("b")
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        any_recorder.submit(fail)
+    assert any_recorder.submit(lambda: put("c")) == 1
+    assert {key for (key,) in database.query("SELECT key FROM throttles")} == {"c"}
+
+
+def test_submit_inside_a_transaction_raises(any_recorder: Recorder) -> None:
+    with database.transaction(), pytest.raises(RuntimeError, match="transaction"):
+        any_recorder.submit(lambda: put("d"))
+
+
+def test_many_threads_are_committed_together_and_a_bad_one_alone_fails(started: Recorder) -> None:
+    outcomes: dict[str, object] = {}
+    barrier = threading.Barrier(40)
+
+    def work(name: str) -> None:
+        barrier.wait()
+        try:
+            outcomes[name] = started.submit(lambda: put("same" if name.startswith("bad") else name))
+        except Exception as error:  # noqa: BLE001 - it is what the test looks at
+            outcomes[name] = error
+
+    names = [f"good{n}" for n in range(35)] + [f"bad{n}" for n in range(5)]
+    threads = [threading.Thread(target=work, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # Of those that write the same key one is first; the others fail on it and nobody else notices.
+    assert sum(isinstance(outcome, Exception) for outcome in outcomes.values()) == 4
+    assert kept() == {name for name in names if name.startswith("good")} | {"same"}
+
+
+def test_a_full_queue_is_unavailable(app: Flask) -> None:
+    recorder = Recorder(alice_db, database.ACTIVITY_LOG, queue_size=1)
+    recorder.start()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        go_on.wait(30)
+
+    holder = threading.Thread(target=recorder.submit, args=(hold,))
+    holder.start()
+    assert entered.wait(30)
+    waiter = threading.Thread(target=recorder.submit, args=(lambda: put("waits"),))
+    waiter.start()
+    while recorder._queue.qsize() < 1:
+        pass
+    with pytest.raises(Unavailable):
+        recorder.submit(lambda: put("too many"))
+
+    go_on.set()
+    holder.join()
+    waiter.join()
+    recorder.stop()
+    assert kept() == {"waits"}
+
+
+def test_stop_drains_what_waits(started: Recorder) -> None:
+    threads = [threading.Thread(target=started.submit, args=(lambda n=n: put(f"k{n}"),)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    started.touch(write_counts, "touched", 5)
+    started.stop()
+
+    assert kept() == {f"k{n}" for n in range(20)} | {"touched"}
+
+
+def test_touch_keeps_the_last_value_of_each_key(app: Flask) -> None:
+    recorder = app.extensions["alice"].recorder
+    for count in range(10):
+        recorder.touch(write_counts, "a", count)
+        recorder.touch(write_counts, "b", count * 2)
+    recorder.flush()
+
+    with database.connected():
+        assert {row.key: row.count for row in Throttle.select()} == {"a": 9, "b": 18}
+
+
+def test_touched_values_are_written_within_seconds(started: Recorder, eventually: Eventually) -> None:
+    started.touch(write_counts, "a", 1)
+
+    eventually(lambda: kept() == {"a"})
+
+
+def test_a_locked_database_is_unavailable_and_recovers(app: Flask, engine: str, started: Recorder) -> None:
+    if engine != "sqlite":
+        return  # PostgreSQL has no lock on the whole database
+    with database.connected():
+        started.submit(lambda: put("before"))
+    path = alice_db.obj.database
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable):
+        started.submit(lambda: put("refused"))
+    blocker.execute("ROLLBACK")
+    blocker.close()
+
+    assert started.submit(lambda: put("after")) == 1
+    assert kept() == {"before", "after"}
+
+
+def test_a_full_disk_is_unavailable_loses_nothing_and_recovers(
+    app: Flask, engine: str, started: Recorder
+) -> None:
+    if engine != "sqlite":
+        return  # SQLite can be told how large a file may grow
+    started.submit(lambda: put("before"))
+
+    def fill() -> None:
+        pages = database.query("PRAGMA page_count")[0][0]
+        database.query(f"PRAGMA max_page_count = {pages}")
+        for n in range(10_000):
+            put("x" * 200 + str(n))
+
+    with pytest.raises(Unavailable):
+        started.submit(fill)
+    assert started.submit(lambda: put("after")) == 1
+    assert kept() == {"before", "after"}
+
+
+def write_counts(values: Iterable[tuple]) -> None:
+    database.execute_many(
+        "INSERT INTO throttles (key, window_started_at, count) VALUES (?, 0, ?) "
+        "ON CONFLICT (key) DO UPDATE SET count = excluded.count",
+        list(values),
+    )
