@@ -1,0 +1,57 @@
+"""Books as JSON: the list, one with its chapters, and a page with its sections."""
+
+from flask import Blueprint, Response
+from flask_login import current_user
+
+from alice.library import access, book, chapter, page
+from alice.web.context import settings
+from alice.web.errors import Forbidden, NotFound
+from alice.web.json import respond
+
+blueprint = Blueprint("library_api", __name__, url_prefix="/api/books")
+
+
+@blueprint.get("")
+def books() -> Response:
+    shown = book.shelf(*_who())
+    return respond({"books": shown, "count": len(shown)})
+
+
+@blueprint.get("/<book_id>")
+def one_book(book_id: str) -> Response:
+    found = book.find(book_id, *_who())
+    if found is None:
+        raise NotFound("There is no such book.")
+    return respond(found | {"chapters": chapter.of(book_id)})
+
+
+@blueprint.get("/<book_id>/pages/<int:page_number>")
+def one_page(book_id: str, page_number: int) -> Response:
+    user_id, role, code_required = _who()
+    opening = access.openings(user_id, role, [book_id], code_required).get(book_id)
+    if opening is None:
+        raise NotFound("There is no such book.")
+    if not opening.unlocked:
+        raise Forbidden("This book opens with the code from your copy.", "book_locked")
+    found = page.load(book_id, page_number) if page_number <= opening.total_pages else None
+    if found is None:
+        raise NotFound(f"This book has pages 1 to {opening.total_pages}.")
+    return respond(_page(found))
+
+
+def _page(found: page.OpenPage) -> dict[str, object]:
+    return {
+        "book_id": found.book_id,
+        "page_number": found.page_number,
+        "total_pages": found.total_pages,
+        "word_count": found.word_count,
+        "chapter": {"number": found.chapter_number, "title": found.chapter_title},
+        "previous": found.previous,
+        "next": found.next,
+        "sections": [section._asdict() for section in found.sections],
+    }
+
+
+def _who() -> tuple[str, str, bool]:
+    """Who asks, and whether books take a code here."""
+    return current_user.id, current_user.role, settings().require_book_code

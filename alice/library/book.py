@@ -1,0 +1,60 @@
+"""Books."""
+
+from typing import Any
+
+from peewee import IntegerField, TextField
+
+from alice import database
+from alice.database import Millis, Model
+from alice.library import access
+
+_SHOWN = ("id", "title", "author", "description", "language", "total_pages")
+
+
+class Book(Model):
+    id = TextField(primary_key=True)  # the slug, for ever
+    title = TextField()
+    author = TextField()
+    description = TextField(default="")
+    language = TextField(default="en")
+    total_pages = IntegerField()
+    total_words = IntegerField()
+    created_at = Millis()
+    updated_at = Millis()
+
+    class Meta:
+        table_name = "books"
+
+
+def titles() -> dict[str, str]:
+    """The title of every book by its id."""
+    return dict(database.query("SELECT id, title FROM books"))
+
+
+def first() -> dict[str, Any] | None:
+    """The book that came first, as anybody may know it; None if there is none yet."""
+    rows = database.query("SELECT id, title, author, description FROM books ORDER BY created_at, id LIMIT 1")
+    return dict(zip(_SHOWN, rows[0], strict=False)) if rows else None
+
+
+def shelf(user_id: str, role: str, code_required: bool = True) -> list[dict[str, Any]]:
+    """All books by title, each with whether the user may open its pages."""
+    return _seen_by(user_id, access.opens_all(role, code_required), "ORDER BY b.title, b.id")
+
+
+def find(book_id: str, user_id: str, role: str, code_required: bool = True) -> dict[str, Any] | None:
+    """One book as on the shelf; None if there is none."""
+    found = _seen_by(user_id, access.opens_all(role, code_required), "WHERE b.id = ?", book_id)
+    return found[0] if found else None
+
+
+def _seen_by(user_id: str, opens_all: bool, which: str, *params: str) -> list[dict[str, Any]]:
+    rows = database.query(
+        "SELECT b.id, b.title, b.author, b.description, b.language, b.total_pages, a.user_id FROM books b "
+        f"LEFT JOIN book_access a ON a.book_id = b.id AND a.user_id = ? {which}",
+        user_id,
+        *params,
+    )
+    return [
+        dict(zip(_SHOWN, row, strict=False)) | {"unlocked": opens_all or row[-1] is not None} for row in rows
+    ]

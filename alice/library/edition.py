@@ -1,0 +1,153 @@
+"""A book as its rows: what is stored of it, and what a manuscript would make of it."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from alice import database
+from alice.database import new_id
+from alice.library.manuscript import Manuscript
+from alice.library.paging import CutPage
+
+
+class Facts(NamedTuple):
+    title: str
+    author: str
+    description: str
+    language: str
+    total_pages: int
+    total_words: int
+
+
+class ChapterRow(NamedTuple):
+    number: int
+    title: str
+    first_page: int
+
+
+class PageRow(NamedTuple):
+    page_number: int
+    chapter: int
+    word_count: int
+
+
+class SectionRow(NamedTuple):
+    page_number: int
+    section_number: int
+    content: str
+    html: str
+    word_count: int
+
+
+class Edition(NamedTuple):
+    """All of a book but its ids. Two editions are equal if nobody could tell them apart."""
+
+    facts: Facts | None
+    chapters: list[ChapterRow]
+    pages: list[PageRow]
+    sections: list[SectionRow]
+
+
+class Ids(NamedTuple):
+    """The ids of an edition's chapters and sections, in order."""
+
+    chapters: list[str]
+    sections: list[str]
+
+
+def made_of(manuscript: Manuscript, pages: Sequence[CutPage]) -> Edition:
+    first_pages: dict[int, int] = {}
+    for number, page in enumerate(pages, 1):
+        first_pages.setdefault(page.chapter, number)
+    facts = Facts(
+        manuscript.title, manuscript.author, manuscript.description, manuscript.language,
+        total_pages=len(pages), total_words=sum(page.words for page in pages),
+    )  # fmt: skip
+    return Edition(
+        facts,
+        [ChapterRow(c.number, c.title, first_pages[c.number]) for c in manuscript.chapters],
+        [PageRow(number, page.chapter, page.words) for number, page in enumerate(pages, 1)],
+        list(_section_rows(pages)),
+    )
+
+
+def _section_rows(pages: Sequence[CutPage]) -> Iterator[SectionRow]:
+    for page_number, page in enumerate(pages, 1):
+        for number, section in enumerate(page.sections, 1):
+            yield SectionRow(page_number, number, section.content, section.html, section.words)
+
+
+def stored(book_id: str) -> tuple[Edition, Ids]:
+    """The edition that is in the database; one without facts if there is none."""
+    facts = database.query(
+        "SELECT title, author, description, language, total_pages, total_words FROM books WHERE id = ?",
+        book_id,
+    )
+    chapters = database.query(
+        "SELECT id, number, title, first_page FROM chapters WHERE book_id = ? ORDER BY number", book_id
+    )
+    pages = database.query(
+        "SELECT p.page_number, c.number, p.word_count FROM pages p JOIN chapters c ON c.id = p.chapter_id "
+        "WHERE p.book_id = ? ORDER BY p.page_number",
+        book_id,
+    )
+    sections = database.query(
+        "SELECT id, page_number, section_number, content, html, word_count FROM sections "
+        "WHERE book_id = ? ORDER BY page_number, section_number",
+        book_id,
+    )
+    edition = Edition(
+        Facts(*facts[0]) if facts else None,
+        [ChapterRow(*row[1:]) for row in chapters],
+        [PageRow(*row) for row in pages],
+        [SectionRow(*row[1:]) for row in sections],
+    )
+    return edition, Ids([row[0] for row in chapters], [row[0] for row in sections])
+
+
+def keep_ids(old: Edition, ids: Ids, new: Edition) -> Ids:
+    """Ids for the new edition: those of the old one where the text is the same and in the same order."""
+    return Ids(
+        _kept([row.title for row in old.chapters], ids.chapters, [row.title for row in new.chapters]),
+        _kept([row.content for row in old.sections], ids.sections, [row.content for row in new.sections]),
+    )
+
+
+def _kept(old: list[str], ids: list[str], new: list[str]) -> list[str]:
+    kept = [new_id() for _ in new]
+    for at, to, size in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        kept[to : to + size] = ids[at : at + size]
+    return kept
+
+
+class Moves:
+    """Where the places of an old edition are in the new one."""
+
+    def __init__(self, old: Edition, old_ids: Ids, new: Edition, new_ids: Ids) -> None:
+        self._old_pages = [row.page_number for row in old.sections]
+        self._old_ids = old_ids.sections
+        self._index = {id: at for at, id in enumerate(old_ids.sections)}
+        self._pages = {id: row.page_number for id, row in zip(new_ids.sections, new.sections, strict=True)}
+        self._last_page = len(new.pages)
+
+    def place(self, page_number: int, section_id: str | None) -> tuple[int, str | None]:
+        """The new page and section of a place.
+
+        A place follows its section, or else the first one of its page; where that is gone, the nearest that
+        is left, rather before than after. Without any the page number stays, within the book.
+        """
+        at = self._index.get(section_id) if section_id else None
+        has_section = at is not None
+        if at is None:
+            at = bisect_left(self._old_pages, page_number)
+        nearest = next((id for id in self._outwards(at) if id in self._pages), None)
+        if nearest is None:
+            return min(page_number, self._last_page), None
+        return self._pages[nearest], nearest if has_section else None
+
+    def _outwards(self, at: int) -> Iterator[str]:
+        for distance in range(len(self._old_ids)):
+            for near in (at - distance, at + distance):
+                if 0 <= near < len(self._old_ids):
+                    yield self._old_ids[near]

@@ -1,0 +1,78 @@
+"""`alice books`: the library."""
+
+import sys
+from collections.abc import Sized
+from pathlib import Path
+
+import click
+
+from alice import database
+from alice.library import edition, importer, paging
+from alice.library.manuscript import BadBook
+from alice.library.paging import WORDS_PER_PAGE, WORDS_PER_SECTION
+
+from .shared import connected, json_option, print_json, print_table
+
+SHOWN = ("id", "title", "author", "language", "chapters", "total_pages", "total_words")
+
+
+@click.group()
+def books() -> None:
+    """Import books and list them."""
+
+
+@books.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--id", "book_id", help="The book's id, for ever; from the file or its title if not given.")
+@click.option("--title", help="The title, if the file has none or another.")
+@click.option("--author", help="The author, if the file has none or another.")
+@click.option("--words-per-page", default=WORDS_PER_PAGE, show_default=True, type=click.IntRange(20, 5000))
+@click.option(
+    "--words-per-section", default=WORDS_PER_SECTION, show_default=True, type=click.IntRange(5, 999)
+)
+@connected
+def import_book(
+    file: Path,
+    book_id: str | None,
+    title: str | None,
+    author: str | None,
+    words_per_page: int,
+    words_per_section: int,
+) -> None:
+    """Import a book from FILE: Markdown (.md), plain text (.txt) or EPUB (.epub).
+
+    Importing a book again updates it. Where its text is unchanged, readers keep their places.
+    """
+    try:
+        manuscript = importer.read(file, id=book_id, title=title, author=author)
+    except BadBook as fault:
+        raise click.ClickException(f"Cannot import {file}: {fault}.") from None
+    steps = len(manuscript.chapters) + 1
+    with click.progressbar(length=steps, label="Importing", file=sys.stderr) as bar:
+        cut = paging.pages(manuscript, words_per_page, words_per_section, lambda: bar.update(1))
+        new = edition.made_of(manuscript, cut)
+        outcome = importer.publish(manuscript.id, new)
+        bar.update(1)
+    click.echo(
+        f"{outcome.capitalize()}: {manuscript.title} ({manuscript.id}), {_count(new.chapters, 'chapter')}, "
+        f"{_count(new.pages, 'page')}, {_count(new.sections, 'section')}."
+    )
+
+
+@books.command("list")
+@json_option
+@connected
+def list_books(as_json: bool) -> None:
+    """List the books."""
+    rows = database.query(
+        "SELECT id, title, author, language, (SELECT COUNT(*) FROM chapters c WHERE c.book_id = b.id), "
+        "total_pages, total_words FROM books b ORDER BY title, id"
+    )
+    if as_json:
+        print_json([dict(zip(SHOWN, row, strict=True)) for row in rows])
+    else:
+        print_table(["id", "pages", "title"], [[row[0], str(row[5]), row[1]] for row in rows])
+
+
+def _count(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

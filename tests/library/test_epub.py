@@ -1,0 +1,174 @@
+"""EPUB: real files, made here by the same library that others use."""
+
+import io
+import zipfile
+from collections.abc import Callable
+
+import pytest
+
+from alice.library.formats import epub
+from alice.library.manuscript import BadBook, Break, Heading, Paragraph, Verse
+from alice.library.text import Run, plain
+from tests.library.making import packed_epub
+
+
+def repacked(packed: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """The EPUB with each member changed; None leaves it out."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(packed)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = change(name, old.read(name))
+            if content is not None:
+                new.writestr(name, content)
+    return out.getvalue()
+
+
+def flow(*documents: str) -> list:
+    return epub.read(packed_epub(list(documents))).flow
+
+
+def test_the_facts_come_from_the_metadata() -> None:
+    facts = epub.read(packed_epub(["<p>Text.</p>"], title="A &amp; B <i>c</i>")).facts
+
+    assert facts["title"] == "A & B c"
+    assert facts["author"] == "An Author"
+    assert facts["language"] == "en"
+
+
+def test_documents_come_in_the_order_of_the_spine_with_their_headings() -> None:
+    blocks = flow("<h1>CHAPTER I.<br/>Down</h1><p>One\n two.</p>", "<h2><div>Two</div></h2><p>Three.</p>")
+
+    assert blocks == [
+        Heading(1, "CHAPTER I. Down"), Paragraph((Run("One two."),)), Heading(2, "Two"),
+        Paragraph((Run("Three."),)),
+    ]  # fmt: skip
+
+
+def test_italics_are_kept() -> None:
+    (paragraph,) = flow('<p>So <i>very</i> <span class="italic">odd <b>it</b></span> <em>is</em>.</p>')
+
+    assert paragraph.text == (
+        Run("So "), Run("very", em=True), Run(" "), Run("odd ", em=True), Run("it", em=True, strong=True),
+        Run(" "), Run("is", em=True), Run("."),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "poem",
+    [
+        "<p>How doth<br/>\n      &#160;&#160;Improve<br/><br/>And</p>",
+        "<pre>How doth\n  Improve\n\nAnd</pre>",
+    ],
+)
+def test_broken_lines_are_verse(poem: str) -> None:
+    (verse,) = flow(poem)
+
+    assert isinstance(verse, Verse)
+    assert [[plain(line) for line in stanza] for stanza in verse.stanzas] == [
+        ["How doth", "  Improve"],
+        ["And"],
+    ]
+
+
+def test_a_rule_is_a_break() -> None:
+    assert flow("<p>One.</p><hr/><p>Two.</p>")[1] == Break()
+
+
+def test_what_is_no_text_is_left_out() -> None:
+    blocks = flow(
+        "<style>p {}</style><script>alert(1)</script><svg><text>no</text></svg>"
+        '<p>Yes.<span class="pagenum">12</span></p><section class="pg-boilerplate"><p>Licence</p></section>'
+    )
+
+    assert blocks == [Paragraph((Run("Yes."),))]
+
+
+def test_hostile_html_stays_text() -> None:
+    (paragraph,) = flow("<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>")
+
+    assert plain(paragraph.text) == "<script>alert(1)</script>"
+
+
+def test_documents_without_headings_are_called_as_in_the_table_of_contents() -> None:
+    draft = epub.read(packed_epub(["<p>One.</p>", "<p>Two.</p>"], toc=True))
+
+    assert [block.title for block in draft.flow if isinstance(block, Heading)] == ["Part 1", "Part 2"]
+
+
+def test_a_picture_that_is_missing_does_not_matter() -> None:
+    packed = repacked(
+        packed_epub(["<p>Text.</p>"]),
+        lambda name, content: content.replace(
+            b"</manifest>", b'<item id="i" href="no.png" media-type="image/png"/></manifest>'
+        ),
+    )
+
+    assert epub.read(packed).flow == [Paragraph((Run("Text."),))]
+
+
+def test_utf_16_is_read() -> None:
+    def in_utf_16(name: str, content: bytes) -> bytes:
+        return "<p>Café</p>".encode("utf-16") if name.endswith("d1.xhtml") else content
+
+    draft = epub.read(repacked(packed_epub(["<p>Text.</p>"]), in_utf_16))
+
+    assert draft.flow == [Paragraph((Run("Café"),))]
+
+
+def only(part: str, becomes: bytes | None) -> Callable[[str, bytes], bytes | None]:
+    return lambda name, content: becomes if name.endswith(part) else content
+
+
+BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (only("container.xml", None), "broken"),
+        (only("container.xml", b"<nonsense"), "broken"),
+        (only("content.opf", None), "broken"),
+        (only("content.opf", b"<package/>"), "broken"),
+        (only("content.opf", BOMB + b"<package>&b;</package>"), "XML entities"),
+        (only("content.opf", (BOMB + b"<package/>").decode().encode("utf-16")), "XML entities"),
+        (only("d1.xhtml", BOMB + b"<p>&b;</p>"), "XML entities"),
+        (only("d1.xhtml", None), "lacks its document 'd1.xhtml'"),
+        (only("d1.xhtml", b"\xff\x00\xfe encrypted \x80"), "copy-protected"),
+        (only("d1.xhtml", b'<?xml version="1.0" encoding="punycode"?><p/>'), "not readable text"),
+    ],
+)
+def test_a_broken_or_hostile_book_is_refused(
+    change: Callable[[str, bytes], bytes | None], message: str
+) -> None:
+    packed = repacked(packed_epub(["<p>Text.</p>"]), change)
+
+    with pytest.raises(BadBook, match=message):
+        epub.read(packed)
+
+
+@pytest.mark.parametrize(
+    "packed", [b"no zip at all", b"PK\x03\x04 cut off", packed_epub(["<p>x</p>"])[:-400]]
+)
+def test_what_is_no_zip_is_refused(packed: bytes) -> None:
+    with pytest.raises(BadBook, match="broken"):
+        epub.read(packed)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
+    bomb = repacked(packed_epub(["<p>Text.</p>"]), only("d1.xhtml", b"a" * (epub.MOST_UNPACKED + 1)))
+    assert len(bomb) < 1_000_000
+
+    with pytest.raises(BadBook, match="unpacks to more"):
+        epub.read(bomb)
+
+
+def test_one_file_named_many_times_is_counted_as_often() -> None:
+    again = "".join(f'<item id="x{n}" href="d1.xhtml" media-type="text/plain"/>' for n in range(30))
+
+    def change(name: str, content: bytes) -> bytes:
+        if name.endswith("d1.xhtml"):
+            return b"a" * (epub.MOST_UNPACKED // 20)
+        return content.replace(b"</manifest>", again.encode() + b"</manifest>")
+
+    with pytest.raises(BadBook, match="unpacks to more"):
+        epub.read(repacked(packed_epub(["<p>Text.</p>"]), change))
