@@ -1,0 +1,60 @@
+"""What reading pages and other clients send: activities and heartbeats."""
+
+from flask import Blueprint, Response
+from flask_login import current_user
+from pydantic import Field
+
+from alice import clock
+from alice.accounts.user import READER
+from alice.activity import log, track
+from alice.activity.presence import write_presence
+from alice.library import access
+from alice.web.access import roles
+from alice.web.context import alice, settings
+from alice.web.errors import Conflict, Forbidden, Invalid, NotFound
+from alice.web.json import respond
+from alice.web.validation import Body, body
+
+blueprint = Blueprint("activity_api", __name__, url_prefix="/api")
+
+
+class Heartbeat(Body):
+    book_id: str = Field(max_length=200)
+    page_number: int = Field(ge=1, le=1_000_000)
+
+
+@blueprint.post("/activity/track")
+@roles(READER)
+def track_activity() -> Response:
+    """One activity, or up to 100; a 2xx means committed."""
+    report = body(track.Track)
+    reader = current_user._get_current_object()
+    rows = track.activities(
+        reader.id, reader.role, report.activities or [report], settings().require_book_code
+    )
+    try:
+        appended = alice().recorder.submit(lambda: log.append(reader.id, reader.session_id, rows))
+    except log.ForeignId:
+        raise Conflict("This activity id has been used.", "id_taken") from None
+    results = [{"id": row.id, "seq": row.seq, "created": row.created} for row in appended]
+    status = 201 if any(row.created for row in appended) else 200
+    return respond(results[0] if report.activities is None else {"activities": results}, status)
+
+
+@blueprint.post("/heartbeat")
+@roles(READER)
+def heartbeat() -> Response:
+    """The page in view; written within a few seconds."""
+    beat = body(Heartbeat)
+    reader = current_user._get_current_object()
+    book = access.openings(reader.id, reader.role, [beat.book_id], settings().require_book_code).get(
+        beat.book_id
+    )
+    if book is None:
+        raise NotFound("book_id names no book.", "book_unknown")
+    if not book.unlocked:
+        raise Forbidden("This book opens with the code from your copy.", "book_locked")
+    if beat.page_number > book.total_pages:
+        raise Invalid(f"page_number must be at most {book.total_pages}.", "page_number")
+    alice().recorder.touch(write_presence, reader.id, (beat.book_id, beat.page_number, clock.now()))
+    return Response(status=204)

@@ -1,0 +1,104 @@
+"""activity_logs: what readers did. The truth; everything else about readers follows from it.
+
+`append` is the one writer of the log and of what changes with it in the same transaction: the reader's
+state, the pages read and the places in the books.
+"""
+
+from collections.abc import Sequence as Rows
+from functools import lru_cache
+from typing import NamedTuple
+
+from peewee import CharField, ForeignKeyField, IntegerField, TextField
+
+from alice import database
+from alice.accounts.user import User
+from alice.activity import page_read, progress, state, status
+from alice.activity.state import State
+from alice.activity.types import Activity
+from alice.database import Millis, Model, Sequence
+from alice.library.book import Book
+
+
+class ActivityLog(Model):
+    seq = Sequence()
+    id = CharField(36, unique=True)
+    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
+    session_id = CharField(36, null=True)  # no foreign key: a log row outlives the session
+    activity_type = CharField(32)
+    book = ForeignKeyField(Book, null=True, index=False)
+    page_number = IntegerField(null=True)
+    section_id = CharField(36, null=True)  # no foreign key: a later import may drop the section
+    metadata = TextField(null=True)  # a JSON object
+    occurred_at = Millis()  # when the reader's device says, clamped
+    created_at = Millis()  # when it was appended
+
+    class Meta:
+        table_name = "activity_logs"
+        indexes = ((("user", "occurred_at", "activity_type"), False),)
+
+
+class Appended(NamedTuple):
+    id: str
+    seq: int
+    created: bool  # False: this id was in the log before, and nothing changed
+
+
+class ForeignId(Exception):
+    """An activity id that another reader has used."""
+
+
+def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> list[Appended]:
+    """Append what a reader did, in the order given; answer each one's id and seq.
+
+    An id the reader used before is answered as it was and changes nothing; one of another reader's raises
+    ForeignId. Runs inside `appending()` or an operation of the recorder.
+    """
+    database.require_appending()
+    inserted = _insert(user_id, session_id, activities)
+    known = _find(user_id, [activity.id for activity in activities if activity.id not in inserted])
+    created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
+    if created:
+        _follow(user_id, sorted(created.values(), key=lambda activity: inserted[activity.id]))
+    # An id that stands twice among these was created once: by the first of them.
+    return [Appended(a.id, inserted.get(a.id) or known[a.id], created.get(a.id) is a) for a in activities]
+
+
+def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> dict[str, int]:
+    """Insert the rows whose id is new; answer their seq by id."""
+    values = []
+    for a in activities:
+        values += (a.id, user_id, session_id, a.activity_type, a.book_id, a.page_number, a.section_id,
+                   a.metadata, a.occurred_at, a.created_at)  # fmt: skip
+    return dict(database.query(_insert_sql(len(activities)), *values))
+
+
+@lru_cache(maxsize=128)
+def _insert_sql(rows: int) -> str:
+    return (
+        "INSERT INTO activity_logs "
+        "(id, user_id, session_id, activity_type, book_id, page_number, section_id, "
+        f"metadata, occurred_at, created_at) VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'] * rows)} "
+        "ON CONFLICT (id) DO NOTHING RETURNING id, seq"
+    )
+
+
+def _find(user_id: str, ids: list[str]) -> dict[str, int]:
+    """The seq of each id that is in the log already."""
+    if not ids:
+        return {}
+    marks = ", ".join("?" * len(ids))
+    rows = database.query(f"SELECT id, seq, user_id FROM activity_logs WHERE id IN ({marks})", *ids)
+    for id, _, owner in rows:
+        if owner != user_id:
+            raise ForeignId(id)
+    return {id: seq for id, seq, _ in rows}
+
+
+def _follow(user_id: str, activities: list[Activity]) -> None:
+    """Bring the state, the pages read and the reader's places up to the log."""
+    current = state.load(user_id) or State()
+    left = [page for page in map(current.apply, activities) if page is not None]
+    current.total_pages_read += page_read.count(user_id, page_read.tally(activities, left))
+    current.status = status.implied(current)
+    state.store(user_id, current)
+    progress.follow(user_id, activities)

@@ -1,0 +1,99 @@
+"""page_reads: which pages a reader has seen, when, how often and for how long."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from peewee import BigIntegerField, CompositeKey, ForeignKeyField, IntegerField, TextField
+
+from alice import database
+from alice.accounts.user import User
+from alice.activity.state import PageLeft
+from alice.activity.types import Activity, ActivityType
+from alice.database import Millis, Model
+
+
+class PageRead(Model):
+    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
+    book_id = TextField()
+    page_number = IntegerField()
+    first_read_at = Millis()
+    last_read_at = Millis()
+    times = IntegerField()
+    dwell_ms = BigIntegerField()
+
+    class Meta:
+        table_name = "page_reads"
+        primary_key = CompositeKey("user", "book_id", "page_number")
+
+
+@dataclass(slots=True)
+class Reads:
+    """What some activities add to one page."""
+
+    first_read_at: int
+    last_read_at: int
+    times: int = 0
+    dwell_ms: int = 0
+
+
+Tally = dict[tuple[str, int], Reads]
+
+
+def tally(activities: Iterable[Activity], left: Iterable[PageLeft], into: Tally | None = None) -> Tally:
+    """Sum up the views of each page, and how long those that were left had been open."""
+    pages = {} if into is None else into
+    for activity in activities:
+        if activity.activity_type != ActivityType.PAGE_VIEW:
+            continue
+        at = activity.occurred_at
+        reads = pages.setdefault((activity.book_id, activity.page_number), Reads(at, at))
+        reads.first_read_at, reads.last_read_at = min(reads.first_read_at, at), max(reads.last_read_at, at)
+        reads.times += 1
+    for page in left:
+        _add_dwell(pages, page)
+    return pages
+
+
+def _add_dwell(pages: Tally, page: PageLeft) -> None:
+    reads = pages.setdefault((page.book_id, page.page_number), Reads(_NEVER, 0))
+    reads.dwell_ms += page.dwell_ms
+
+
+_NEVER = 1 << 62  # later than any time, so that min() with it changes nothing
+
+
+def count(user_id: str, pages: Tally) -> int:
+    """Add the tally to the table; answer how many pages were read for the first time."""
+    new = 0
+    viewed = {page: reads for page, reads in pages.items() if reads.times}
+    if viewed:
+        values = []
+        for (book_id, page_number), reads in viewed.items():
+            values += (user_id, book_id, page_number, reads.first_read_at, reads.last_read_at, reads.times,
+                       reads.dwell_ms)  # fmt: skip
+        rows = database.query(_count_sql(len(viewed)), *values)
+        new = sum(times == viewed[book_id, page_number].times for book_id, page_number, times in rows)
+    for (book_id, page_number), reads in pages.items():
+        if not reads.times:
+            database.execute(_DWELL, reads.dwell_ms, user_id, book_id, page_number)
+    return new
+
+
+_DWELL = "UPDATE page_reads SET dwell_ms = dwell_ms + ? WHERE user_id = ? AND book_id = ? AND page_number = ?"
+
+
+@lru_cache(maxsize=128)
+def _count_sql(rows: int) -> str:
+    return (
+        "INSERT INTO page_reads AS kept "
+        "(user_id, book_id, page_number, first_read_at, last_read_at, times, dwell_ms) "
+        f"VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * rows)} "
+        "ON CONFLICT (user_id, book_id, page_number) DO UPDATE SET "
+        "first_read_at = CASE WHEN excluded.first_read_at < kept.first_read_at "
+        "THEN excluded.first_read_at ELSE kept.first_read_at END, "
+        "last_read_at = CASE WHEN excluded.last_read_at > kept.last_read_at "
+        "THEN excluded.last_read_at ELSE kept.last_read_at END, "
+        "times = kept.times + excluded.times, dwell_ms = kept.dwell_ms + excluded.dwell_ms "
+        "RETURNING book_id, page_number, times"
+    )

@@ -1,0 +1,94 @@
+"""Recompute what follows from the log, and say where the tables differed."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from alice import database
+from alice.activity import page_read, state, status
+from alice.activity.page_read import Tally
+from alice.activity.state import State
+from alice.activity.types import Activity
+
+_ROWS = (
+    "SELECT id, activity_type, occurred_at, created_at, book_id, page_number, section_id "
+    "FROM activity_logs WHERE user_id = ? ORDER BY seq"
+)
+_READS = (
+    "SELECT book_id, page_number, first_read_at, last_read_at, times, dwell_ms "
+    "FROM page_reads WHERE user_id = ?"
+)
+
+
+class Difference(NamedTuple):
+    user_id: str
+    what: str  # a column of reader_states, or "page_reads"
+    kept: object
+    rebuilt: object
+
+
+def readers() -> list[str]:
+    """Everyone the log or a derived table knows."""
+    rows = database.query(
+        "SELECT user_id FROM activity_logs UNION SELECT user_id FROM reader_states "
+        "UNION SELECT user_id FROM page_reads"
+    )
+    return [user_id for (user_id,) in rows]
+
+
+def rebuild(user_id: str) -> list[Difference]:
+    """Recompute one reader's state and page reads from the log; write and answer what differed.
+
+    A transaction of its own, so that readers who go on reading are never blocked for long.
+    """
+    with database.appending():
+        rebuilt, reads = fold(Activity(*row) for row in database.query(_ROWS, user_id))
+        differences = [*_state_differences(user_id, rebuilt), *_read_differences(user_id, reads)]
+        if differences:
+            _write(user_id, rebuilt, reads)
+    return differences
+
+
+def fold(activities: Iterator[Activity]) -> tuple[State | None, Tally]:
+    """The state and the page reads that these activities imply, in their order."""
+    current = State()
+    reads: Tally = {}
+    for activity in activities:
+        left = current.apply(activity)
+        page_read.tally([activity], [left] if left else [], into=reads)
+    if not current.updated_at:
+        return None, reads
+    current.total_pages_read = len(reads)
+    current.status = status.implied(current)
+    return current, reads
+
+
+def _state_differences(user_id: str, rebuilt: State | None) -> list[Difference]:
+    kept = state.load(user_id)
+    return [
+        Difference(user_id, column, getattr(kept, column, None), getattr(rebuilt, column, None))
+        for column in state.COLUMNS
+        if getattr(kept, column, None) != getattr(rebuilt, column, None)
+    ]
+
+
+def _read_differences(user_id: str, rebuilt: Tally) -> list[Difference]:
+    kept = {(book, page): values for book, page, *values in database.query(_READS, user_id)}
+    wanted = {place: [*_columns(reads)] for place, reads in rebuilt.items()}
+    return [
+        Difference(user_id, "page_reads", kept.get(place), wanted.get(place))
+        for place in sorted(kept.keys() | wanted.keys())
+        if kept.get(place) != wanted.get(place)
+    ]
+
+
+def _columns(reads: page_read.Reads) -> tuple[int, int, int, int]:
+    return reads.first_read_at, reads.last_read_at, reads.times, reads.dwell_ms
+
+
+def _write(user_id: str, rebuilt: State | None, reads: Tally) -> None:
+    database.execute("DELETE FROM page_reads WHERE user_id = ?", user_id)
+    page_read.count(user_id, reads)
+    if rebuilt is None:
+        database.execute("DELETE FROM reader_states WHERE user_id = ?", user_id)
+    else:
+        state.store(user_id, rebuilt)

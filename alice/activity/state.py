@@ -1,0 +1,183 @@
+"""reader_states: one row a reader, what the log implies about them.
+
+`State.apply` is the only place that says what an activity changes; the hot path and `rebuild` both fold the
+log with it, in the order of `seq`.
+"""
+
+import json
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+
+from peewee import SQL, CharField, ForeignKeyField, IntegerField, TextField
+
+from alice import database
+from alice.accounts.user import User
+from alice.activity.types import Activity, ActivityType
+from alice.clock import minutes
+from alice.database import Millis, Model
+
+KEEP_DWELLS = 20  # the newest page dwells, of which the median is the reader's own pace
+LONGEST_DWELL = minutes(10)  # whoever stays longer without any activity is taken to be away
+
+
+class ReaderState(Model):
+    user = ForeignKeyField(User, on_delete="CASCADE", primary_key=True)
+    book_id = TextField(null=True)
+    current_page = IntegerField(null=True)
+    current_section_id = CharField(36, null=True)
+    last_activity_type = CharField(32)
+    last_activity_at = Millis(index=True)
+    total_pages_read = IntegerField(default=0)
+    total_word_lookups = IntegerField(default=0)
+    total_ai_interactions = IntegerField(default=0)
+    status = CharField(
+        8, constraints=[SQL("CHECK (status IN ('idle', 'active', 'reading', 'stuck'))")], index=True
+    )
+    page_entered_at = Millis(null=True)
+    page_viewed_at = Millis(null=True)
+    section_viewed_at = Millis(null=True)
+    previous_page = IntegerField(null=True)
+    page_lookups = IntegerField(default=0)
+    page_ai_questions = IntegerField(default=0)
+    page_returns = IntegerField(default=0)
+    open_help_requests = IntegerField(default=0)
+    recent_dwells = TextField(default="[]")  # JSON, ms, oldest first
+    updated_at = Millis()
+
+    class Meta:
+        table_name = "reader_states"
+
+
+@dataclass(slots=True)
+class State:
+    """A row of reader_states in memory; the fields are its columns in their order, without user_id."""
+
+    book_id: str | None = None
+    current_page: int | None = None
+    current_section_id: str | None = None
+    last_activity_type: str = ""
+    last_activity_at: int = 0
+    total_pages_read: int = 0
+    total_word_lookups: int = 0
+    total_ai_interactions: int = 0
+    status: str = "idle"
+    page_entered_at: int | None = None
+    page_viewed_at: int | None = None
+    section_viewed_at: int | None = None
+    previous_page: int | None = None
+    page_lookups: int = 0
+    page_ai_questions: int = 0
+    page_returns: int = 0
+    open_help_requests: int = 0
+    recent_dwells: list[int] = field(default_factory=list)
+    updated_at: int = 0
+
+    def apply(self, activity: Activity) -> "PageLeft | None":
+        """Fold one activity in; answer the page that was left by it, if one was.
+
+        A late activity (older than the newest) counts, but moves nothing.
+        """
+        self._count(activity.activity_type)
+        self.updated_at = activity.created_at
+        if activity.occurred_at < self.last_activity_at:
+            return None
+        left = self._move(activity)
+        self.last_activity_type = activity.activity_type
+        self.last_activity_at = activity.occurred_at
+        self._count_on_page(activity.activity_type)
+        return left
+
+    def _count(self, kind: str) -> None:
+        if kind == ActivityType.WORD_LOOKUP:
+            self.total_word_lookups += 1
+        elif kind == ActivityType.AI_INTERACTION:
+            self.total_ai_interactions += 1
+        elif kind == ActivityType.HELP_REQUEST:
+            self.open_help_requests += 1
+        elif kind == ActivityType.HELP_RESOLVED and self.open_help_requests:
+            self.open_help_requests -= 1
+
+    def _count_on_page(self, kind: str) -> None:
+        if kind == ActivityType.WORD_LOOKUP:
+            self.page_lookups += 1
+        elif kind == ActivityType.AI_INTERACTION:
+            self.page_ai_questions += 1
+
+    def _move(self, activity: Activity) -> "PageLeft | None":
+        at, left = activity.occurred_at, None
+        if activity.activity_type == ActivityType.LOGOUT:
+            left, self.page_entered_at = self._leave(at), None
+        elif activity.page_number is not None:
+            place = (activity.book_id, activity.page_number)
+            if place != (self.book_id, self.current_page):
+                left = self._leave(at)
+                self._enter(*place, at)
+            elif self.page_entered_at is None or at - self.last_activity_at > LONGEST_DWELL:
+                self.page_entered_at = at  # back after a while: a new stay on the same page
+            if activity.section_id is not None:
+                self.current_section_id = activity.section_id
+        if activity.activity_type == ActivityType.PAGE_VIEW:
+            self.page_viewed_at = at
+        elif activity.activity_type == ActivityType.SECTION_VIEW:
+            self.section_viewed_at = at
+        return left
+
+    def _enter(self, book_id: str | None, page: int, at: int) -> None:
+        same_book = book_id == self.book_id
+        self.page_returns = self.page_returns + 1 if same_book and page == self.previous_page else 0
+        self.previous_page = self.current_page if same_book else None
+        self.book_id, self.current_page, self.current_section_id = book_id, page, None
+        self.page_entered_at = at
+        self.page_lookups = self.page_ai_questions = 0
+
+    def _leave(self, at: int) -> "PageLeft | None":
+        if self.page_entered_at is None:
+            return None
+        dwell = at - self.page_entered_at
+        if dwell <= LONGEST_DWELL:
+            self.recent_dwells = [*self.recent_dwells, dwell][-KEEP_DWELLS:]
+        if (self.page_viewed_at or 0) < self.page_entered_at:
+            return None  # looked something up there, but never had it in view
+        return PageLeft(self.book_id, self.current_page, min(dwell, LONGEST_DWELL))
+
+
+@dataclass(slots=True, frozen=True)
+class PageLeft:
+    book_id: str
+    page_number: int
+    dwell_ms: int
+
+
+COLUMNS = tuple(f.name for f in fields(State))
+_COLUMN_LIST = ", ".join(COLUMNS)
+_LOAD = f"SELECT {_COLUMN_LIST} FROM reader_states WHERE user_id = ?"
+_STORE = (
+    f"INSERT INTO reader_states (user_id, {_COLUMN_LIST}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "
+    f"ON CONFLICT (user_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS)}"
+)
+_DWELLS = COLUMNS.index("recent_dwells")
+_values = attrgetter(*COLUMNS)
+
+
+def from_row(row: tuple) -> State:
+    """A State from the columns in `COLUMNS`."""
+    state = State(*row)
+    state.recent_dwells = json.loads(row[_DWELLS])
+    return state
+
+
+def to_row(state: State) -> tuple:
+    """The values of `COLUMNS`."""
+    values = list(_values(state))
+    values[_DWELLS] = json.dumps(state.recent_dwells, separators=(",", ":"))
+    return tuple(values)
+
+
+def load(user_id: str) -> State | None:
+    rows = database.query(_LOAD, user_id)
+    return from_row(rows[0]) if rows else None
+
+
+def store(user_id: str, state: State) -> None:
+    """Write the row. Only activity.log.append and activity.rebuild do this."""
+    database.execute(_STORE, user_id, *to_row(state))

@@ -1,0 +1,83 @@
+"""What a reader is doing, derived when it is asked: idle, active, reading or stuck.
+
+Rules (the first that matches): idle: logged out, or no sign of life for 10 minutes. Stuck: on one page with
+5 lookups or AI questions, or on it for longer than max(3 x the reader's own median, 5 minutes), or back and
+forth between the same two pages 3 times, or with an open help request. Reading: a page or section viewed, or
+a heartbeat from the page, in the last 2 minutes. Else active.
+"""
+
+from statistics import median
+from typing import NamedTuple
+
+from alice.activity.state import State
+from alice.activity.types import ActivityType
+from alice.clock import minutes
+
+IDLE_AFTER = minutes(10)
+READING_FOR = minutes(2)
+STUCK_AFTER_QUESTIONS = 5  # lookups or AI questions on one page
+STUCK_AFTER_RETURNS = 3
+STUCK_AFTER_DWELL = minutes(5)  # at least
+STUCK_AFTER_MEDIANS = 3  # times the reader's own median
+
+IDLE, ACTIVE, READING, STUCK = "idle", "active", "reading", "stuck"
+
+
+class Presence(NamedTuple):
+    """The page a reader's heartbeats come from."""
+
+    book_id: str
+    page_number: int
+    seen_at: int  # ms
+    dwell_ms: int  # visible on that page so far
+
+
+class Status(NamedTuple):
+    name: str
+    stuck_reason: str | None
+
+
+def derive(state: State, presence: Presence | None, last_active_at: int | None, now: int) -> Status:
+    """The status at `now` (ms) of a reader with this state, presence and newest request."""
+    seen_at = presence.seen_at if presence else 0
+    alive_at = max(state.last_activity_at, last_active_at or 0, seen_at)
+    if _logged_out(state, seen_at) or now - alive_at > IDLE_AFTER:
+        return Status(IDLE, None)
+    reason = stuck_reason(state, presence)
+    if reason:
+        return Status(STUCK, reason)
+    if now - max(state.page_viewed_at or 0, state.section_viewed_at or 0, seen_at) <= READING_FOR:
+        return Status(READING, None)
+    return Status(ACTIVE, None)
+
+
+def implied(state: State) -> str:
+    """The status that the log alone implies, at the moment of the newest activity; what the table keeps."""
+    return derive(state, None, None, state.last_activity_at).name
+
+
+def stuck_reason(state: State, presence: Presence | None) -> str | None:
+    """Why a consultant should look, in words; None when there is no reason."""
+    if state.open_help_requests:
+        return "asked for help"
+    questions = state.page_lookups + state.page_ai_questions
+    if questions >= STUCK_AFTER_QUESTIONS:
+        return f"{questions} lookups and questions on page {state.current_page}"
+    if state.page_returns >= STUCK_AFTER_RETURNS:
+        return f"back and forth between pages {state.previous_page} and {state.current_page}"
+    dwell = _dwell(state, presence)
+    if dwell > max(STUCK_AFTER_MEDIANS * median(state.recent_dwells or [0]), STUCK_AFTER_DWELL):
+        return f"{dwell // minutes(1)} minutes on page {state.current_page}"
+    return None
+
+
+def _logged_out(state: State, seen_at: int) -> bool:
+    return state.last_activity_type == ActivityType.LOGOUT and seen_at <= state.last_activity_at
+
+
+def _dwell(state: State, presence: Presence | None) -> int:
+    """How long the reader has been on the current page: by the log, or by what heartbeats saw."""
+    logged = state.last_activity_at - state.page_entered_at if state.page_entered_at else 0
+    if presence and (presence.book_id, presence.page_number) == (state.book_id, state.current_page):
+        return max(logged, presence.dwell_ms)
+    return logged

@@ -1,0 +1,77 @@
+"""`alice activity`: look at the log, and recompute what follows from it."""
+
+import sys
+import time
+
+import click
+
+from alice.activity import rebuild as rebuilding
+from alice.clock import rfc3339
+from alice.consultant import queries
+from alice.consultant.queries import ActivityRow
+
+from .shared import connected, json_option, print_json
+
+LOOK_EVERY = 0.5  # seconds
+
+
+@click.group()
+def activity() -> None:
+    """Look at what readers did."""
+
+
+@activity.command()
+@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(0, 500), help="How many.")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what happens.")
+@json_option
+@connected
+def tail(limit: int, follow: bool, as_json: bool) -> None:
+    """Print the newest activities, the newest last."""
+    rows = queries.recent_activities(None, limit) if limit else []
+    rows.reverse()
+    if as_json and not follow:
+        print_json([_record(row) for row in rows])
+        return
+    for row in rows:
+        click.echo(_line(row))
+    if follow:
+        _follow(rows[-1].seq if rows else queries.newest_seq())
+
+
+def _follow(seq: int) -> None:
+    while True:
+        time.sleep(LOOK_EVERY)
+        for row in queries.activities_after(seq):
+            click.echo(_line(row))
+            seq = row.seq
+
+
+@activity.command()
+@json_option
+@connected
+def rebuild(as_json: bool) -> None:
+    """Recompute every reader's state and page reads from the log, and report what differed.
+
+    What differed is put right. Readers may go on reading meanwhile.
+    """
+    readers = rebuilding.readers()
+    found: list[rebuilding.Difference] = []
+    with click.progressbar(readers, label="Rebuilding", file=sys.stderr) as bar:
+        for user_id in bar:
+            found += rebuilding.rebuild(user_id)
+    if as_json:
+        print_json({"readers": len(readers), "differences": [difference._asdict() for difference in found]})
+        return
+    for difference in found:
+        click.echo(f"{difference.user_id}  {difference.what}: {difference.kept} -> {difference.rebuilt}")
+    said = f"{len(found)} differences, put right" if found else "no difference"
+    click.echo(f"{len(readers)} readers: {said}.")
+
+
+def _record(row: ActivityRow) -> dict:
+    return row._asdict() | {"occurred_at": rfc3339(row.occurred_at), "created_at": rfc3339(row.created_at)}
+
+
+def _line(row: ActivityRow) -> str:
+    place = f"{row.book_id} p. {row.page_number}" if row.page_number else row.book_id or ""
+    return f"{row.seq:>8}  {rfc3339(row.occurred_at)}  {row.activity_type:<18} {row.email}  {place}".rstrip()

@@ -1,0 +1,117 @@
+"""Signs of life: every authenticated request and the reading page's heartbeats. No request waits for them."""
+
+import pytest
+
+from alice import clock
+from alice.clock import minutes, seconds
+from alice.recorder import Recorder
+from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
+
+URL = "/api/heartbeat"
+
+
+def beat(page: int = 1, book: str = BOOK) -> dict:
+    return {"book_id": book, "page_number": page}
+
+
+def test_a_request_touches_session_and_user(
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
+) -> None:
+    clock.advance(minutes(7))
+    cast.reader.client.get("/api/auth/me")
+    recorder.flush()
+
+    now = frozen_clock + minutes(7)
+    assert db.one("SELECT last_active_at FROM sessions WHERE id = ?", cast.reader.session_id) == now
+    assert db.one("SELECT last_active_at FROM users WHERE id = ?", cast.reader.id) == now
+    assert db.one("SELECT last_active_at FROM users WHERE id = ?", cast.newcomer.id) is None
+
+
+def test_a_request_writes_nothing_by_itself(cast: Cast, counted: Counted) -> None:
+    with counted() as statements:
+        cast.reader.client.get("/api/auth/me")
+
+    assert [sql for sql in statements if not sql.lstrip().startswith("SELECT")] == []
+    assert len(statements) == 1
+
+
+def test_background_requests_are_no_sign_of_life(
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
+) -> None:
+    before = db.one("SELECT last_active_at FROM sessions WHERE id = ?", cast.consultant.session_id)
+    clock.advance(minutes(7))
+    cast.consultant.client.get("/consultant/live", headers={"X-Alice-Background": "1"})
+    recorder.flush()
+
+    assert db.one("SELECT last_active_at FROM sessions WHERE id = ?", cast.consultant.session_id) == before
+
+
+def test_refused_requests_are_no_sign_of_life(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    cast.nobody.client.get("/api/auth/me")
+    recorder.flush()
+
+    assert db.one("SELECT COUNT(*) FROM users WHERE last_active_at IS NOT NULL") == 0
+
+
+def test_a_heartbeat_tells_the_page_in_view(
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
+) -> None:
+    assert cast.reader.client.post(URL, json=beat(4)).status_code == 204
+    recorder.flush()
+
+    assert db.query("SELECT user_id, book_id, page_number, seen_at, dwell_ms FROM reading_presence") == [
+        (cast.reader.id, BOOK, 4, frozen_clock, 0)
+    ]
+    assert db.one("SELECT COUNT(*) FROM reader_states") == 0
+
+
+@pytest.mark.parametrize(
+    ("gap", "page", "dwell"),
+    [
+        (seconds(60), 4, seconds(60)),
+        (minutes(5), 4, seconds(90)),
+        (minutes(11), 4, 0),
+        (seconds(60), 5, 0),
+    ],
+)
+def test_heartbeats_add_up_to_the_dwell_on_a_page(
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int, gap: int, page: int, dwell: int
+) -> None:
+    cast.reader.client.post(URL, json=beat(4))
+    recorder.flush()
+    clock.advance(gap)
+    cast.reader.client.post(URL, json=beat(page))
+    recorder.flush()
+
+    assert db.query("SELECT page_number, seen_at, dwell_ms FROM reading_presence") == [
+        (page, frozen_clock + gap, dwell)
+    ]
+
+
+def test_a_heartbeat_that_outlives_its_reader_writes_nothing(
+    cast: Cast, db: Rows, recorder: Recorder
+) -> None:
+    cast.reader.client.post(URL, json=beat())
+    db.execute("DELETE FROM users WHERE id = ?", cast.reader.id)
+    recorder.flush()
+
+    assert db.one("SELECT COUNT(*) FROM reading_presence") == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (beat(0), 422),
+        (beat(PAGES + 1), 422),
+        ({"book_id": BOOK}, 422),
+        (beat() | {"mood": "curious"}, 422),
+        (beat(book="nowhere"), 404),
+        (beat(book=LOCKED_BOOK), 403),
+    ],
+)
+def test_a_wrong_heartbeat_is_refused(cast: Cast, body: dict, status: int) -> None:
+    assert cast.reader.client.post(URL, json=body).status_code == status
+
+
+def test_staff_send_no_heartbeats(cast: Cast) -> None:
+    assert cast.consultant.client.post(URL, json=beat()).status_code == 403

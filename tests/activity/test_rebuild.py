@@ -1,0 +1,158 @@
+"""The log is the truth: what follows from it can be recomputed, and is the same."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from alice import clock, database
+from alice.activity import log, rebuild
+from alice.activity.types import Activity, ActivityType
+from alice.cli.main import main
+from alice.clock import minutes, seconds
+from tests.conftest import BOOK, PAGES, Cast, Rows
+
+# Batches of activities: what, on which page, how much earlier or later than the one before.
+batches = st.lists(
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(ActivityType)),
+            st.none() | st.integers(1, 4),
+            st.integers(-minutes(15), minutes(15)) | st.sampled_from([0, seconds(1)]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    max_size=8,
+)
+
+
+@pytest.fixture
+def write(app: Flask, cast: Cast) -> Callable[[list], None]:
+    """Append batches of (type, page, ms after the one before) as the recorder would."""
+
+    def append(batches: list) -> None:
+        at = clock.now()
+        for batch in batches:
+            rows = []
+            for kind, page, step in batch:
+                at += step
+                page = page or (1 if kind in ("PAGE_VIEW", "SECTION_VIEW") else None)
+                rows.append(Activity(database.new_id(), kind, at, clock.now(), page and BOOK, page))
+            app.extensions["alice"].recorder.submit(lambda rows=rows: log.append(cast.reader.id, None, rows))
+
+    return append
+
+
+@given(batches)
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_rebuild_finds_no_difference_after_any_activity(
+    connection: None, cast: Cast, write: Callable[[list], None], batches: list
+) -> None:
+    write(batches)
+
+    assert rebuild.rebuild(cast.reader.id) == []
+
+
+def test_rebuild_reports_and_repairs_what_differs(
+    cast: Cast, connection: None, db: Rows, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", 1, 0), ("PAGE_VIEW", 2, seconds(40))]])
+    database.execute("UPDATE reader_states SET current_page = 7, total_pages_read = 99")
+    database.execute("DELETE FROM page_reads WHERE page_number = 1")
+
+    differences = rebuild.rebuild(cast.reader.id)
+
+    assert {(d.what, d.kept, d.rebuilt) for d in differences if d.what != "page_reads"} == {
+        ("current_page", 7, 2),
+        ("total_pages_read", 99, 2),
+    }
+    assert [d.what for d in differences].count("page_reads") == 1
+    assert rebuild.rebuild(cast.reader.id) == []
+
+
+def test_a_state_without_any_log_row_goes(
+    cast: Cast, connection: None, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", 1, 0)]])
+    database.execute("DELETE FROM activity_logs")
+    rebuild.rebuild(cast.reader.id)
+
+    assert database.query("SELECT 1 FROM reader_states") == []
+    assert database.query("SELECT 1 FROM page_reads") == []
+
+
+def test_dwell_of_a_page_is_the_time_until_the_next_one(
+    cast: Cast, connection: None, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", 1, 0)], [("PAGE_VIEW", 2, seconds(40))], [("LOGOUT", None, seconds(5))]])
+
+    assert database.query("SELECT page_number, dwell_ms FROM page_reads ORDER BY page_number") == [
+        (1, seconds(40)),
+        (2, seconds(5)),
+    ]
+
+
+def test_going_back_and_forth_is_counted_until_another_page(
+    cast: Cast, connection: None, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", page, seconds(5)) for page in (1, 2, 1, 2, 1)]])
+    assert database.query("SELECT page_returns, status FROM reader_states") == [(3, "stuck")]
+
+    write([[("PAGE_VIEW", 3, minutes(3))]])
+    assert database.query("SELECT page_returns, status FROM reader_states") == [(0, "reading")]
+
+
+def test_coming_back_the_next_day_starts_a_new_stay(
+    cast: Cast, connection: None, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", PAGES, 0)], [("PAGE_VIEW", PAGES, minutes(700))]])
+
+    assert database.query("SELECT status, recent_dwells FROM reader_states") == [("reading", "[]")]
+
+
+def test_append_outside_its_transaction_raises(cast: Cast, connection: None) -> None:
+    activity = Activity(database.new_id(), "PAGE_VIEW", 1, 1, BOOK, 1)
+    with pytest.raises(RuntimeError, match="appending"):
+        log.append(cast.reader.id, None, [replace(activity)])
+    with database.transaction(), pytest.raises(RuntimeError, match="appending"):
+        log.append(cast.reader.id, None, [activity])
+
+
+def run(app: Flask, *arguments: str) -> Result:
+    settings = app.extensions["alice"].settings
+    env = {"ALICE_DATA_DIR": str(settings.data_dir), "ALICE_DATABASE_URL": settings.database_url or ""}
+    result = CliRunner(env=env).invoke(main, ["activity", *arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_the_rebuild_command_reports_differences(
+    app: Flask, cast: Cast, db: Rows, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", 1, 0)]])
+    assert run(app, "rebuild").stdout.strip().endswith("1 readers: no difference.")
+
+    db.execute("UPDATE reader_states SET current_page = 7")
+    report = json.loads(run(app, "rebuild", "--json").stdout)
+    assert report["differences"] == [
+        {"user_id": cast.reader.id, "what": "current_page", "kept": 7, "rebuilt": 1}
+    ]
+
+
+def test_the_tail_command_prints_the_newest_last(
+    app: Flask, cast: Cast, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", page, 0) for page in (1, 2, 3)]])
+
+    lines = run(app, "tail", "-n", "2").stdout.splitlines()
+    assert [line.split()[-1] for line in lines] == ["2", "3"]
+    assert [row["page_number"] for row in json.loads(run(app, "tail", "--json").stdout)] == [1, 2, 3]
