@@ -1,0 +1,188 @@
+"""The consultant API: the contract of the founding document, and what it lacked."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from flask import Blueprint, Response
+from orjson import Fragment
+from pydantic import Field, StringConstraints
+
+from alice.accounts.user import STAFF
+from alice.clock import rfc3339
+from alice.consultant import queries
+from alice.consultant.queries import ActivityRow, Reader
+from alice.web.access import roles
+from alice.web.errors import NotFound
+from alice.web.json import respond
+from alice.web.validation import Query, query
+
+blueprint = Blueprint("consultant_api", __name__, url_prefix="/api/consultant")
+
+Limit = Annotated[int, Field(ge=1, le=500)]
+# Where a list goes on that is ordered by time: the time (ms) and the id of its last item.
+Moment = Annotated[str, StringConstraints(pattern=r"^\d{1,15}_[0-9a-f-]{36}$")]
+
+
+class ActiveReaders(Query):
+    minutes: int = Field(30, ge=1, le=1440)
+    limit: Limit = 500
+    before: Moment | None = None
+
+
+class OnlineReaders(Query):
+    limit: Limit = 500
+    before: Moment | None = None
+
+
+class Readers(Query):
+    limit: Limit = 100
+    before: str | None = Field(None, max_length=36)
+
+
+class RecentActivities(Query):
+    limit: Limit = 100
+    before: int | None = Field(None, ge=1, le=1 << 62)
+
+
+class ReaderActivity(Query):
+    user_id: str = Field(max_length=100)
+    hours: int = Field(24, ge=1, le=8760)
+
+
+class OneReader(Query):
+    user_id: str = Field(max_length=100)
+
+
+@blueprint.get("/active-readers")
+@roles(*STAFF)
+def active_readers() -> Response:
+    """Readers with a sign of life in the last minutes, the newest first."""
+    asked = query(ActiveReaders)
+    found = queries.active_readers(asked.minutes, _moment(asked.before), asked.limit)
+    return _list("readers", [_reader(reader) for reader in found], asked.limit, lambda: _cursor(found[-1]))
+
+
+@blueprint.get("/online-readers")
+@roles(*STAFF)
+def online_readers() -> Response:
+    """Readers with a live session and a request in the last 5 minutes."""
+    asked = query(OnlineReaders)
+    found = queries.online_readers(_moment(asked.before), asked.limit)
+    items = [_reader(reader) | {"online_since": _time(reader.online_since)} for reader in found]
+    return _list("readers", items, asked.limit, lambda: _cursor(found[-1]))
+
+
+@blueprint.get("/readers")
+@roles(*STAFF)
+def readers() -> Response:
+    """Every reader, the newest account first."""
+    asked = query(Readers)
+    found = queries.readers(asked.before, asked.limit)
+    items = [_reader(r) | _totals(r) | {"created_at": rfc3339(r.created_at)} for r in found]
+    return _list("readers", items, asked.limit, lambda: found[-1].id)
+
+
+@blueprint.get("/recent-activities")
+@roles(*STAFF)
+def recent_activities() -> Response:
+    """The newest activities of all readers."""
+    asked = query(RecentActivities)
+    found = queries.recent_activities(asked.before, asked.limit)
+    return _list("activities", [_activity(row) for row in found], asked.limit, lambda: found[-1].seq)
+
+
+@blueprint.get("/reader/activity")
+@roles(*STAFF)
+def reader_activity() -> Response:
+    """What a reader did in the last hours, in numbers."""
+    asked = query(ReaderActivity)
+    _existing(asked.user_id)
+    return respond(queries.summary(asked.user_id, asked.hours)._asdict())
+
+
+@blueprint.get("/reader/state")
+@roles(*STAFF)
+def reader_state() -> Response:
+    """Where a reader is and what the log implies."""
+    reader = _existing(query(OneReader).user_id)
+    state = reader.state
+    return respond(
+        {
+            "user_id": reader.id,
+            "book_id": state.book_id,
+            "current_page": state.current_page,
+            "current_section_id": state.current_section_id,
+            "last_activity_type": state.last_activity_type or None,
+            "last_activity_at": _time(state.last_activity_at),
+            **_totals(reader),
+            "status": reader.status.name,
+            "stuck_reason": reader.status.stuck_reason,
+            "updated_at": _time(state.updated_at),
+        }
+    )
+
+
+def _existing(user_id: str) -> Reader:
+    reader = queries.reader(user_id)
+    if reader is None:
+        raise NotFound("There is no reader with this id.", "reader_unknown")
+    return reader
+
+
+def _reader(reader: Reader) -> dict[str, Any]:
+    return {
+        "user_id": reader.id,
+        "email": reader.email,
+        "first_name": reader.first_name,
+        "last_name": reader.last_name,
+        "book_id": reader.state.book_id,
+        "current_page": reader.state.current_page,
+        "last_active_at": _time(reader.last_active_at),
+        "status": reader.status.name,
+        "stuck_reason": reader.status.stuck_reason,
+    }
+
+
+def _totals(reader: Reader) -> dict[str, int]:
+    state = reader.state
+    return {
+        "total_pages_read": state.total_pages_read,
+        "total_word_lookups": state.total_word_lookups,
+        "total_ai_interactions": state.total_ai_interactions,
+    }
+
+
+def _activity(row: ActivityRow) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "id": row.id,
+        "user_id": row.user_id,
+        "activity_type": row.activity_type,
+        "book_id": row.book_id,
+        "page_number": row.page_number,
+        "section_id": row.section_id,
+        "metadata": Fragment(row.metadata.encode()) if row.metadata else None,
+        "occurred_at": rfc3339(row.occurred_at),
+        "created_at": rfc3339(row.created_at),
+    }
+
+
+def _list(name: str, items: list[dict[str, Any]], limit: int, cursor: Callable[[], Any]) -> Response:
+    """A page of a list; `next_before` is null when it was the last."""
+    more = len(items) == limit
+    return respond({"count": len(items), name: items, "next_before": cursor() if more else None})
+
+
+def _moment(before: str | None) -> tuple[int, str] | None:
+    if before is None:
+        return None
+    at, _, user_id = before.partition("_")
+    return int(at), user_id
+
+
+def _cursor(reader: Reader) -> str:
+    return f"{reader.last_active_at}_{reader.id}"
+
+
+def _time(at: int | None) -> str | None:
+    return rfc3339(at) if at else None

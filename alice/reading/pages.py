@@ -1,0 +1,120 @@
+"""The reader's pages: the way in, the shelf and the book."""
+
+from typing import Any
+
+from flask import Blueprint, Response, redirect, render_template, url_for
+from flask_login import current_user
+from pydantic import Field
+
+from alice import clock
+from alice.accounts.user import READER
+from alice.activity import log, progress
+from alice.activity.types import Activity, ActivityType
+from alice.database import new_id
+from alice.library import access, book, page
+from alice.library.page import OpenPage
+from alice.web.access import public
+from alice.web.context import alice, settings
+from alice.web.errors import Forbidden, Invalid, NotFound
+from alice.web.validation import Form, form
+
+blueprint = Blueprint("reading_pages", __name__)
+
+
+class Turn(Form):
+    page_number: int = Field(ge=1, le=1_000_000)
+
+
+@blueprint.get("/")
+@public
+def landing() -> Response | str:
+    """What Alice is, for those who are not signed in; everybody else's work."""
+    if current_user.is_staff:
+        return redirect("/consultant", 303)
+    if current_user.is_authenticated:
+        return redirect(url_for(".shelf"), 303)
+    return render_template(
+        "landing.html", book=book.first(), registration_open=settings().registration == "open"
+    )
+
+
+@blueprint.get("/shelf")
+def shelf() -> str:
+    """The books, and where the reader left each."""
+    books = book.shelf(current_user.id, current_user.role, settings().require_book_code)
+    places = progress.places(current_user.id)
+    return render_template(
+        "reading/shelf.html",
+        books=[shown | {"last_page": places.get(shown["id"])} for shown in books],
+        needs_code=any(not shown["unlocked"] for shown in books),
+    )
+
+
+@blueprint.get("/read/<book_id>")
+def resume(book_id: str) -> Response:
+    """To the page where the reader left the book, on whatever device."""
+    opening = _open(book_id)
+    here = min(progress.places(current_user.id).get(book_id, 1), opening.total_pages)
+    return redirect(url_for(".read", book_id=book_id, page_number=here), 303)
+
+
+@blueprint.get("/read/<book_id>/<int:page_number>")
+def read(book_id: str, page_number: int) -> str:
+    """A page of the book. This logs nothing: the page itself tells when it has been in view."""
+    opening = _open(book_id)
+    found = page.load(book_id, page_number) if 1 <= page_number <= opening.total_pages else None
+    if found is None:
+        raise NotFound(f"This book has pages 1 to {opening.total_pages}.")
+    return render_template("reading/page.html", view_id=new_id(), **_shown(found))
+
+
+@blueprint.post("/read/<book_id>/turn")
+def turn(book_id: str) -> Response:
+    """Turn to a page without JavaScript: logs the view and goes there."""
+    opening = _open(book_id)
+    asked = form(Turn)
+    if isinstance(asked, dict) or asked.page_number > opening.total_pages:
+        raise Invalid(f"This book has pages 1 to {opening.total_pages}.", "page_number")
+    if current_user.role == READER:
+        _log_view(book_id, asked.page_number)
+    return redirect(url_for(".read", book_id=book_id, page_number=asked.page_number), 303)
+
+
+def _open(book_id: str) -> access.Opening:
+    """The book, if the user may open it. Raises NotFound or Forbidden `book_locked`."""
+    required = settings().require_book_code
+    opening = access.openings(current_user.id, current_user.role, [book_id], required).get(book_id)
+    if opening is None:
+        raise NotFound("There is no such book.")
+    if not opening.unlocked:
+        raise Forbidden("This book opens with the code from your copy.", "book_locked")
+    return opening
+
+
+def _log_view(book_id: str, page_number: int) -> None:
+    now = clock.now()
+    view = Activity(new_id(now), ActivityType.PAGE_VIEW, now, now, book_id, page_number)
+    user_id, session_id = current_user.id, current_user.session_id
+    alice().recorder.submit(lambda: log.append(user_id, session_id, [view]))
+
+
+def _shown(found: OpenPage) -> dict[str, Any]:
+    """What the template needs of a page."""
+    return {
+        "book": {
+            "id": found.book_id,
+            "title": found.book_title,
+            "author": found.book_author,
+            "language": found.book_language,
+            "total_pages": found.total_pages,
+        },
+        "page": {
+            "page_number": found.page_number,
+            "chapter": {"number": found.chapter_number, "title": found.chapter_title},
+            "chapter_starts": found.starts_chapter,
+            "sections": found.sections,
+        },
+        "previous": found.previous,
+        "next": found.next,
+        "progress_percent": round(100 * found.page_number / found.total_pages),
+    }

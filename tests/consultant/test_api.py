@@ -1,0 +1,289 @@
+"""The consultant API: exactly the bodies of the founding document, for consultants and admins only."""
+
+import re
+
+import pytest
+from werkzeug.test import TestResponse
+
+from alice import clock
+from alice.clock import days, hours, minutes, rfc3339
+from alice.database import new_id
+from alice.recorder import Recorder
+from tests.conftest import BOOK, Cast, Counted, Rows
+
+ENDPOINTS = [
+    "active-readers",
+    "online-readers",
+    "readers",
+    "recent-activities",
+    "reader/activity",
+    "reader/state",
+]
+WHEN = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+
+
+def get(cast: Cast, path: str, **query: object) -> TestResponse:
+    return cast.consultant.client.get(f"/api/consultant/{path}", query_string=query)
+
+
+def view(cast: Cast, page: int = 1, **more: object) -> None:
+    body = {"activity_type": "PAGE_VIEW", "book_id": BOOK, "page_number": page} | more
+    assert cast.reader.client.post("/api/activity/track", json=body).status_code == 201
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_only_consultants_and_admins_are_answered(cast: Cast, path: str) -> None:
+    url = f"/api/consultant/{path}?user_id={cast.reader.id}" if "/" in path else f"/api/consultant/{path}"
+
+    statuses = [person.client.get(url).status_code for person in cast]
+    assert statuses == [403, 403, 200, 200, 200, 401]
+    assert cast.reader.client.get(url).json["error"]["code"] == "forbidden"
+
+
+def test_active_readers_have_the_founding_body(cast: Cast, frozen_clock: int) -> None:
+    view(cast, 3)
+    body = get(cast, "active-readers").json
+
+    assert body["count"] == 1
+    assert body["readers"] == [
+        {
+            "user_id": cast.reader.id,
+            "email": "reader@example.com",
+            "first_name": "Reader",
+            "last_name": "Example",
+            "book_id": BOOK,
+            "current_page": 3,
+            "last_active_at": rfc3339(frozen_clock),
+            "status": "reading",
+            "stuck_reason": None,
+        }
+    ]
+
+
+def test_active_readers_are_those_of_the_last_minutes(cast: Cast, frozen_clock: int) -> None:
+    view(cast)
+    clock.advance(minutes(31))
+
+    assert get(cast, "active-readers").json["readers"] == []
+    assert get(cast, "active-readers", minutes=32).json["count"] == 1
+
+
+def test_a_reader_without_activity_is_active_by_any_request(cast: Cast, recorder: Recorder) -> None:
+    cast.newcomer.client.get("/api/auth/me")
+    recorder.flush()
+
+    (reader,) = get(cast, "active-readers").json["readers"]
+    assert reader["user_id"] == cast.newcomer.id
+    assert (reader["book_id"], reader["current_page"], reader["status"]) == (None, None, "idle")
+
+
+def test_consultants_are_never_listed(cast: Cast, recorder: Recorder) -> None:
+    get(cast, "active-readers")
+    recorder.flush()
+
+    for path in ("active-readers", "online-readers"):
+        assert get(cast, path).json["readers"] == []
+    assert {r["user_id"] for r in get(cast, "readers").json["readers"]} == {cast.reader.id, cast.newcomer.id}
+
+
+def test_recent_activities_have_the_founding_body(cast: Cast, frozen_clock: int) -> None:
+    id = new_id()
+    view(cast, 2, id=id, metadata={"from": "shelf"})
+    body = get(cast, "recent-activities").json
+
+    assert body["count"] == 1
+    (activity,) = body["activities"]
+    assert activity.pop("seq") > 0
+    assert activity == {
+        "id": id,
+        "user_id": cast.reader.id,
+        "activity_type": "PAGE_VIEW",
+        "book_id": BOOK,
+        "page_number": 2,
+        "section_id": None,
+        "metadata": {"from": "shelf"},
+        "occurred_at": rfc3339(frozen_clock),
+        "created_at": rfc3339(frozen_clock),
+    }
+
+
+def test_recent_activities_page_by_cursor(cast: Cast) -> None:
+    for page in range(1, 6):
+        view(cast, page)
+
+    first = get(cast, "recent-activities", limit=2).json
+    second = get(cast, "recent-activities", limit=2, before=first["next_before"]).json
+    last = get(cast, "recent-activities", limit=2, before=second["next_before"]).json
+
+    pages = [[a["page_number"] for a in body["activities"]] for body in (first, second, last)]
+    assert pages == [[5, 4], [3, 2], [1]]
+    assert last["next_before"] is None
+
+
+def test_lists_of_readers_page_by_cursor_without_loss(cast: Cast, recorder: Recorder) -> None:
+    for person in (cast.reader, cast.newcomer):
+        person.client.get("/api/auth/me")
+    recorder.flush()
+
+    for path in ("active-readers", "online-readers", "readers"):
+        first = get(cast, path, limit=1).json
+        second = get(cast, path, limit=1, before=first["next_before"]).json
+        third = get(cast, path, limit=1, before=second["next_before"]).json
+        assert {r["user_id"] for r in first["readers"] + second["readers"]} == {
+            cast.reader.id,
+            cast.newcomer.id,
+        }
+        assert third == {"count": 0, "readers": [], "next_before": None}
+
+
+def test_a_readers_summary_has_the_founding_body(cast: Cast, frozen_clock: int) -> None:
+    for age, kind in (
+        (0, "WORD_LOOKUP"),
+        (0, "PAGE_VIEW"),
+        (hours(30), "AI_INTERACTION"),
+        (days(20), "PAGE_VIEW"),
+    ):
+        view(cast, activity_type=kind, occurred_at=rfc3339(frozen_clock - age))
+
+    assert get(cast, "reader/activity", user_id=cast.reader.id, hours=72).json == {
+        "total_activities": 3,
+        "active_days": 2,
+        "word_lookups": 1,
+        "ai_interactions": 1,
+        "page_views": 1,
+    }
+
+
+def test_active_days_are_utc_dates(cast: Cast) -> None:
+    midnight = 1_750_032_000_000  # 2025-06-16T00:00:00Z
+    clock.freeze(midnight + minutes(1))
+    try:
+        view(cast, occurred_at=rfc3339(midnight - 1))
+        view(cast, occurred_at=rfc3339(midnight))
+        assert get(cast, "reader/activity", user_id=cast.reader.id).json["active_days"] == 2
+    finally:
+        clock.thaw()
+
+
+def test_a_readers_state_has_the_founding_body(cast: Cast, db: Rows, frozen_clock: int) -> None:
+    section = db.one(
+        "SELECT id FROM sections WHERE book_id = ? AND page_number = 2 AND section_number = 1", BOOK
+    )
+    view(cast, 2, activity_type="SECTION_VIEW", section_id=section)
+
+    assert get(cast, "reader/state", user_id=cast.reader.id).json == {
+        "user_id": cast.reader.id,
+        "book_id": BOOK,
+        "current_page": 2,
+        "current_section_id": section,
+        "last_activity_type": "SECTION_VIEW",
+        "last_activity_at": rfc3339(frozen_clock),
+        "total_pages_read": 0,
+        "total_word_lookups": 0,
+        "total_ai_interactions": 0,
+        "status": "reading",
+        "stuck_reason": None,
+        "updated_at": rfc3339(frozen_clock),
+    }
+
+
+def test_a_reader_with_no_activity_gets_zeros(cast: Cast) -> None:
+    summary = get(cast, "reader/activity", user_id=cast.newcomer.id)
+    state = get(cast, "reader/state", user_id=cast.newcomer.id)
+
+    assert summary.status_code == state.status_code == 200
+    assert set(summary.json.values()) == {0}
+    assert state.json["status"] == "idle"
+    assert (state.json["total_pages_read"], state.json["current_page"]) == (0, None)
+
+
+@pytest.mark.parametrize("path", ["reader/activity", "reader/state"])
+@pytest.mark.parametrize("who", ["unknown", "malformed", "consultant"])
+def test_who_is_no_reader_is_404(cast: Cast, path: str, who: str) -> None:
+    ids = {"unknown": new_id(), "malformed": "';--", "consultant": cast.consultant.id}
+
+    assert get(cast, path, user_id=ids[who]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field", "bound"),
+    [
+        ("active-readers", {"minutes": 0}, "minutes", "1"),
+        ("active-readers", {"minutes": 1441}, "minutes", "1440"),
+        ("active-readers", {"minutes": "soon"}, "minutes", "number"),
+        ("active-readers", {"before": "x"}, "before", ""),
+        ("recent-activities", {"limit": 0}, "limit", "1"),
+        ("recent-activities", {"limit": 501}, "limit", "500"),
+        ("recent-activities", {"before": -1}, "before", "1"),
+        ("recent-activities", {"before": 10**30}, "before", ""),
+        ("reader/activity", {"user_id": "x", "hours": 8761}, "hours", "8760"),
+        ("reader/activity", {}, "user_id", "required"),
+        ("reader/state", {}, "user_id", "required"),
+        ("readers", {"sort": "name"}, "sort", ""),
+    ],
+)
+def test_query_values_are_bounded_and_the_refusal_names_field_and_bound(
+    cast: Cast, path: str, query: dict, field: str, bound: str
+) -> None:
+    answer = get(cast, path, **query)
+
+    assert answer.status_code == 422
+    assert answer.json["error"]["field"] == field
+    assert bound in answer.json["error"]["message"]
+
+
+def test_online_needs_a_live_session_and_a_request_in_the_last_five_minutes(
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
+) -> None:
+    cast.reader.client.get("/api/auth/me")
+    recorder.flush()
+    (reader,) = get(cast, "online-readers").json["readers"]
+    assert reader["user_id"] == cast.reader.id
+    assert WHEN.match(reader["online_since"])
+
+    clock.advance(minutes(5) + 1)
+    assert get(cast, "online-readers").json["count"] == 0
+
+    cast.reader.client.get("/api/auth/me")
+    recorder.flush()
+    db.execute("DELETE FROM sessions WHERE user_id = ?", cast.reader.id)
+    assert get(cast, "online-readers").json["count"] == 0
+
+
+def test_readers_carry_their_totals(cast: Cast) -> None:
+    view(cast, 1)
+    view(cast, 2)
+    readers = {r["user_id"]: r for r in get(cast, "readers").json["readers"]}
+
+    assert readers[cast.reader.id]["total_pages_read"] == 2
+    assert readers[cast.newcomer.id]["total_pages_read"] == 0
+    assert WHEN.match(readers[cast.newcomer.id]["created_at"])
+
+
+def test_hostile_names_come_out_as_they_are(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    name = '"><script>alert(1)</script>'
+    db.execute("UPDATE users SET first_name = ? WHERE id = ?", name, cast.reader.id)
+    view(cast)
+
+    assert get(cast, "active-readers").json["readers"][0]["first_name"] == name
+
+
+@pytest.mark.parametrize(
+    ("path", "queries"),
+    [
+        ("active-readers", 2),
+        ("online-readers", 2),
+        ("readers", 2),
+        ("recent-activities", 2),
+        ("reader/state", 2),
+        ("reader/activity", 3),
+    ],
+)
+def test_an_endpoint_asks_a_fixed_number_of_queries(
+    cast: Cast, counted: Counted, path: str, queries: int
+) -> None:
+    view(cast)
+    with counted() as statements:
+        get(cast, path, **({"user_id": cast.reader.id} if "/" in path else {}))
+
+    assert len(statements) == queries

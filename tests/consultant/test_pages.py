@@ -1,0 +1,83 @@
+"""The consultant's page and the part of it that refreshes itself."""
+
+from alice import clock
+from alice.clock import seconds
+from alice.recorder import Recorder
+from tests.conftest import BOOK, Cast, Counted, Rows
+
+
+def view(cast: Cast, page: int = 3, **more: object) -> None:
+    body = {"activity_type": "PAGE_VIEW", "book_id": BOOK, "page_number": page} | more
+    assert cast.reader.client.post("/api/activity/track", json=body).status_code == 201
+
+
+def test_it_shows_who_is_online_where_and_how_they_do(cast: Cast, recorder: Recorder) -> None:
+    view(cast)
+    recorder.flush()
+    page = cast.consultant.browser.get("/consultant").text
+
+    assert "Reader Example" in page
+    assert "Page 3" in page
+    assert "A Mad Tea-Party" in page
+    assert "Newcomer" not in page
+
+
+def test_it_says_why_somebody_is_stuck(cast: Cast, recorder: Recorder) -> None:
+    view(cast)
+    for _ in range(5):
+        view(cast, activity_type="WORD_LOOKUP", metadata={"word": "antipathies"})
+    recorder.flush()
+    page = cast.consultant.browser.get("/consultant/live").text
+
+    assert "5 lookups and questions on page 3" in page
+    assert "antipathies" in page
+
+
+def test_it_is_304_until_something_happens(cast: Cast, frozen_clock: int) -> None:
+    browser = cast.consultant.browser
+    first = browser.get("/consultant/live")
+    again = browser.get("/consultant/live", headers={"If-None-Match": first.headers["ETag"]})
+    view(cast)
+    after = browser.get("/consultant/live", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (first.status_code, again.status_code, after.status_code) == (200, 304, 200)
+    assert again.data == b""
+
+
+def test_statuses_age_without_any_activity(cast: Cast, recorder: Recorder, frozen_clock: int) -> None:
+    browser = cast.consultant.browser
+    tag = browser.get("/consultant/live").headers["ETag"]
+    clock.advance(seconds(5))
+
+    assert browser.get("/consultant/live", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_hostile_names_and_words_stay_text(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    hostile = "<script>alert(1)</script>\"'"
+    db.execute(
+        "UPDATE users SET first_name = ?, last_name = ? WHERE id = ?", hostile, hostile, cast.reader.id
+    )
+    view(cast, activity_type="WORD_LOOKUP", metadata={"word": hostile})
+    recorder.flush()
+    page = cast.consultant.browser.get("/consultant").text
+
+    assert "<script>alert" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
+
+
+def test_readers_are_refused_and_nobody_is_sent_to_the_login(cast: Cast) -> None:
+    assert cast.reader.browser.get("/consultant").status_code == 403
+    assert cast.nobody.browser.get("/consultant").headers["Location"] == "/login?next=/consultant"
+
+
+def test_the_live_part_costs_a_fixed_number_of_queries(
+    cast: Cast, recorder: Recorder, counted: Counted
+) -> None:
+    view(cast)
+    recorder.flush()
+    browser = cast.consultant.browser
+    with counted() as statements:
+        browser.get("/consultant/live")
+
+    # session, newest seq, titles, readers, activities
+    assert len(statements) == 5

@@ -1,0 +1,109 @@
+"""The reader's pages, without JavaScript: the way in, the shelf, a page, turning it."""
+
+import pytest
+
+from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
+
+
+def test_the_landing_page_is_for_those_who_are_not_signed_in(cast: Cast) -> None:
+    assert cast.nobody.browser.get("/").status_code == 200
+    assert cast.reader.browser.get("/").headers["Location"] == "/shelf"
+    assert cast.consultant.browser.get("/").headers["Location"] == "/consultant"
+
+
+def test_the_shelf_shows_each_book_and_the_place_in_it(cast: Cast) -> None:
+    cast.reader.client.post(
+        "/api/activity/track", json={"activity_type": "PAGE_VIEW", "book_id": BOOK, "page_number": 4}
+    )
+    page = cast.reader.browser.get("/shelf").text
+
+    assert "A Mad Tea-Party" in page
+    assert "Continue on page 4" in page
+    assert "Unlock with a code" in page
+
+
+def test_a_page_shows_its_sections_and_neighbours(cast: Cast) -> None:
+    page = cast.reader.browser.get(f"/read/{BOOK}/3").text
+
+    assert [f"Page 3 section {n}." in page for n in (1, 2, 3)] == [True] * 3
+    assert f'value="2" data-turn="previous" data-href="/read/{BOOK}/2"' in page
+    assert f'value="4" data-turn="next" data-href="/read/{BOOK}/4"' in page
+
+
+def test_a_chapter_opens_with_its_title(cast: Cast) -> None:
+    assert "chapter-opening" in cast.reader.browser.get(f"/read/{BOOK}/5").text
+    assert "chapter-opening" not in cast.reader.browser.get(f"/read/{BOOK}/6").text
+
+
+def test_looking_at_a_page_logs_nothing(cast: Cast, db: Rows) -> None:
+    cast.reader.browser.get(f"/read/{BOOK}/1")
+
+    assert db.one("SELECT COUNT(*) FROM activity_logs") == 0
+
+
+def test_a_book_resumes_where_the_reader_left_it(cast: Cast) -> None:
+    browser = cast.reader.browser
+    assert browser.get(f"/read/{BOOK}").headers["Location"] == f"/read/{BOOK}/1"
+
+    browser.post(f"/read/{BOOK}/turn", data={"page_number": "6"})
+    assert cast.reader.browser.get(f"/read/{BOOK}").headers["Location"] == f"/read/{BOOK}/6"
+
+
+def test_turning_logs_one_view_and_goes_to_the_page(cast: Cast, db: Rows) -> None:
+    answer = cast.reader.browser.post(f"/read/{BOOK}/turn", data={"page_number": "2"})
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/read/{BOOK}/2")
+    assert db.query("SELECT activity_type, page_number, session_id FROM activity_logs") == [
+        ("PAGE_VIEW", 2, cast.reader.session_id)
+    ]
+
+
+def test_staff_turn_pages_without_being_logged(cast: Cast, db: Rows) -> None:
+    answer = cast.consultant.browser.post(f"/read/{BOOK}/turn", data={"page_number": "2"})
+
+    assert answer.status_code == 303
+    assert db.one("SELECT COUNT(*) FROM activity_logs") == 0
+
+
+@pytest.mark.parametrize("page", ["0", str(PAGES + 1), "x", "", "9" * 40])
+def test_a_page_box_out_of_range_says_which_pages_there_are(cast: Cast, page: str) -> None:
+    answer = cast.reader.browser.post(f"/read/{BOOK}/turn", data={"page_number": page})
+
+    assert answer.status_code == 422
+    assert f"pages 1 to {PAGES}" in answer.text
+
+
+@pytest.mark.parametrize("page", ["0", str(PAGES + 1), "9" * 40, "one", "-1"])
+def test_a_page_that_is_not_there_is_404(cast: Cast, page: str) -> None:
+    assert cast.reader.browser.get(f"/read/{BOOK}/{page}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/read/{book}", "/read/{book}/1"])
+def test_a_locked_book_is_403_and_an_unknown_one_404(cast: Cast, path: str) -> None:
+    locked = cast.reader.browser.get(path.format(book=LOCKED_BOOK))
+
+    assert locked.status_code == 403
+    assert "code" in locked.text
+    assert cast.reader.browser.get(path.format(book="nowhere")).status_code == 404
+    assert cast.newcomer.browser.get(path.format(book=BOOK)).status_code == 403
+
+
+def test_consultants_and_admins_read_everything(cast: Cast) -> None:
+    for person in (cast.consultant, cast.admin):
+        page = person.browser.get(f"/read/{LOCKED_BOOK}/1")
+        assert page.status_code == 200
+        assert 'data-track="false"' in page.text
+
+
+def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(cast: Cast) -> None:
+    answer = cast.nobody.browser.get(f"/read/{BOOK}/3")
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/login?next=/read/{BOOK}/3")
+
+
+def test_a_page_costs_three_queries(cast: Cast, counted: Counted) -> None:
+    browser = cast.reader.browser
+    with counted() as statements:
+        browser.get(f"/read/{BOOK}/3")
+
+    assert len(statements) == 3
