@@ -1,0 +1,71 @@
+"""Who may call a view. Signing in is required unless the view says otherwise.
+
+    @blueprint.get("/about")
+    @public
+    def about(): ...
+
+    @blueprint.get("/api/consultant/readers")
+    @roles("consultant", "admin")
+    def readers(): ...
+
+The mark belongs below the route, next to the function.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import quote
+
+from flask import Response, current_app, redirect, request
+from flask_login import current_user
+
+from alice.web.context import wants_json
+from alice.web.errors import Forbidden, Unauthenticated
+
+View = TypeVar("View", bound=Callable)
+
+PUBLIC: frozenset[str] = frozenset()
+MARK = "alice_access"
+
+
+def public(view: View) -> View:
+    """Open to everybody."""
+    setattr(view, MARK, PUBLIC)
+    return view
+
+
+def roles(*names: str) -> Callable[[View], View]:
+    """Open to signed-in users with one of these roles only."""
+
+    def mark(view: View) -> View:
+        setattr(view, MARK, frozenset(names))
+        return view
+
+    return mark
+
+
+def allowed(endpoint: str) -> frozenset[str] | None:
+    """The roles an endpoint is open to; PUBLIC for everybody, None for everybody who signed in."""
+    return getattr(current_app.view_functions[endpoint], MARK, None)
+
+
+def check(endpoint: str) -> Response | None:
+    """Let the request pass (None), or send a person to the login page. Raises for everything else."""
+    names = allowed(endpoint)
+    if names is PUBLIC:
+        return None
+    user = current_user._get_current_object()
+    if not user.is_authenticated:
+        if wants_json():
+            raise Unauthenticated()
+        return _to_login()
+    if names is not None and user.role not in names:
+        raise Forbidden()
+    return None
+
+
+def _to_login() -> Response:
+    """To the login page, and back to this page afterwards if it is one that can be fetched again."""
+    if request.method not in ("GET", "HEAD"):
+        return redirect("/login", 303)
+    here = request.full_path if request.query_string else request.path
+    return redirect(f"/login?next={quote(here, safe='/')}", 303)

@@ -1,0 +1,71 @@
+"""Where a request comes from and which address it was sent to, as far as that can be believed.
+
+Headers such as X-Forwarded-For are written by anybody; they count only behind `ALICE_TRUSTED_PROXIES`.
+"""
+
+from ipaddress import ip_address
+
+from flask import request
+
+from alice.web.context import settings
+
+
+def client_address() -> str:
+    """The client's IP address: what the outermost trusted proxy saw."""
+    return client_behind(
+        request.environ.get("REMOTE_ADDR", ""),
+        request.environ.get("HTTP_X_FORWARDED_FOR", ""),
+        settings().trusted_proxies,
+    )
+
+
+def client_behind(peer: str, forwarded_for: str, proxies: int) -> str:
+    """The nth address from the right of X-Forwarded-For, for n proxies; the peer if that is not there."""
+    chain = forwarded_for.split(",")
+    if proxies == 0 or len(chain) < proxies:
+        return peer
+    return _plain(chain[-proxies]) or peer
+
+
+def _plain(text: str) -> str | None:
+    """An address without port and brackets; None if it is none."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+def scheme() -> str:
+    """`https` or `http`, as the reader's browser sees it."""
+    public_url = settings().public_url
+    if public_url:
+        return public_url.partition(":")[0]
+    if settings().trusted_proxies and "HTTP_X_FORWARDED_PROTO" in request.environ:
+        # The outermost proxy is the one that terminates TLS; the others write behind it.
+        proto = request.environ["HTTP_X_FORWARDED_PROTO"].partition(",")[0].strip()
+        return "https" if proto == "https" else "http"
+    return request.environ["wsgi.url_scheme"]
+
+
+def is_secure() -> bool:
+    """Whether cookies of this request can be marked Secure."""
+    return scheme() == "https"
+
+
+def is_own_origin(origin: str) -> bool:
+    """Whether an Origin header names this very site."""
+    public_url = settings().public_url
+    if public_url:
+        return origin.lower() == public_url.lower()
+    host = request.environ.get("HTTP_HOST", "").lower()
+    if not host:
+        return False
+    if settings().trusted_proxies:
+        return origin.lower() == f"{scheme()}://{host}"
+    # A proxy that nobody told us of may terminate TLS: the host has to do.
+    return origin.lower() in (f"http://{host}", f"https://{host}")

@@ -1,0 +1,87 @@
+"""Errors out: whatever goes wrong leaves here, as JSON for programs and as a page for people."""
+
+import logging
+from collections.abc import Mapping
+
+from flask import Flask, Response, current_app, g, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from alice import database
+from alice.web.context import wants_json
+from alice.web.errors import Refusal, TooLarge, Unavailable
+from alice.web.json import respond
+
+logger = logging.getLogger(__name__)
+
+# status -> code, title, message, for refusals that Flask or Werkzeug raise
+STANDARD = {
+    400: ("bad_request", "Not understood", "The request could not be understood."),
+    404: ("not_found", "Page not found", "There is nothing here."),
+    405: ("method_not_allowed", "Not possible", "This address does not take that method."),
+    413: ("too_large", "Too large", TooLarge().message),
+    415: ("unsupported_media_type", "Not understood", "This content type is not taken here."),
+    500: ("internal", "Something went wrong", "Something went wrong here. It has been noted."),
+}
+TITLES = {status: title for status, (_, title, _) in STANDARD.items()} | {
+    401: "Please sign in",
+    403: "Not open to you",
+    409: "Already taken",
+    422: "Not accepted",
+    429: "Too many tries",
+    503: "Busy",
+}
+KEPT_HEADERS = ("Allow", "Retry-After")
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(Refusal, refused)
+    app.register_error_handler(HTTPException, stopped)
+    app.register_error_handler(Exception, failed)
+
+
+def refused(refusal: Refusal) -> Response:
+    return _answer(refusal.status, refusal.code, refusal.message, refusal.field, refusal.headers)
+
+
+def stopped(error: HTTPException) -> Response:
+    """What Flask and Werkzeug raise. Their own texts stay inside: they can quote the request."""
+    status = error.code or 500
+    code, _, message = STANDARD.get(status, ("refused", "", "The request was refused."))
+    kept = {name: value for name, value in error.get_headers() if name in KEPT_HEADERS}
+    return _answer(status, code, message, None, kept)
+
+
+def failed(error: Exception) -> Response:
+    """A fault of ours: logged once, told to nobody. A database that is busy or full is a 503."""
+    # The raw path is percent-encoded, so it cannot break the line; the query string may hold secrets.
+    path = request.environ.get("RAW_URI", "").partition("?")[0] or repr(request.path)
+    user = getattr(g.get("_login_user"), "id", None) or "-"
+    if database.is_temporary(error):
+        logger.error("%s %s could not be served: %s (user %s)", request.method, path, error, user)
+        return refused(Unavailable())
+    logger.error("%s %s failed (user %s)", request.method, path, user, exc_info=error)
+    code, _, message = STANDARD[500]
+    return _answer(500, code, message)
+
+
+def _answer(
+    status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    if wants_json():
+        error = {"code": code, "message": message} | ({"field": field} if field else {})
+        answer = respond({"error": error}, status)
+    elif request.endpoint == "static":
+        answer = Response(message, status, content_type="text/plain; charset=utf-8")
+    else:
+        answer = _page(status, code, message)
+    answer.headers.update(headers or {})
+    return answer
+
+
+def _page(status: int, code: str, message: str) -> Response:
+    # The layout shows who is signed in; where the database cannot or should not be asked, nobody is.
+    if "_login_user" not in g and (status >= 500 or database.alice_db.is_closed()):
+        g._login_user = current_app.login_manager.anonymous_user()
+    title = TITLES.get(status, "Refused")
+    page = render_template("error.html", status=status, code=code, title=title, message=message)
+    return Response(page, status)

@@ -1,0 +1,23 @@
+"""GET /health: whether Alice can do her work, for whoever watches over her."""
+
+import peewee
+from flask import Blueprint, Response
+
+from alice import database
+from alice.web.access import public
+from alice.web.errors import Unavailable
+from alice.web.json import respond
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/health")
+@public
+def health() -> Response:
+    """200 when the database answers, else 503."""
+    try:
+        database.ensure_open()
+        database.query("SELECT 1 FROM users LIMIT 1")
+    except (database.Unavailable, peewee.PeeweeException):
+        raise Unavailable("The database does not answer.", retry_after=5) from None
+    return respond({"status": "ok"})

@@ -1,0 +1,73 @@
+"""`alice db`: the schema's migrations."""
+
+from collections.abc import Iterable
+
+import click
+
+from alice import migrations
+from alice.config import ConfigError
+from alice.migrations import Step
+
+from .shared import json_option, load_settings, open_database, print_json
+
+
+@click.group("db")
+def database() -> None:
+    """Migrate the database, or look at its migrations."""
+
+
+@database.command()
+def migrate() -> None:
+    """Apply every pending migration."""
+    settings = load_settings()
+    open_database(settings, current=False)
+    try:
+        applied = migrations.migrate(settings)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    _say("Applied", applied) if applied else click.echo("Nothing to apply.")
+
+
+@database.command()
+@json_option
+def status(as_json: bool) -> None:
+    """List the migrations of both databases and when each was applied."""
+    open_database(load_settings(), current=False)
+    try:
+        with migrations.connections():
+            steps = migrations.status()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        print_json([vars(step) for step in steps])
+        return
+    for step in steps:
+        state = step.applied or "pending"
+        click.echo(
+            f"{step.database:7} {step.name:32} {state}{'' if step.known else '  (not in this checkout)'}"
+        )
+
+
+@database.command()
+def rollback() -> None:
+    """Undo the newest migration of alice.db."""
+    settings = load_settings()
+    open_database(settings, current=False)
+    try:
+        undone = migrations.rollback(settings)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    _say("Undid", [undone]) if undone else click.echo("Nothing to undo.")
+
+
+@database.command()
+@click.argument("name")
+@click.option("--events", is_flag=True, help="For events.db.")
+def new(name: str, events: bool) -> None:
+    """Write an empty migration called NAME and print its path."""
+    click.echo(migrations.new(name, for_events=events))
+
+
+def _say(done: str, steps: Iterable[Step]) -> None:
+    for step in steps:
+        click.echo(f"{done} {step.database}/{step.name}.")

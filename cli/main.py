@@ -1,0 +1,37 @@
+"""The `alice` command. Each topic is a module that is imported when it is asked for."""
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "activity": "activity:activity",
+    "books": "books:books",
+    "codes": "codes:codes",
+    "config": "config:config",
+    "db": "database:database",
+    "serve": "serve:serve",
+    "sessions": "sessions:sessions",
+    "setup": "setup:setup",
+    "users": "users:users",
+}
+
+
+class Topics(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        return getattr(import_module(f"{__package__}.{module}"), name)
+
+
+@click.group(cls=Topics, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run Alice, a reading companion, and look after her readers, books and codes."""
+
+
+if __name__ == "__main__":
+    main()

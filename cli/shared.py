@@ -1,0 +1,69 @@
+"""What the commands share: settings, a connection, and answers in JSON.
+
+    @users.command("list")
+    @json_option
+    @connected
+    def list_users(as_json: bool) -> None: ...
+
+A user's mistake ends a command with one line that says what to do, and status 1.
+"""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from alice import database, migrations
+from alice.config import ConfigError, Settings, prepare_data_dir
+
+Command = TypeVar("Command", bound=Callable)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings from the environment; options that were given win. A mistake in them ends the command."""
+    environ = dict(os.environ)
+    environ.update({f"ALICE_{name.upper()}": str(v) for name, v in overrides.items() if v is not None})
+    try:
+        return Settings.from_env(environ)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def open_database(settings: Settings, *, current: bool = True) -> None:
+    """Bind the databases; with `current`, refuse unless every migration is applied. Opens no connection."""
+    try:
+        prepare_data_dir(settings)
+        database.bind(settings)
+        if current:
+            migrations.require_current()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def connected(command: Command) -> Command:
+    """Run the command with a connection to the (current) database."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        open_database(load_settings())
+        with database.connected():
+            return command(*args, **kwargs)
+
+    return run
+
+
+def print_json(data: Any) -> None:
+    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_table(heads: list[str], rows: list[list[str]]) -> None:
+    """Columns as wide as they must be; the last one runs on."""
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads) - 1)]
+    for row in [heads, *rows]:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        click.echo("  ".join([*cells, row[-1]]).rstrip())

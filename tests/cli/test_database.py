@@ -1,0 +1,78 @@
+"""`alice db` migrates, lists, undoes and begins migrations."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from alice import database, migrations
+from alice.cli.main import main
+from alice.config import Settings
+
+
+@pytest.fixture
+def db_command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Runs `alice db ...` on the test's database."""
+    monkeypatch.setenv("ALICE_DATA_DIR", str(settings.data_dir))
+    if settings.database_url:
+        monkeypatch.setenv("ALICE_DATABASE_URL", settings.database_url)
+
+    def invoke(*arguments: str) -> Result:
+        result = CliRunner().invoke(main, ["db", *arguments])
+        database.disconnect()
+        return result
+
+    return invoke
+
+
+def test_a_migrated_database_needs_nothing(db_command: object) -> None:
+    done = db_command("migrate")
+
+    assert (done.exit_code, done.output) == (0, "Nothing to apply.\n")
+
+
+def test_undo_and_apply_again_say_what_they_did(db_command: object) -> None:
+    undone, applied = db_command("rollback"), db_command("migrate")
+
+    assert undone.output.startswith("Undid alice/")
+    assert applied.output == undone.output.replace("Undid", "Applied")
+
+
+def test_the_status_lists_what_was_applied(db_command: object) -> None:
+    steps = json.loads(db_command("status", "--json").output)
+
+    assert next(step["name"] for step in steps if step["database"] == "alice").startswith("0001_")
+    assert all(step["applied"] and step["known"] for step in steps)
+    assert len(db_command("status").output.splitlines()) == len(steps)
+
+
+def test_what_is_pending_is_listed_so(db_command: object) -> None:
+    db_command("rollback")
+
+    assert "pending" in db_command("status").output
+
+
+def test_a_database_newer_than_the_code_is_left_alone(db_command: object) -> None:
+    with migrations.connections():
+        database.execute("UPDATE schema_migration SET name = '9999_tomorrow'")
+
+    for command in ("migrate", "rollback"):
+        done = db_command(command)
+        assert done.exit_code == 1
+        assert "newer" in done.output
+    assert "not in this checkout" in db_command("status").output
+
+
+def test_new_writes_the_next_migration(
+    db_command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0007_old.py").write_text("")
+    monkeypatch.setattr(migrations, "MIGRATIONS", folder)
+
+    done = db_command("new", "Add a colour")
+
+    assert done.output.strip() == str(folder / "0008_add_a_colour.py")
+    assert "def up(" in (folder / "0008_add_a_colour.py").read_text()

@@ -1,0 +1,87 @@
+"""`alice setup`: one command from an empty folder to something that can be served."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from alice.config import Settings
+from tests.servers import run, serving
+
+ACCOUNT = re.compile(r"^ +(reader|consultant|admin)@example\.com +(\S+)$", re.MULTILINE)
+CODE = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
+    """A folder after its first `alice setup`, and what that said."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("home") / "data")
+    done = run(settings, "setup")
+    assert done.returncode == 0, done.stderr
+    return settings, done.stdout
+
+
+def test_the_first_start_prints_three_accounts_and_a_code_once(first: tuple[Settings, str]) -> None:
+    settings, said = first
+
+    assert {role for role, _ in ACCOUNT.findall(said)} == {"reader", "consultant", "admin"}
+    assert len(CODE.findall(said)) == 1
+    assert "Loaded Alice" in said
+    again = run(settings, "setup")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_what_it_printed_is_true(first: tuple[Settings, str]) -> None:
+    settings, said = first
+    with serving(settings) as server:
+        for role, password in ACCOUNT.findall(said):
+            login = server.post("/api/auth/login", {"email": f"{role}@example.com", "password": password})
+            assert login.status == 200
+            assert login.json["user"]["role"] == role
+            assert login.json["user"]["is_verified"] == (role == "reader")
+        token = login.json["access_token"]
+        assert server.get("/api/books/alice-in-wonderland/pages/1", token).status == 200
+
+
+def test_a_second_start_is_quick(first: tuple[Settings, str]) -> None:
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        run(first[0], "setup")
+        with serving(first[0]):
+            took.append(time.monotonic() - began)
+
+    assert min(took) < 2
+
+
+def test_passwords_are_stored_nowhere_in_clear(first: tuple[Settings, str]) -> None:
+    settings, said = first
+    stored = b"".join(path.read_bytes() for path in settings.data_dir.iterdir() if path.is_file())
+
+    for _, password in ACCOUNT.findall(said):
+        assert password.encode() not in stored
+
+
+def test_the_secret_key_is_for_its_owner_only(first: tuple[Settings, str]) -> None:
+    settings, _ = first
+    with serving(settings):
+        pass
+
+    assert (settings.data_dir / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_without_demo_there_are_no_accounts(tmp_path: Path) -> None:
+    done = run(Settings(data_dir=tmp_path), "setup", ALICE_DEMO="0")
+
+    assert done.returncode == 0
+    assert ACCOUNT.findall(done.stdout) == []
+
+
+def test_it_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = run(Settings(data_dir=tmp_path / "file"), "setup")
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
