@@ -1,0 +1,215 @@
+"""Accounts as JSON: registering, signing in and out, oneself, one's devices, the code of a book."""
+
+from typing import Any, Literal
+
+from flask import Blueprint, Response
+from flask_login import current_user
+from pydantic import Field
+
+from alice.accounts import book_code, credential, identity, session, user
+from alice.accounts.fields import Email, Name, NewPassword, TypedCode, TypedEmail, TypedPassword
+from alice.accounts.session import Listed
+from alice.accounts.user import ADMIN, READER
+from alice.clock import rfc3339, seconds
+from alice.web.access import public, roles
+from alice.web.context import settings
+from alice.web.errors import Forbidden, NotFound, Unauthenticated
+from alice.web.json import respond
+from alice.web.validation import Body, Query, body, query
+
+blueprint = Blueprint("accounts_api", __name__, url_prefix="/api")
+
+
+# Coming and going
+
+
+class Registration(Body):
+    email: Email
+    password: NewPassword
+    first_name: Name = ""
+    last_name: Name = ""
+
+
+class Login(Body):
+    email: TypedEmail
+    password: TypedPassword
+    remember: bool = False
+
+
+@blueprint.post("/auth/register")
+@public
+def register() -> Response:
+    """A new reader. Does not sign in."""
+    if settings().registration == "closed":
+        raise Forbidden("New accounts are made by the person who runs this site.", "registration_closed")
+    new = body(Registration)
+    added = credential.register(new.email, new.password, new.first_name, new.last_name)
+    return respond({"user": _person(added, is_verified=False)}, 201)
+
+
+@blueprint.post("/auth/login")
+@public
+def login() -> Response:
+    given = body(Login)
+    started = credential.sign_in(given.email, given.password, identity.device(), settings(), given.remember)
+    who = identity.find(started.token, settings())
+    if who is None:
+        raise Unauthenticated()  # ended in this very moment
+    answer = {
+        "access_token": started.token,
+        "token_type": "bearer",
+        "expires_in": (started.expires_at - started.created_at) // seconds(1),
+        "expires_at": started.expires_at // seconds(1),
+        "user": _person(who, who.is_verified),
+    }
+    return identity.give_cookie(respond(answer), started)
+
+
+@blueprint.post("/auth/logout")
+def logout() -> Response:
+    session.sign_out(current_user.id, current_user.session_id)
+    return identity.take_cookie(Response(status=204))
+
+
+# Oneself
+
+
+class Renaming(Body):
+    first_name: Name | None = None
+    last_name: Name | None = None
+
+
+class PasswordChange(Body):
+    current_password: TypedPassword
+    new_password: NewPassword
+
+
+@blueprint.get("/auth/me")
+def me() -> Response:
+    who = current_user._get_current_object()
+    return respond(_person(who, who.is_verified))
+
+
+@blueprint.patch("/auth/me")
+def rename() -> Response:
+    names = body(Renaming)
+    who = current_user._get_current_object()
+    user.rename(who.id, names.first_name, names.last_name)
+    given = {name: value for name, value in names if value is not None}
+    return respond(_person(who._replace(**given), who.is_verified))
+
+
+@blueprint.post("/auth/password")
+def change_password() -> Response:
+    """Other sessions end; this one stays."""
+    given = body(PasswordChange)
+    who = current_user._get_current_object()
+    credential.change_password(
+        who.email, who.session_id, given.current_password, given.new_password, identity.device()
+    )
+    return Response(status=204)
+
+
+def _person(who: Any, is_verified: bool) -> dict[str, Any]:
+    return {
+        "id": who.id,
+        "email": who.email,
+        "first_name": who.first_name,
+        "last_name": who.last_name,
+        "role": who.role,
+        "is_verified": is_verified,
+    }
+
+
+# Devices
+
+
+class Page(Query):
+    before: str | None = Field(None, max_length=36)
+    limit: int = Field(100, ge=1, le=500)
+
+
+class Scope(Query):
+    scope: Literal["others", "all"]
+
+
+@blueprint.get("/sessions")
+def own_sessions() -> Response:
+    return _devices(current_user.id)
+
+
+@blueprint.delete("/sessions/<session_id>")
+def end_own_session(session_id: str) -> Response:
+    """Ends one, even the one that asks."""
+    who = current_user._get_current_object()
+    if not session.end_own(who.id, session_id, who.session_id):
+        raise NotFound("There is no such session.")
+    answer = Response(status=204)
+    return identity.take_cookie(answer) if session_id == who.session_id else answer
+
+
+@blueprint.delete("/sessions")
+def end_own_sessions() -> Response:
+    who = current_user._get_current_object()
+    if query(Scope).scope == "others":
+        return respond({"ended": session.end_others(who.id, who.session_id)})
+    ended = session.sign_out_everywhere(who.id, who.session_id)
+    return identity.take_cookie(respond({"ended": ended}))
+
+
+@blueprint.get("/users/<user_id>/sessions")
+@roles(ADMIN)
+def sessions_of_user(user_id: str) -> Response:
+    _require(user_id)
+    return _devices(user_id)
+
+
+@blueprint.delete("/users/<user_id>/sessions")
+@roles(ADMIN)
+def end_sessions_of_user(user_id: str) -> Response:
+    _require(user_id)
+    return respond({"ended": session.end_all(user_id)})
+
+
+def _require(user_id: str) -> None:
+    if not user.exists(user_id):
+        raise NotFound("There is no such user.")
+
+
+def _devices(user_id: str) -> Response:
+    page = query(Page)
+    found = session.of_user(user_id, settings(), page.before, page.limit)
+    more = len(found) == page.limit
+    return respond(
+        {
+            "count": len(found),
+            "sessions": [_device(listed) for listed in found],
+            "next_before": found[-1].id if more else None,
+        }
+    )
+
+
+def _device(listed: Listed) -> dict[str, Any]:
+    return {
+        "id": listed.id,
+        "device": listed.device,
+        "ip_address": listed.ip_address,
+        "created_at": rfc3339(listed.created_at),
+        "last_active_at": rfc3339(listed.last_active_at),
+        "expires_at": rfc3339(listed.expires_at),
+        "current": listed.id == current_user.session_id,
+    }
+
+
+# The code of a book
+
+
+class Code(Body):
+    code: TypedCode
+
+
+@blueprint.post("/books/verify")
+@roles(READER)
+def verify() -> Response:
+    book_id = book_code.redeem(current_user.id, current_user.session_id, body(Code).code)
+    return respond({"valid": True, "book_id": book_id})

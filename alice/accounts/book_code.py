@@ -1,0 +1,155 @@
+"""Book codes: one is printed in each copy of a book and opens it for one reader."""
+
+import re
+import secrets
+from typing import NamedTuple
+
+from peewee import SQL, CharField, CompositeKey, ForeignKeyField, IntegrityError, TextField
+
+from alice import clock
+from alice.accounts import signals, throttle
+from alice.accounts.throttle import BOOK_CODES
+from alice.accounts.user import User
+from alice.database import Millis, Model, appending, execute, query, transaction
+from alice.web.errors import Conflict, NotFound
+
+# Crockford's base 32: 12 letters are 60 bits, and what is easily misread stands for one and the same.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+MISREAD = str.maketrans("OIL", "011")
+LENGTH, GROUP = 12, 4
+SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212]+")  # spaces and every kind of dash
+
+
+class VerificationCode(Model):
+    code = CharField(14, primary_key=True)  # XXXX-XXXX-XXXX
+    # The library ranks above accounts, so the key is named by its table.
+    book_id = TextField(constraints=[SQL("REFERENCES books (id)")])
+    created_at = Millis()
+    used_by = ForeignKeyField(User, null=True, on_delete="SET NULL", column_name="used_by", index=False)
+    used_at = Millis(null=True)
+
+    class Meta:
+        table_name = "verification_codes"
+
+
+class BookAccess(Model):
+    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
+    book_id = TextField(constraints=[SQL("REFERENCES books (id)")])
+    code = CharField(14, null=True)  # null when granted without one
+    granted_at = Millis()
+
+    class Meta:
+        table_name = "book_access"
+        primary_key = CompositeKey("user", "book_id")
+
+
+class Listed(NamedTuple):
+    """A code as lists show it. Times in ms."""
+
+    code: str
+    book_id: str
+    created_at: int
+    used_by: str | None  # null also when that user was deleted
+    used_by_email: str | None
+    used_at: int | None
+
+
+def create(book_id: str, count: int) -> list[str]:
+    """Make new codes for a book. Raises NotFound `book_unknown`."""
+    codes = [_new_code() for _ in range(count)]
+    now = clock.now()
+    try:
+        with transaction():
+            VerificationCode.insert_many(
+                [(code, book_id, now) for code in codes],
+                [VerificationCode.code, VerificationCode.book_id, VerificationCode.created_at],
+            ).execute()
+    except IntegrityError:
+        # Of 2^60 codes none comes twice: what is missing is the book.
+        raise NotFound("There is no such book.", "book_unknown") from None
+    return codes
+
+
+def redeem(user_id: str, session_id: str | None, typed: str) -> str:
+    """Open a book for the user with the code from their copy; answer its id.
+
+    A code opens its book for the first who brings it, and for them again. Raises NotFound `code_unknown`,
+    Conflict `code_used`, and TooMany for the 11th try in a minute. Not inside a transaction.
+    """
+    throttle.take(BOOK_CODES, user_id)
+    code = normal_code(typed)
+    if code is None:
+        raise _unknown()
+    with appending():
+        taken = query(
+            "UPDATE verification_codes SET used_by = ?, used_at = ? WHERE code = ? AND used_at IS NULL "
+            "RETURNING book_id",
+            user_id, clock.now(), code,
+        )  # fmt: skip
+        if not taken:
+            return _used_before(code, user_id)
+        ((book_id,),) = taken
+        _grant(user_id, book_id, code)
+        signals.book_unlocked.send(None, user_id=user_id, session_id=session_id, book_id=book_id)
+        return book_id
+
+
+def grant_all(user_id: str) -> int:
+    """Open every present book for the user, without codes; answer how many were opened by this."""
+    with transaction():
+        return execute(
+            "INSERT INTO book_access (user_id, book_id, granted_at) "
+            "SELECT u.id, b.id, ? FROM users u, books b WHERE u.id = ? ON CONFLICT DO NOTHING",
+            clock.now(), user_id,
+        )  # fmt: skip
+
+
+def everyones(book_id: str | None = None, unused: bool = False) -> list[Listed]:
+    """All codes, or those of one book, or only those still to be used; the oldest first."""
+    of_book = [book_id] if book_id is not None else []
+    rows = query(
+        "SELECT c.code, c.book_id, c.created_at, c.used_by, u.email, c.used_at "
+        "FROM verification_codes c LEFT JOIN users u ON u.id = c.used_by "
+        f"WHERE {'c.book_id = ?' if of_book else '1 = 1'} {'AND c.used_at IS NULL' if unused else ''} "
+        "ORDER BY c.created_at, c.code",
+        *of_book,
+    )
+    return [Listed(*row) for row in rows]
+
+
+def normal_code(typed: str) -> str | None:
+    """The code as it is printed, however it was typed; None for what cannot be one."""
+    letters = SEPARATORS.sub("", typed).upper().translate(MISREAD)
+    if len(letters) != LENGTH or not set(letters) <= set(ALPHABET):
+        return None
+    return _printed(letters)
+
+
+def _printed(letters: str) -> str:
+    return "-".join(letters[at : at + GROUP] for at in range(0, LENGTH, GROUP))
+
+
+def _new_code() -> str:
+    return _printed("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+
+
+def _unknown() -> NotFound:
+    return NotFound("This code is not known. Please compare it with the one in your copy.", "code_unknown")
+
+
+def _used_before(code: str, user_id: str) -> str:
+    known = query("SELECT book_id, used_by FROM verification_codes WHERE code = ?", code)
+    if not known:
+        raise _unknown()
+    ((book_id, used_by),) = known
+    if used_by != user_id:
+        raise Conflict("This code has been used by somebody else.", "code_used")
+    return book_id
+
+
+def _grant(user_id: str, book_id: str, code: str) -> None:
+    execute(
+        "INSERT INTO book_access (user_id, book_id, code, granted_at) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING",
+        user_id, book_id, code, clock.now(),
+    )  # fmt: skip

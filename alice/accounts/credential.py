@@ -1,0 +1,88 @@
+"""Credentials: proving who one is with an e-mail and a password, and changing the password."""
+
+from alice import clock
+from alice.accounts import password, session, throttle
+from alice.accounts import user as users
+from alice.accounts.device import Device
+from alice.accounts.session import Started
+from alice.accounts.throttle import FAILED_LOGINS_FROM_ADDRESS, FAILED_LOGINS_OF_ACCOUNT
+from alice.accounts.user import User
+from alice.config import Settings
+from alice.database import execute, transaction
+from alice.web.errors import Invalid, NotFound, Unauthenticated
+
+
+def register(email: str, text: str, first_name: str = "", last_name: str = "") -> User:
+    """Add a reader; e-mail, (acceptable) password and names are in their normal form.
+
+    Raises Conflict `email_taken`. Not inside a transaction.
+    """
+    return users.add(email, password.hash_password(text), first_name=first_name, last_name=last_name)
+
+
+def sign_in(email: str, text: str, where: Device, settings: Settings, remember: bool = False) -> Started:
+    """Start a session for whoever has this e-mail and password.
+
+    Raises Unauthenticated `invalid_credentials`, after the same work whether the account exists or not, and
+    TooMany once an account or an address has failed too often. Not inside a transaction.
+    """
+    user = _authenticate(email, text, where)
+    return session.start(user, where, settings, remember)
+
+
+def change_password(email: str, session_id: str, current: str, new: str, where: Device) -> None:
+    """The user changes their own (acceptable) password; their other sessions end.
+
+    Raises Invalid for the field current_password, and TooMany. Not inside a transaction.
+    """
+    try:
+        user = _authenticate(email, current, where)
+    except Unauthenticated:
+        raise Invalid("The current password is not right.", "current_password", "wrong_password") from None
+    hashed = password.hash_password(new)
+    with transaction():
+        if not _store(user.id, hashed, instead_of=user.password_hash):
+            raise Invalid("The password was changed just now.", "current_password", "wrong_password")
+        session.end_others(user.id, session_id)
+
+
+def set_password(user_id: str, new: str) -> None:
+    """Set a user's (acceptable) password without knowing the old one; all their sessions end.
+
+    Raises NotFound. Not inside a transaction.
+    """
+    hashed = password.hash_password(new)
+    with transaction():
+        if not _store(user_id, hashed):
+            raise NotFound("There is no such user.")
+        session.end_all(user_id)
+
+
+def _authenticate(email: str, text: str, where: Device) -> User:
+    subjects = [(FAILED_LOGINS_OF_ACCOUNT, users.fold(email))]
+    if where.ip_address:
+        subjects.append((FAILED_LOGINS_FROM_ADDRESS, throttle.network(where.ip_address)))
+    for limit, subject in subjects:
+        throttle.check(limit, subject)
+    user = users.find(email)
+    right, better_hash = password.verify(text, user.password_hash if user else None)
+    if not right:
+        for limit, subject in subjects:
+            throttle.count(limit, subject)
+        raise Unauthenticated("The e-mail or the password is not right.", "invalid_credentials")
+    # Again: of many guesses made at once, those beyond the limit are not answered even if right.
+    for limit, subject in subjects:
+        throttle.check(limit, subject)
+    throttle.forget(*subjects[0])
+    if better_hash is not None and _store(user.id, better_hash, instead_of=user.password_hash):
+        user.password_hash = better_hash
+    return user
+
+
+def _store(user_id: str, hashed: str, instead_of: str | None = None) -> bool:
+    """Store a hash, if the present one is still the one that was verified."""
+    with transaction():
+        sql = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?"
+        if instead_of is None:
+            return bool(execute(sql, hashed, clock.now(), user_id))
+        return bool(execute(f"{sql} AND password_hash = ?", hashed, clock.now(), user_id, instead_of))

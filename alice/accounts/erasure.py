@@ -1,0 +1,20 @@
+"""Erasures: which users were deleted, for the tracking database, which no foreign key reaches."""
+
+from peewee import CharField
+
+from alice import clock
+from alice.database import Millis, Model, Sequence
+
+
+class Erasure(Model):
+    seq = Sequence()
+    user_id = CharField(36)
+    erased_at = Millis()
+
+    class Meta:
+        table_name = "erasures"
+
+
+def note(user_id: str) -> None:
+    """Leave word that the user is being deleted. Runs inside the transaction that deletes."""
+    Erasure.create(user_id=user_id, erased_at=clock.now())

@@ -1,0 +1,192 @@
+"""Sessions: who is signed in, on which device, until when.
+
+A session is a row and its token the key to it. Tokens are 256 random bits; the table holds only their
+SHA-256, so that whoever reads the database cannot sign in with what stands there.
+"""
+
+import hashlib
+import secrets
+from typing import NamedTuple
+
+from peewee import BooleanField, CharField, ForeignKeyField, TextField
+
+from alice import clock
+from alice.accounts import device, signals, throttle
+from alice.accounts.device import LONGEST_USER_AGENT, Device
+from alice.accounts.user import READER, User
+from alice.clock import days, hours, minutes
+from alice.config import Settings
+from alice.database import Millis, Model, appending, execute, new_id, query, transaction
+from alice.web.errors import Unauthenticated
+
+
+class Session(Model):
+    id = CharField(36, primary_key=True, default=new_id)
+    user = ForeignKeyField(User, on_delete="CASCADE")
+    token_hash = CharField(64, unique=True)  # SHA-256 in hex; the token itself is stored nowhere
+    ip_address = TextField(null=True)
+    user_agent = TextField(null=True)
+    remember = BooleanField(default=False)
+    created_at = Millis()
+    last_active_at = Millis()
+    expires_at = Millis(index=True)
+
+    class Meta:
+        table_name = "sessions"
+
+
+class Started(NamedTuple):
+    """A new session. This is the only place where its token ever is."""
+
+    id: str
+    token: str
+    role: str
+    created_at: int
+    expires_at: int
+
+
+class Listed(NamedTuple):
+    """A session as lists show it. Times in ms."""
+
+    id: str
+    user_id: str
+    email: str
+    role: str
+    ip_address: str | None
+    user_agent: str | None
+    remember: bool
+    created_at: int
+    last_active_at: int
+    expires_at: int
+
+    @property
+    def device(self) -> str:
+        return device.describe(self.user_agent)
+
+
+# What makes a session s of a user u live. Those of staff end early: when idle, and after the ordinary time
+# even if they were begun as a reader who stays signed in.
+LIVE = f"(s.expires_at > ? AND (u.role = '{READER}' OR (s.last_active_at > ? AND s.created_at > ?)))"
+
+
+def live_params(settings: Settings) -> tuple[int, int, int]:
+    """The parameters of LIVE, as of now."""
+    now = clock.now()
+    return now, now - minutes(settings.staff_idle_minutes), now - hours(settings.session_hours)
+
+
+def hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def start(user: User, where: Device, settings: Settings, remember: bool = False) -> Started:
+    """Sign the user in. `remember` makes a reader's session last longer, and nobody else's.
+
+    Raises Unauthenticated if the user was deleted or got another password since `user` was read.
+    """
+    session_id, token, now = new_id(), secrets.token_urlsafe(32), clock.now()
+    with appending():
+        # The row is locked by this, so that a password that changes at this moment ends this session too.
+        rows = query(
+            "UPDATE users SET last_active_at = ? WHERE id = ? AND password_hash = ? RETURNING role",
+            now, user.id, user.password_hash,
+        )  # fmt: skip
+        if not rows:
+            raise Unauthenticated()
+        ((role,),) = rows
+        remember = remember and role == READER
+        expires_at = now + (days(settings.remember_days) if remember else hours(settings.session_hours))
+        Session.create(
+            id=session_id, user=user.id, token_hash=hash_token(token), ip_address=where.ip_address,
+            user_agent=(where.user_agent or "")[:LONGEST_USER_AGENT] or None, remember=remember,
+            created_at=now, last_active_at=now, expires_at=expires_at,
+        )  # fmt: skip
+        signals.signed_in.send(None, user_id=user.id, session_id=session_id)
+    return Started(session_id, token, role, now, expires_at)
+
+
+# Ending
+
+
+def sign_out(user_id: str, session_id: str) -> None:
+    """The user ends the session they are in."""
+    with appending():
+        if execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id):
+            signals.signed_out.send(None, user_id=user_id, session_id=session_id)
+
+
+def sign_out_everywhere(user_id: str, session_id: str) -> int:
+    """The user ends all their sessions, the one they are in included; answers how many."""
+    with appending():
+        ended = end_all(user_id)
+        signals.signed_out.send(None, user_id=user_id, session_id=session_id)
+        return ended
+
+
+def end_own(user_id: str, session_id: str, current_id: str) -> bool:
+    """The user ends one of their sessions, maybe the one they are in; answers whether there was one."""
+    if session_id == current_id:
+        sign_out(user_id, session_id)
+        return True
+    with transaction():
+        return bool(execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id))
+
+
+def end(session_id: str) -> bool:
+    """End a session, whosever it is; answers whether there was one."""
+    with transaction():
+        return bool(execute("DELETE FROM sessions WHERE id = ?", session_id))
+
+
+def end_others(user_id: str, session_id: str) -> int:
+    """End all sessions of the user but one; answers how many."""
+    with transaction():
+        return execute("DELETE FROM sessions WHERE user_id = ? AND id <> ?", user_id, session_id)
+
+
+def end_all(user_id: str | None = None) -> int:
+    """End all sessions of the user (of everybody, for None); answers how many."""
+    with transaction():
+        if user_id is None:
+            return execute("DELETE FROM sessions")
+        return execute("DELETE FROM sessions WHERE user_id = ?", user_id)
+
+
+def cleanup(settings: Settings) -> int:
+    """Delete sessions that are over, and throttles that no longer count; answers how many sessions."""
+    now, active_since, created_since = live_params(settings)
+    with transaction():
+        throttle.cleanup()
+        return execute(
+            "DELETE FROM sessions WHERE expires_at <= ? OR ((last_active_at <= ? OR created_at <= ?) "
+            f"AND user_id IN (SELECT id FROM users WHERE role <> '{READER}'))",
+            now, active_since, created_since,
+        )  # fmt: skip
+
+
+# Listing
+
+_LIST = (
+    "SELECT s.id, u.id, u.email, u.role, s.ip_address, s.user_agent, s.remember, s.created_at, "
+    "s.last_active_at, s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id "
+    f"WHERE {LIVE}"
+)
+
+
+def of_user(user_id: str, settings: Settings, before: str | None = None, limit: int = 500) -> list[Listed]:
+    """The user's live sessions, the newest first, from before a session's id."""
+    older = [before] if before is not None else []
+    rows = query(
+        f"{_LIST} AND s.user_id = ? {'AND s.id < ? ' if older else ''}ORDER BY s.id DESC LIMIT ?",
+        *live_params(settings), user_id, *older, limit,
+    )  # fmt: skip
+    return _listed(rows)
+
+
+def everyones(settings: Settings) -> list[Listed]:
+    """All live sessions, the newest first."""
+    return _listed(query(f"{_LIST} ORDER BY s.id DESC", *live_params(settings)))
+
+
+def _listed(rows: list[tuple]) -> list[Listed]:
+    return [Listed(*row)._replace(remember=bool(row[6])) for row in rows]

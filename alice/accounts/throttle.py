@@ -1,0 +1,114 @@
+"""Throttles: how often something may be tried, counted in the database so that every process knows.
+
+Windows are fixed: the first try opens one, and when it has passed, counting starts anew. What is counted is
+committed at once, whatever becomes of the request: none of this runs inside another transaction.
+"""
+
+import hashlib
+from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
+
+from peewee import IntegerField, TextField
+
+from alice import clock
+from alice.clock import days, minutes
+from alice.database import Millis, Model, execute, query, transaction
+from alice.web.errors import TooMany
+
+
+class Throttle(Model):
+    key = TextField(primary_key=True)
+    window_started_at = Millis()
+    count = IntegerField()
+
+    class Meta:
+        table_name = "throttles"
+
+
+class Limit(NamedTuple):
+    """So many tries in so many milliseconds."""
+
+    name: str
+    tries: int
+    window: int
+
+
+FAILED_LOGINS_OF_ACCOUNT = Limit("login-account", 10, minutes(15))
+FAILED_LOGINS_FROM_ADDRESS = Limit("login-address", 50, minutes(15))
+BOOK_CODES = Limit("book-code", 10, minutes(1))
+
+KEPT_FOR = days(1)  # longer than any window
+
+
+def check(limit: Limit, subject: str) -> None:
+    """Raise TooMany if the subject has used up its tries."""
+    now = clock.now()
+    for started_at, count in query(
+        "SELECT window_started_at, count FROM throttles WHERE key = ? AND window_started_at BETWEEN ? AND ?",
+        _key(limit, subject), now - limit.window + 1, now,
+    ):  # fmt: skip
+        if count >= limit.tries:
+            raise _too_many(limit, started_at)
+
+
+def count(limit: Limit, subject: str) -> None:
+    """Count a try."""
+    _count(limit, subject)
+
+
+def take(limit: Limit, subject: str) -> None:
+    """Count a try, and raise TooMany if it was one too many."""
+    started_at, tries = _count(limit, subject)
+    if tries > limit.tries:
+        raise _too_many(limit, started_at)
+
+
+def forget(limit: Limit, subject: str) -> None:
+    """Give the subject all its tries back."""
+    key = _key(limit, subject)
+    if query("SELECT 1 FROM throttles WHERE key = ?", key):  # seldom: spares the others a write
+        with transaction():
+            execute("DELETE FROM throttles WHERE key = ?", key)
+
+
+def cleanup() -> int:
+    """Delete what no longer counts; answer how many rows that were."""
+    return execute("DELETE FROM throttles WHERE window_started_at < ?", clock.now() - KEPT_FOR)
+
+
+def network(address: str) -> str:
+    """What counts as one address: an IPv6 customer has a whole /64 of them."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
+# A window that has passed, or lies in the future because the clock was set back, begins anew.
+_COUNT = """
+    INSERT INTO throttles AS kept (key, window_started_at, count) VALUES (?, ?, 1)
+    ON CONFLICT (key) DO UPDATE SET
+        count = CASE WHEN kept.window_started_at BETWEEN ? AND ? THEN kept.count + 1 ELSE 1 END,
+        window_started_at = CASE WHEN kept.window_started_at BETWEEN ? AND ?
+            THEN kept.window_started_at ELSE excluded.window_started_at END
+    RETURNING window_started_at, count
+"""
+
+
+def _count(limit: Limit, subject: str) -> tuple[int, int]:
+    now = clock.now()
+    current = (now - limit.window + 1, now)
+    with transaction():
+        return query(_COUNT, _key(limit, subject), now, *current, *current)[0]
+
+
+def _key(limit: Limit, subject: str) -> str:
+    # Hashed: people mistake the field for the password's, and what they typed would stand here.
+    return f"{limit.name} {hashlib.sha256(subject.encode()).hexdigest()}"
+
+
+def _too_many(limit: Limit, started_at: int) -> TooMany:
+    return TooMany(-(-(started_at + limit.window - clock.now()) // clock.seconds(1)))

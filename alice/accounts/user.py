@@ -1,0 +1,148 @@
+"""Users: readers, consultants, admins."""
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+from peewee import SQL, CharField, IntegrityError, TextField
+
+from alice import clock
+from alice.accounts import erasure
+from alice.database import Millis, Model, execute, new_id, query, transaction
+from alice.web.errors import Conflict, NotFound
+
+READER, CONSULTANT, ADMIN = ROLES = ("reader", "consultant", "admin")
+STAFF = (CONSULTANT, ADMIN)
+
+LONGEST_EMAIL = 254  # characters (RFC 5321, by way of its limit on a path)
+LONGEST_NAME = 100
+EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@([\w-]+\.)+[\w-]+")
+
+# What would break a line, or turn the text around it the other way.
+BREAKING = ("Cc", "Cs", "Zl", "Zp")
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class User(Model):
+    id = CharField(36, primary_key=True, default=new_id)
+    email = TextField(unique=True)  # stored trimmed and lower-cased
+    password_hash = TextField()
+    first_name = TextField(constraints=[SQL("DEFAULT ''")], default="")
+    last_name = TextField(constraints=[SQL("DEFAULT ''")], default="")
+    role = CharField(
+        16, default=READER, constraints=[SQL("CHECK (role IN ('reader', 'consultant', 'admin'))")]
+    )
+    last_active_at = Millis(null=True, index=True)
+    created_at = Millis()
+    updated_at = Millis()
+
+    class Meta:
+        table_name = "users"
+
+
+class Listed(NamedTuple):
+    """A user as lists show them. Times in ms."""
+
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    role: str
+    is_verified: bool
+    last_active_at: int | None
+    created_at: int
+
+
+# What may stand in a row
+
+
+def fold(email: str) -> str:
+    """What is the same address, however it is written."""
+    return unicodedata.normalize("NFC", email.strip()).lower()
+
+
+def normal_email(text: str) -> str:
+    """An address as it is stored and compared; ValueError ("must ...") for what is none."""
+    email = fold(text)
+    if len(email) > LONGEST_EMAIL:
+        raise ValueError(f"must have at most {LONGEST_EMAIL} characters")
+    if not EMAIL.fullmatch(email) or not _is_plain(email):
+        raise ValueError("must be an e-mail address")
+    return email
+
+
+def normal_name(text: str) -> str:
+    """A name, trimmed; ValueError ("must ...") for what is none. It may be empty."""
+    name = text.strip()
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"must have at most {LONGEST_NAME} characters")
+    if not _is_plain(name):
+        raise ValueError("must be one line of text")
+    return name
+
+
+def _is_plain(text: str) -> bool:
+    return not any(c in TURNING or unicodedata.category(c) in BREAKING for c in text)
+
+
+# Rows
+
+
+def add(
+    email: str, password_hash: str, role: str = READER, first_name: str = "", last_name: str = ""
+) -> User:
+    """Add a user, with an e-mail and names in their normal form. Raises Conflict `email_taken`."""
+    now = clock.now()
+    try:
+        with transaction():
+            return User.create(
+                email=email, password_hash=password_hash, role=role, first_name=first_name,
+                last_name=last_name, created_at=now, updated_at=now,
+            )  # fmt: skip
+    except IntegrityError:
+        raise Conflict("There is an account with this e-mail address.", "email_taken", "email") from None
+
+
+def find(email: str) -> User | None:
+    """The user with this e-mail, however it is written."""
+    return User.get_or_none(User.email == fold(email))
+
+
+def exists(user_id: str) -> bool:
+    return bool(query("SELECT 1 FROM users WHERE id = ?", user_id))
+
+
+def everyone(role: str | None = None) -> list[Listed]:
+    """All users, or those of one role, by e-mail."""
+    rows = query(
+        "SELECT u.id, u.email, u.first_name, u.last_name, u.role, "
+        "EXISTS (SELECT 1 FROM book_access a WHERE a.user_id = u.id), u.last_active_at, u.created_at "
+        f"FROM users u {'WHERE u.role = ? ' if role else ''}ORDER BY u.email",
+        *([role] if role else []),
+    )
+    return [Listed(*row)._replace(is_verified=bool(row[5])) for row in rows]
+
+
+def rename(user_id: str, first_name: str | None = None, last_name: str | None = None) -> None:
+    """Change what is given; names in their normal form."""
+    with transaction():
+        execute(
+            "UPDATE users SET first_name = COALESCE(?, first_name), last_name = COALESCE(?, last_name), "
+            "updated_at = ? WHERE id = ?",
+            first_name, last_name, clock.now(), user_id,
+        )  # fmt: skip
+
+
+def set_role(user_id: str, role: str) -> None:
+    """Takes effect with the user's next request. Raises NotFound."""
+    with transaction():
+        if not execute("UPDATE users SET role = ?, updated_at = ? WHERE id = ?", role, clock.now(), user_id):
+            raise NotFound("There is no such user.")
+
+
+def delete(user_id: str) -> None:
+    """Delete the user and all that is theirs, at once; what they used stays used. Raises NotFound."""
+    with transaction():
+        if not execute("DELETE FROM users WHERE id = ?", user_id):
+            raise NotFound("There is no such user.")
+        erasure.note(user_id)

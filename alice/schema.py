@@ -1,0 +1,36 @@
+"""Every table of alice.db, in the order in which they refer to each other."""
+
+from alice.accounts.book_code import BookAccess, VerificationCode
+from alice.accounts.erasure import Erasure
+from alice.accounts.session import Session
+from alice.accounts.throttle import Throttle
+from alice.accounts.user import User
+from alice.activity.log import ActivityLog
+from alice.activity.page_read import PageRead
+from alice.activity.presence import ReadingPresence
+from alice.activity.progress import ReadingProgress
+from alice.activity.state import ReaderState
+from alice.jobs import JobLease
+from alice.library.book import Book
+from alice.library.chapter import Chapter
+from alice.library.page import Page
+from alice.library.section import Section
+
+ALICE_MODELS = (
+    User,
+    Session,
+    Throttle,
+    Erasure,
+    Book,
+    Chapter,
+    Page,
+    Section,
+    VerificationCode,
+    BookAccess,
+    ActivityLog,
+    ReaderState,
+    ReadingPresence,
+    PageRead,
+    ReadingProgress,
+    JobLease,
+)

@@ -1,0 +1,157 @@
+"""`alice users`: readers, consultants and admins."""
+
+import sys
+from typing import Any
+
+import click
+
+from alice.accounts import book_code, credential, password, user
+from alice.accounts.user import READER, ROLES, Listed, User
+from alice.clock import rfc3339
+from alice.web.errors import Conflict
+
+from .shared import connected, json_option, print_json, print_table
+
+password_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
+)
+
+
+@click.group()
+def users() -> None:
+    """Add, list, change and delete users."""
+
+
+@users.command()
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), default=READER, show_default=True, help="What they may do.")
+@click.option("--first-name", default="", help="Shown to consultants.")
+@click.option("--last-name", default="", help="Shown to consultants.")
+@click.option("--verified", is_flag=True, help="Open every present book, without codes.")
+@password_option
+@connected
+def add(email: str, role: str, first_name: str, last_name: str, verified: bool, password_stdin: bool) -> None:
+    """Add a user. Without --password-stdin the password is asked for or, in a script, made up and printed."""
+    names = [_checked(user.normal_name, text, "name") for text in (first_name, last_name)]
+    normal_email = _checked(user.normal_email, email, "e-mail")
+    if user.find(normal_email):
+        raise _taken(normal_email)
+    text, generated = _choose_password(password_stdin)
+    try:
+        added = user.add(normal_email, password.hash_password(text), role, *names)
+    except Conflict:
+        raise _taken(normal_email) from None
+    if verified and not book_code.grant_all(added.id):
+        click.echo("There is no book yet to open: `alice books import FILE` adds one.", err=True)
+    click.echo(f"Added {normal_email} ({role}).")
+    _say_password(text, generated)
+
+
+@users.command("list")
+@click.option("--role", type=click.Choice(ROLES), help="Only those.")
+@json_option
+@connected
+def list_users(role: str | None, as_json: bool) -> None:
+    """List users by e-mail."""
+    found = user.everyone(role)
+    if as_json:
+        print_json([_record(listed) for listed in found])
+        return
+    heads = ["e-mail", "role", "verified", "last seen", "name"]
+    print_table(heads, [_row(listed) for listed in found])
+
+
+@users.command("set-role")
+@click.argument("email")
+@click.argument("role", type=click.Choice(ROLES))
+@connected
+def set_role(email: str, role: str) -> None:
+    """Make EMAIL a reader, consultant or admin, from their next request on."""
+    found = find(email)
+    user.set_role(found.id, role)
+    click.echo(f"{found.email} is now {role}.")
+
+
+@users.command("set-password")
+@click.argument("email")
+@password_option
+@connected
+def set_password(email: str, password_stdin: bool) -> None:
+    """Set the password of EMAIL and sign them out everywhere."""
+    found = find(email)
+    text, generated = _choose_password(password_stdin)
+    credential.set_password(found.id, text)
+    click.echo(f"{found.email} has a new password and is signed out everywhere.")
+    _say_password(text, generated)
+
+
+@users.command()
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@connected
+def delete(email: str, yes: bool) -> None:
+    """Delete EMAIL with all they read and did. What they used (their book's code) stays used."""
+    found = find(email)
+    if not yes:
+        click.confirm(f"Delete {found.email} ({found.role}) with all they read and did?", abort=True)
+    user.delete(found.id)
+    click.echo(f"Deleted {found.email}.")
+
+
+def find(email: str) -> User:
+    """The user with this e-mail, or the end of the command."""
+    found = user.find(email)
+    if found is None:
+        raise click.ClickException(f"There is no user {email}. `alice users list` shows them all.")
+    return found
+
+
+def _choose_password(from_stdin: bool) -> tuple[str, bool]:
+    """The password and whether it was made up here."""
+    if from_stdin:
+        return _checked(password.acceptable, _read_line(), "password"), False
+    if sys.stdin.isatty():
+        text = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return _checked(password.acceptable, text, "password"), False
+    return password.generate(), True
+
+
+def _read_line() -> str:
+    line = sys.stdin.buffer.readline()
+    try:
+        return line.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise click.ClickException("The password on standard input must be UTF-8 text.") from None
+
+
+def _say_password(text: str, generated: bool) -> None:
+    if generated:
+        click.echo(f"Password: {text}")
+        click.echo("It is shown only now.", err=True)
+
+
+def _checked(check: Any, text: str, what: str) -> str:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise click.ClickException(f"The {what} {error}.") from None
+
+
+def _taken(email: str) -> click.ClickException:
+    return click.ClickException(
+        f"{email} has an account already. `alice users set-password` gives a new password."
+    )
+
+
+def _record(listed: Listed) -> dict[str, Any]:
+    seen = listed.last_active_at
+    return listed._asdict() | {
+        "last_active_at": rfc3339(seen) if seen else None,
+        "created_at": rfc3339(listed.created_at),
+    }
+
+
+def _row(listed: Listed) -> list[str]:
+    seen = rfc3339(listed.last_active_at) if listed.last_active_at else "never"
+    name = f"{listed.first_name} {listed.last_name}".strip()
+    return [listed.email, listed.role, "yes" if listed.is_verified else "no", seen, name]

@@ -1,0 +1,97 @@
+"""What people do in the tests of accounts."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from blinker import Signal as BlinkerSignal
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from alice import database
+from alice.accounts import signals
+from alice.web.errors import Refusal
+from tests.conftest import PASSWORD
+
+NEW_PASSWORD = "through the looking-glass"
+
+
+def register(
+    client: FlaskClient, email: str = "ada@example.com", password: str = PASSWORD, **names: Any
+) -> TestResponse:
+    return client.post("/api/auth/register", json={"email": email, "password": password, **names})
+
+
+def login(client: FlaskClient, email: str, password: str = PASSWORD, **more: Any) -> TestResponse:
+    return client.post("/api/auth/login", json={"email": email, "password": password, **more})
+
+
+def me(client: FlaskClient, token: str) -> TestResponse:
+    return client.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
+
+
+def verify(client: FlaskClient, code: str) -> TestResponse:
+    return client.post("/api/books/verify", json={"code": code})
+
+
+def error(answer: TestResponse) -> tuple[int, str, str | None]:
+    """Status, code and field of a refusal."""
+    said = answer.json["error"]
+    return answer.status_code, said["code"], said.get("field")
+
+
+def together(*actions: Callable[[], Any]) -> list[Any]:
+    """Run the actions at the same moment, each in a thread of its own; their results, or what they raised."""
+    barrier = threading.Barrier(len(actions))
+    results: list[Any] = [None] * len(actions)
+
+    def run(index: int, action: Callable[[], Any]) -> None:
+        barrier.wait(10)
+        try:
+            results[index] = action()
+        except Refusal as refusal:
+            results[index] = refusal
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(actions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return results
+
+
+def connected(action: Callable[[], Any]) -> Callable[[], Any]:
+    """The action with a connection of its thread's own, for calls without HTTP."""
+
+    def run() -> Any:
+        with database.connected():
+            return action()
+
+    return run
+
+
+class Signal:
+    """Listens to all signals of accounts; `sent` holds (name, arguments, whether a transaction was open)."""
+
+    NAMES = ("signed_in", "signed_out", "book_unlocked")
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, Any], bool]] = []
+        self._receivers: list[tuple[BlinkerSignal, Callable]] = []
+        for name in self.NAMES:
+            self._listen(name, getattr(signals, name))
+
+    def _listen(self, name: str, signal: BlinkerSignal) -> None:
+        def receive(sender: object, **arguments: Any) -> None:
+            self.sent.append((name, arguments, database.alice_db.in_transaction()))
+
+        signal.connect(receive)
+        self._receivers.append((signal, receive))
+
+    def disconnect(self) -> None:
+        for signal, receiver in self._receivers:
+            signal.disconnect(receiver)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _, _ in self.sent]

@@ -1,0 +1,67 @@
+"""What is over is deleted: sessions by their limits, throttles that no longer count."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from alice import clock, database
+from alice.accounts import session, throttle
+from alice.accounts.throttle import BOOK_CODES
+from alice.clock import days, hours, minutes
+from alice.config import Settings
+from tests.accounts.acting import login
+from tests.conftest import Cast, Rows
+
+
+@pytest.fixture(autouse=True)
+def _only_what_the_test_starts(db: Rows, frozen_clock: int) -> None:
+    db.execute("DELETE FROM sessions")
+
+
+def clean(settings: Settings) -> int:
+    with database.connected():
+        return session.cleanup(settings)
+
+
+def left(db: Rows) -> int:
+    return db.one("SELECT COUNT(*) FROM sessions")
+
+
+def test_the_live_stay(program: FlaskClient, cast: Cast, settings: Settings, db: Rows) -> None:
+    for person in (cast.reader, cast.consultant, cast.admin):
+        login(program, person.email)
+    clock.advance(minutes(60) - 1)
+
+    assert (clean(settings), left(db)) == (0, 3)
+
+
+def test_idle_staff_goes_and_idle_readers_stay(
+    program: FlaskClient, cast: Cast, settings: Settings, db: Rows
+) -> None:
+    for person in (cast.reader, cast.consultant, cast.admin):
+        login(program, person.email)
+    clock.advance(minutes(60))
+
+    assert (clean(settings), left(db)) == (2, 1)
+
+
+@pytest.mark.parametrize(("remember", "lasts"), [(False, hours(24)), (True, days(30))])
+def test_readers_go_when_their_time_is_up(
+    program: FlaskClient, cast: Cast, settings: Settings, remember: bool, lasts: int
+) -> None:
+    login(program, cast.reader.email, remember=remember)
+
+    clock.advance(lasts - 1)
+    too_early = clean(settings)
+    clock.advance(1)
+    assert (too_early, clean(settings)) == (0, 1)
+
+
+def test_old_throttles_go_and_those_that_count_stay(settings: Settings, db: Rows) -> None:
+    with database.connected():
+        throttle.count(BOOK_CODES, "long ago")
+        clock.advance(days(1) + 1)
+        throttle.count(BOOK_CODES, "now")
+
+    clean(settings)
+
+    assert db.one("SELECT COUNT(*) FROM throttles") == 1

@@ -1,0 +1,129 @@
+"""Passwords are hashed slowly, compared alike, and never while a database connection is held."""
+
+import threading
+
+import bcrypt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from alice import database
+from alice.accounts import password
+from alice.database import alice_db, transaction
+from tests.accounts.acting import login, together
+from tests.conftest import PASSWORD, Cast, Rows
+
+
+def bcrypt_hash(text: str, prefix: bytes = b"2a") -> str:
+    """As the Go program made them, but quicker."""
+    return (
+        bcrypt.hashpw(text.encode(), bcrypt.gensalt(4, b"2b")).replace(b"$2b$", b"$" + prefix + b"$").decode()
+    )
+
+
+def test_a_hash_verifies_its_password_only(app: Flask) -> None:
+    stored = password.hash_password(PASSWORD)
+
+    assert password.verify(PASSWORD, stored) == (True, None)
+    assert password.verify(PASSWORD + " ", stored) == (False, None)
+
+
+def test_the_same_password_never_has_the_same_hash(app: Flask) -> None:
+    assert password.hash_password(PASSWORD) != password.hash_password(PASSWORD)
+
+
+@pytest.mark.parametrize("stored", [None, "", "!", "plain text", "$2a$nonsense", "$argon2id$v=19$broken"])
+@pytest.mark.parametrize("text", ["", "plain text", PASSWORD])
+def test_nothing_to_compare_with_is_wrong(app: Flask, stored: str | None, text: str) -> None:
+    assert password.verify(text, stored) == (False, None)
+
+
+def test_what_nobody_has_costs_as_much_as_what_somebody_has(app: Flask) -> None:
+    nobodys = password._nobodys()
+
+    assert nobodys.rpartition("p=")[0] == password.hash_password("x").rpartition("p=")[0]
+    assert password._hasher.current_hasher.check_needs_rehash(nobodys) is False
+
+
+@pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])
+def test_an_imported_bcrypt_hash_is_accepted_and_replaced(
+    program: FlaskClient, cast: Cast, db: Rows, prefix: bytes
+) -> None:
+    db.execute(
+        "UPDATE users SET password_hash = ? WHERE id = ?", bcrypt_hash("alice2024", prefix), cast.reader.id
+    )
+
+    assert login(program, cast.reader.email, "wrong").status_code == 401
+    assert db.one("SELECT password_hash FROM users WHERE id = ?", cast.reader.id).startswith("$2")
+    assert login(program, cast.reader.email, "alice2024").status_code == 200
+    assert db.one("SELECT password_hash FROM users WHERE id = ?", cast.reader.id).startswith("$argon2id$")
+    assert login(program, cast.reader.email, "alice2024").status_code == 200
+
+
+def test_a_password_too_long_for_bcrypt_is_just_wrong(program: FlaskClient, cast: Cast, db: Rows) -> None:
+    db.execute("UPDATE users SET password_hash = ? WHERE id = ?", bcrypt_hash("x" * 72), cast.reader.id)
+
+    assert login(program, cast.reader.email, "x" * 73).status_code == 401
+    assert login(program, cast.reader.email, "x" * 72).status_code == 200
+
+
+def test_hashing_inside_a_transaction_is_refused(connection: None) -> None:
+    with transaction(), pytest.raises(RuntimeError):
+        password.hash_password(PASSWORD)
+    with transaction(), pytest.raises(RuntimeError):
+        password.verify(PASSWORD, None)
+
+
+def test_the_connection_is_lent_out_meanwhile_and_comes_back(app: Flask) -> None:
+    ended = threading.Event()
+    seen_in_use = []
+
+    def watch() -> None:
+        while not ended.is_set():
+            seen_in_use.append(len(alice_db._in_use))
+
+    with database.connected():
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        password.hash_password(PASSWORD)
+        ended.set()
+        watcher.join()
+        assert database.query("SELECT 1") == [(1,)]
+    assert 0 in seen_in_use
+
+
+def test_without_a_connection_none_is_made(app: Flask) -> None:
+    password.hash_password(PASSWORD)
+
+    assert alice_db.is_closed()
+
+
+def test_many_logins_at_once_need_few_connections(app: Flask, cast: Cast) -> None:
+    """More than the pool holds, each waiting for its turn to hash."""
+    ask = lambda: login(app.test_client(), cast.reader.email).status_code  # noqa: E731
+
+    assert together(*[ask] * 12) == [200] * 12
+
+
+@pytest.mark.parametrize(
+    "text", ["", "short77", "x" * 257, "password", "PassWord1", "123456789", "qwertyuiop", "WonderLand"]
+)
+def test_a_weak_password_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        password.acceptable(text)
+
+
+def test_the_blocklist_holds_over_a_hundred_that_would_otherwise_pass() -> None:
+    assert len([text for text in password.common() if len(text) >= password.SHORTEST]) > 100
+    assert all(text == text.lower() for text in password.common())
+
+
+def test_a_made_up_password_has_eighty_bits_and_is_easily_typed() -> None:
+    made = {password.generate() for _ in range(100)}
+
+    assert len(made) == 100
+    assert len(set(password.LETTERS)) == 32
+    for text in made:
+        assert [len(part) for part in text.split("-")] == [4, 4, 4, 4]
+        assert set(text) <= {*password.LETTERS, "-"}
+        assert password.acceptable(text) == text

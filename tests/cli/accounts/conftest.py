@@ -1,0 +1,31 @@
+"""These commands leave the schema alone, so the ordinary database does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from alice import database
+from alice.config import Settings
+from tests.cli.accounts.running import Alice
+from tests.conftest import Template
+
+
+@pytest.fixture
+def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
+    yield template.lend(tmp_path)
+    database.disconnect()
+
+
+@pytest.fixture
+def alice(settings: Settings) -> Alice:
+    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
+    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
+
+
+@pytest.fixture
+def program(app: Flask) -> FlaskClient:
+    """Nobody's client without a cookie jar."""
+    return app.test_client(use_cookies=False)

@@ -1,0 +1,21 @@
+"""Commands may alter the schema, so each test has a database of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alice import database
+from alice.config import Settings
+from tests.conftest import Template, drop
+
+
+@pytest.fixture
+def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
+    """A migrated database that is bound, without an application."""
+    settings = template.copy(tmp_path)
+    database.bind(settings)
+    yield settings
+    database.disconnect()
+    if settings.database_url:
+        drop(settings)

@@ -1,0 +1,373 @@
+"""What tests share: a fresh Alice on a real database, a fixed cast, and a clock that stands still.
+
+Every test gets a copy of one migrated database with the cast and a small book in it; each runs on SQLite and,
+where ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import peewee
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from playhouse.db_url import connect
+
+from alice import clock, create_app, database, migrations
+from alice.accounts import password
+from alice.accounts.book_code import BookAccess, VerificationCode
+from alice.accounts.session import Session
+from alice.accounts.user import ADMIN, CONSULTANT, READER, User
+from alice.clock import days
+from alice.config import Settings
+from alice.library.book import Book
+from alice.library.chapter import Chapter
+from alice.library.page import Page
+from alice.library.section import Section
+from alice.schema import ALICE_MODELS
+
+pytest_plugins = ["tests.no_skips"]
+
+POSTGRESQL = os.environ.get("ALICE_TEST_POSTGRESQL_URL")
+PASSWORD = "curiouser and curiouser"
+BOOK = "tea-party"
+LOCKED_BOOK = "looking-glass"
+PAGES = 8
+
+Counted = Callable[[], AbstractContextManager[list[str]]]
+Eventually = Callable[[Callable[[], bool]], None]
+CODE, OTHER_CODE = "2222-3333-4444", "5555-6666-7777"
+
+
+# The cast
+
+
+@dataclass
+class Person:
+    """Somebody of the cast. `client` is signed in as them (nobody's is not)."""
+
+    name: str
+    role: str | None = None
+    id: str = field(default_factory=database.new_id)
+    app: Flask | None = None
+
+    @property
+    def email(self) -> str:
+        return f"{self.name}@example.com"
+
+    @property
+    def password(self) -> str:
+        return PASSWORD
+
+    @property
+    def token(self) -> str:
+        return f"{self.name}-token-".ljust(43, "x")
+
+    @property
+    def session_id(self) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, self.name))
+
+    @property
+    def client(self) -> FlaskClient:
+        client = self.app.test_client(use_cookies=False)
+        if self.role:
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.token}"
+        return client
+
+    @property
+    def browser(self) -> FlaskClient:
+        """A client that sends the cookie, as browsers do."""
+        client = self.app.test_client()
+        if self.role:
+            client.set_cookie("alice_session", self.token)
+        client.environ_base["HTTP_ORIGIN"] = "http://localhost"
+        return client
+
+
+class Cast:
+    """reader has the book, newcomer has none; consultant and stranger are consultants; admin; nobody."""
+
+    def __init__(self) -> None:
+        self.reader = Person("reader", READER)
+        self.newcomer = Person("newcomer", READER)
+        self.consultant = Person("consultant", CONSULTANT)
+        self.stranger = Person("stranger", CONSULTANT)
+        self.admin = Person("admin", ADMIN)
+        self.nobody = Person("nobody")
+
+    def __iter__(self) -> Iterator[Person]:
+        yield from vars(self).values()
+
+
+_cast = Cast()
+
+
+@pytest.fixture
+def cast(app: Flask) -> Cast:
+    for person in _cast:
+        person.app = app
+    return _cast
+
+
+# The application
+
+
+@dataclass(frozen=True)
+class Template:
+    """A migrated database with the cast and a book, and how a test gets one like it."""
+
+    engine: str
+    where: Any  # a folder, or the name of a PostgreSQL database
+
+    def lend(self, data_dir: Path) -> Settings:
+        """A database as good as new: a copied file, or the one PostgreSQL database with its rows restored."""
+        if self.engine == "postgresql":
+            _run_on(_url(f"{self.where}_lent"), RESTORE)
+            return Settings(data_dir=data_dir, database_url=_url(f"{self.where}_lent"))
+        return self.copy(data_dir)
+
+    def copy(self, data_dir: Path) -> Settings:
+        """A database of the test's own, for tests that alter the schema. On PostgreSQL it takes a while."""
+        if self.engine == "postgresql":
+            name = f"alice_test_{uuid.uuid4().hex}"
+            _administer(f'CREATE DATABASE "{name}" TEMPLATE "{self.where}"')
+            return Settings(data_dir=data_dir, database_url=_url(name))
+        for path in self.where.iterdir():
+            shutil.copy(path, data_dir)
+        return Settings(data_dir=data_dir)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    if request.param == "postgresql" and not POSTGRESQL:
+        pytest.skip(
+            "needs PostgreSQL: set ALICE_TEST_POSTGRESQL_URL=postgresql://postgres@127.0.0.1/postgres"
+        )
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def templates() -> Iterator[dict[str, Template]]:
+    made: dict[str, Template] = {}
+    yield made
+    if "postgresql" in made:
+        for name in (made["postgresql"].where, f"{made['postgresql'].where}_lent"):
+            _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def template(
+    engine: str, templates: dict[str, Template], tmp_path_factory: pytest.TempPathFactory
+) -> Template:
+    if engine not in templates:
+        templates[engine] = _make_template(engine, tmp_path_factory.mktemp(f"template-{engine}"))
+    return templates[engine]
+
+
+@pytest.fixture
+def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a fresh database; a test may `replace()` them before making its own app."""
+    yield template.lend(tmp_path)
+    _close()
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    app.testing = False  # errors are answered as they are in service
+    yield app
+    app.extensions["alice"].stop()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Nobody's client, with a cookie jar."""
+    return app.test_client()
+
+
+@pytest.fixture
+def db(app: Flask) -> Iterator[Any]:
+    """`database` with a connection of the test's own for each call: db.query(sql, ...), db.execute(...)."""
+    yield Rows()
+
+
+class Rows:
+    """Reads and writes the tables behind the application's back."""
+
+    def query(self, sql: str, *params: Any) -> list[tuple]:
+        with database.connected():
+            return database.query(sql, *params)
+
+    def execute(self, sql: str, *params: Any) -> int:
+        with database.connected():
+            return database.execute(sql, *params)
+
+    def one(self, sql: str, *params: Any) -> Any:
+        """The only value of the only row."""
+        ((value,),) = self.query(sql, *params)
+        return value
+
+
+@pytest.fixture
+def connection(app: Flask) -> Iterator[None]:
+    """A connection for tests that call the domain without HTTP."""
+    with database.connected():
+        yield
+
+
+@pytest.fixture
+def frozen_clock() -> Iterator[int]:
+    """The clock stands still (move it with clock.advance); its time in ms."""
+    at = clock.now()
+    clock.freeze(at)
+    yield at
+    clock.thaw()
+
+
+@pytest.fixture
+def recorder(app: Flask) -> Any:
+    return app.extensions["alice"].recorder
+
+
+# Making the template
+
+
+def _make_template(engine: str, folder: Path) -> Template:
+    if engine == "sqlite":
+        _fill(Settings(data_dir=folder))
+        return Template(engine, folder)
+    name = f"alice_template_{uuid.uuid4().hex}"
+    _administer(f'CREATE DATABASE "{name}"')
+    _fill(Settings(data_dir=folder, database_url=_url(name)))
+    _administer(f'CREATE DATABASE "{name}_lent" TEMPLATE "{name}"')
+    _administer(f'ALTER DATABASE "{name}_lent" SET synchronous_commit = off')
+    _run_on(_url(f"{name}_lent"), KEEP)
+    return Template(engine, name)
+
+
+_TABLES = [model._meta.table_name for model in ALICE_MODELS]
+KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE pristine.{t} AS TABLE {t}" for t in _TABLES]
+# Not TRUNCATE: that makes new files, for which PostgreSQL waits for the disk.
+RESTORE = [f"DELETE FROM {t}" for t in reversed(_TABLES)] + [
+    f"INSERT INTO {t} SELECT * FROM pristine.{t}" for t in _TABLES
+]
+
+
+def _fill(settings: Settings) -> None:
+    database.bind(settings)
+    migrations.migrate(settings)
+    hashed = password.hash_password(PASSWORD)
+    with database.connected(), database.transaction():
+        _add_book(BOOK, "A Mad Tea-Party")
+        _add_book(LOCKED_BOOK, "Through the Looking-Glass")
+        _add_people(hashed)
+    _close()
+
+
+def _add_people(hashed: str) -> None:
+    now = clock.now()
+    for person in _cast:
+        if person.role is None:
+            continue
+        User.create(
+            id=person.id, email=person.email, password_hash=hashed, role=person.role,
+            first_name=person.name.title(), last_name="Example", created_at=now, updated_at=now,
+        )  # fmt: skip
+        Session.create(
+            id=person.session_id, user=person.id,
+            token_hash=hashlib.sha256(person.token.encode()).hexdigest(),
+            ip_address="192.0.2.7", user_agent="tests",
+            created_at=now, last_active_at=now, expires_at=now + days(400),
+        )  # fmt: skip
+    BookAccess.create(user=_cast.reader.id, book_id=BOOK, granted_at=now)
+    for code in (CODE, OTHER_CODE):
+        VerificationCode.create(code=code, book_id=BOOK, created_at=now)
+
+
+def _add_book(slug: str, title: str) -> None:
+    """A book of two chapters with four pages each, three sections on a page."""
+    now = clock.now()
+    Book.create(
+        id=slug, title=title, author="Lewis Carroll", description="For tests.", total_pages=PAGES,
+        total_words=PAGES * 3 * 4, created_at=now, updated_at=now,
+    )  # fmt: skip
+    chapters = [
+        Chapter.create(book=slug, number=1 + index, title=f"Chapter {1 + index}", first_page=1 + 4 * index)
+        for index in range(2)
+    ]
+    for number in range(1, PAGES + 1):
+        Page.create(book=slug, page_number=number, chapter=chapters[(number - 1) // 4], word_count=12)
+        for section in range(1, 4):
+            text = f"Page {number} section {section}."
+            Section.create(
+                book_id=slug, page_number=number, section_number=section, content=text,
+                html=f"<p>{text}</p>", word_count=4,
+            )  # fmt: skip
+
+
+def _url(name: str) -> str:
+    return f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+
+
+def _administer(statement: str) -> None:
+    _run_on(POSTGRESQL, [statement])
+
+
+def _run_on(url: str, statements: list[str]) -> None:
+    server = connect(url)
+    try:
+        server.connect()
+        for statement in statements:
+            server.execute_sql(statement)
+    finally:
+        server.close()
+
+
+def drop(settings: Settings) -> None:
+    """Drop a copied PostgreSQL database."""
+    _administer(f'DROP DATABASE "{settings.database_url.rpartition("/")[2]}" WITH (FORCE)')
+
+
+def _close() -> None:
+    """No connection outlives its test."""
+    for handle in (database.alice_db, database.events_db):
+        if isinstance(handle.obj, peewee.Database):
+            handle.close_all()
+
+
+@pytest.fixture
+def counted(app: Flask) -> Counted:
+    """`with counted() as statements:` collects the SQL that runs inside."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        statements: list[str] = []
+        hook = lambda event: statements.append(event.sql)  # noqa: E731
+        database.alice_db.query_hooks.append(hook)
+        try:
+            yield statements
+        finally:
+            database.alice_db.query_hooks.remove(hook)
+
+    return counting
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Wait until a condition holds; these machines stall, so for as long as 30 s."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come true within 30 s"
+            time.sleep(0.05)
+
+    return wait
