@@ -1,0 +1,101 @@
+# make run       installs on first use, then serves Alice on http://127.0.0.1:8000
+# make test      installs what tests need and runs them; ARGS='-k login' picks some
+# make bench     measures Alice against her ceiling
+# make lint      style, formatting and the direction of imports
+# make install   .venv with the pinned dependencies, and nothing else
+# make lock      pins anew what pyproject.toml asks for (needs uv)
+#
+# PYTHON=/path/to/python3 picks the interpreter.
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test bench lint install lock
+
+run: $(VENV)/installed
+	@$(BIN)/alice setup && exec $(BIN)/alice serve
+
+test: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest tests/bench -s $(ARGS)
+
+lint: $(VENV)/installed-dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+install: $(VENV)/installed
+
+COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --group build
+
+lock:
+	@$(COMPILE) --output-file requirements.lock
+	@$(COMPILE) --output-file requirements-dev.lock --constraints requirements.lock --group dev --extra postgresql
+
+
+# The virtual environment. It counts as made when $(VENV)/made-in names this checkout: the file goes
+# before pip starts and comes back when all went well, so what was interrupted, or moved with its
+# absolute paths, is made anew.
+
+ifneq ($(shell cat $(VENV)/made-in 2>/dev/null),$(CURDIR))
+.PHONY: $(BIN)/python
+endif
+ifneq ($(PYTHON),)
+ifneq ($(shell cat $(VENV)/made-with 2>/dev/null),$(PYTHON))
+.PHONY: $(BIN)/python
+endif
+endif
+
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+
+define INSTALL
+@echo "Installing into $(VENV); this happens once and may take a minute."
+@rm -f $(VENV)/made-in
+@$(PIP) --require-hashes -r $<
+@$(PIP) --no-deps --no-build-isolation --editable .
+@pwd > $(VENV)/made-in
+endef
+
+$(VENV)/installed: requirements.lock pyproject.toml $(BIN)/python
+	$(INSTALL)
+	@touch $@
+
+# What tests need includes what Alice needs.
+$(VENV)/installed-dev: requirements-dev.lock pyproject.toml $(BIN)/python
+	$(INSTALL)
+	@touch $(VENV)/installed $@
+
+# Says on one line what an interpreter lacks. It must run on any Python 3.
+define CHECK
+import sys
+version = "%d.%d" % sys.version_info[:2]
+def lacks(problem, remedy):
+    print("Alice needs %s (tried %s). %s" % (problem, sys.executable, remedy))
+    sys.exit(1)
+if sys.version_info < (3, 11):
+    lacks("Python 3.11 or newer, not " + version, "Install one, or name it: make PYTHON=/path/to/python3")
+try:
+    import venv, ensurepip
+except ImportError:
+    lacks("Python's venv and ensurepip", "On Debian or Ubuntu: apt install python%s-venv" % version)
+try:
+    import sqlite3
+except ImportError:
+    lacks("a Python with sqlite3", "On Debian or Ubuntu: apt install libpython%s-stdlib" % version)
+if sqlite3.sqlite_version_info < (3, 35):
+    lacks("SQLite 3.35 or newer, not " + sqlite3.sqlite_version, "On Debian or Ubuntu: apt install libsqlite3-0")
+endef
+
+export CHECK PYTHON
+
+$(BIN)/python:
+	@set -- python3.14 python3.13 python3.12 python3.11 python3; \
+	if [ -n "$$PYTHON" ]; then set -- "$$PYTHON"; fi; \
+	for python; do \
+	    if said=$$("$$python" -c "$$CHECK" 2>/dev/null); then \
+	        "$$python" -m venv --clear $(VENV) && echo "$$PYTHON" > $(VENV)/made-with; exit; \
+	    fi; \
+	    problem=$${problem:-$$said}; \
+	done; \
+	echo "$${problem:-$${PYTHON:+$$PYTHON does not run. }Alice needs Python 3.11 or newer. On Debian or Ubuntu: apt install python3 python3-venv}" >&2; exit 1
