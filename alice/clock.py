@@ -52,11 +52,13 @@ def rfc3339(at: int) -> str:
 
     Years 1970 to 9999; what lies outside raises ValueError or OverflowError.
     """
-    whole, rest = divmod(at, 1000)
-    return f"{_whole_seconds(whole)}.{rest:03d}Z"
+    return _whole_seconds(at // 1000) + _REST[at % 1000]
+
+
+# Lists hold many times within the same seconds, and formatting is the slow part of them.
+_REST = [f".{rest:03d}Z" for rest in range(1000)]
 
 
 @lru_cache(maxsize=4096)
 def _whole_seconds(at: int) -> str:
-    # Lists hold many times within the same seconds; strftime is the slow part of them.
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))

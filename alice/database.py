@@ -21,11 +21,13 @@ from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, Poo
 from alice import clock
 from alice.config import ConfigError, Settings
 
+BUSY_TIMEOUT = 5000  # ms to wait for another's lock
+
 PRAGMAS = (
     ("journal_mode", "wal"),
     ("synchronous", "normal"),
     ("foreign_keys", "on"),
-    ("busy_timeout", 5000),
+    ("busy_timeout", BUSY_TIMEOUT),
     ("wal_autocheckpoint", 1000),
     ("cache_size", -20000),
     ("temp_store", "memory"),
@@ -65,8 +67,9 @@ def _handle(
 ) -> peewee.Database:
     pool = {"max_connections": connections, "timeout": WAIT_FOR_CONNECTION, "autoconnect": False}
     if settings.database_url and not settings.database_url.startswith("sqlite"):
-        if search_path:
-            pool["options"] = f"-c search_path={search_path}"
+        pool["options"] = f"-c lock_timeout={BUSY_TIMEOUT}" + (
+            f" -c search_path={search_path}" if search_path else ""
+        )
         return PooledPostgresqlDatabase(**parse(settings.database_url, True, True), **pool)
     if peewee.sqlite3.sqlite_version_info < SQLITE_AT_LEAST:
         raise ConfigError(
@@ -140,7 +143,7 @@ def is_temporary(error: BaseException) -> bool:
 
 
 _SIGNS = (
-    "locked", "disk is full", "i/o error", "readonly", "no space left",
+    "locked", "lock timeout", "deadlock detected", "disk is full", "i/o error", "readonly", "no space left",
     "could not connect", "connection failed", "connection refused", "connection is closed",
     "connection is lost", "closed the connection", "terminating connection", "shutting down", "starting up",
 )  # fmt: skip
@@ -236,17 +239,20 @@ def require_appending(log: int = ACTIVITY_LOG) -> None:
 
 def query(sql: str, *params: Any) -> list[tuple]:
     """The rows of a SELECT (or of a RETURNING clause). Parameters are written `?` for both engines."""
-    return alice_db.execute_sql(_for_engine(sql, alice_db.param), params).fetchall()
+    db = alice_db.obj
+    return db.execute_sql(_for_engine(sql, db.param), params).fetchall()
 
 
 def execute(sql: str, *params: Any) -> int:
     """Run a statement; answer how many rows it changed."""
-    return alice_db.execute_sql(_for_engine(sql, alice_db.param), params).rowcount
+    db = alice_db.obj
+    return db.execute_sql(_for_engine(sql, db.param), params).rowcount
 
 
 def execute_many(sql: str, rows: list[tuple]) -> None:
     """Run a statement once for each row of parameters."""
-    alice_db.cursor().executemany(_for_engine(sql, alice_db.param), rows)
+    with peewee.__exception_wrapper__:  # the driver's errors as peewee's, as for any other statement
+        alice_db.cursor().executemany(_for_engine(sql, alice_db.param), rows)
 
 
 @lru_cache(maxsize=512)

@@ -36,10 +36,11 @@ def claim(job: Job) -> bool:
     now = clock.now()
     with transaction():
         execute("INSERT INTO job_leases (name, next_run_at) VALUES (?, 0) ON CONFLICT DO NOTHING", job.name)
+        # What lies too far ahead was set by a clock that has been put right since.
         return bool(
             execute(
-                "UPDATE job_leases SET next_run_at = ? WHERE name = ? AND next_run_at <= ?",
-                now + job.every, job.name, now,
+                "UPDATE job_leases SET next_run_at = ? WHERE name = ? AND next_run_at NOT BETWEEN ? AND ?",
+                now + job.every, job.name, now + 1, now + 2 * job.every,
             )
         )  # fmt: skip
 

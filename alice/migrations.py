@@ -126,6 +126,8 @@ def _refuse_newer() -> None:
 def _locked(settings: Settings) -> Iterator[None]:
     if database.is_postgresql():
         with connections():
+            for handle in (database.alice_db, database.events_db):
+                handle.execute_sql("SET lock_timeout = 0")  # a migration waits as long as it must
             database.query("SELECT pg_advisory_lock(?)", database.MIGRATIONS)
             try:
                 database.events_db.execute_sql("CREATE SCHEMA IF NOT EXISTS tracking")

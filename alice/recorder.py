@@ -2,7 +2,8 @@
 
 One writer thread a process drains a bounded queue and commits what waited as one transaction, each
 operation in a savepoint of its own. `submit` returns when its row is committed; `touch` returns at once and
-is written every few seconds, the last value of each key only.
+is written every few seconds, the last value of each key only. Whoever submits while nothing is being written
+commits in their own thread: handing over and back would take as long as the commit.
 
 Without a writer thread (commands, tests) the caller is the writer: `submit` commits before it returns all
 the same, and `flush` writes what was touched.
@@ -13,9 +14,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import peewee
+from playhouse.pool import MaxConnectionsExceeded
 
 from alice import database
 from alice.database import Unavailable
@@ -46,6 +49,8 @@ class Recorder:
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._touched: dict[TouchWriter, dict[Hashable, Any]] = {}
         self._touched_lock = threading.Lock()
+        self._writing = threading.Lock()  # held by the thread that commits
+        self._door = threading.Lock()  # nothing enters the queue behind the mark of its end
         self._thread: threading.Thread | None = None
         self._stopping = False
 
@@ -59,8 +64,9 @@ class Recorder:
         """Commit what waits, write what was touched, end the thread."""
         if self._thread is None:
             return
-        self._stopping = True
-        self._queue.put(None)
+        with self._door:
+            self._stopping = True
+            self._queue.put(None)  # the last there is: whoever comes later is refused
         self._thread.join(DRAIN_WITHIN)
         if self._thread.is_alive():
             logger.error("the recorder did not drain within %d s", DRAIN_WITHIN)
@@ -76,17 +82,21 @@ class Recorder:
             raise RuntimeError("submit() inside a transaction would wait for itself")
         if self._thread is None:
             return self._write_here(operation)
-        if self._stopping or self._queue.qsize() >= self._queue_size:
-            raise Unavailable("the recorder's queue is full")
         lent = not self._handle.is_closed()
-        if lent:  # the pool is small: whoever waits for a commit needs no connection
-            self._handle.close()
         pending = _Pending(operation)
-        self._queue.put(pending)
         try:
+            if lent and self._writing.acquire(blocking=False):
+                try:
+                    self._commit([pending])
+                finally:
+                    self._writing.release()
+            else:
+                if lent:  # the pool is small: whoever waits for a commit needs no connection
+                    self._handle.close()
+                self._enqueue(pending)
             return pending.wait()
         finally:
-            if lent:
+            if lent and self._handle.is_closed():
                 self._handle.connect()
 
     def touch(self, writer: TouchWriter, key: Hashable, value: Any) -> None:
@@ -99,6 +109,12 @@ class Recorder:
         with database.connected(self._handle):
             self._write_touched()
 
+    def _enqueue(self, pending: "_Pending") -> None:
+        with self._door:
+            if self._stopping or self._queue.qsize() >= self._queue_size:
+                raise Unavailable("the recorder's queue is full")
+            self._queue.put(pending)
+
     def _write_here(self, operation: Callable[[], Result]) -> Result:
         with database.connected(self._handle), database.appending(self._handle, self._log):
             return operation()
@@ -110,14 +126,14 @@ class Recorder:
             ending = None in batch
             operations = [pending for pending in batch if pending is not None]
             if operations:
-                self._commit(operations)
+                with self._writing:
+                    self._commit(operations)
             if ending or time.monotonic() >= due:
-                self._try_to_write_touched()
+                with self._writing:
+                    self._try_to_write_touched()
                 due = time.monotonic() + TOUCH_EVERY
-            if ending and self._queue.empty():
-                break
             if ending:
-                self._queue.put(None)  # whoever came in after stop() is served before the end
+                break
         if not self._handle.is_closed():
             self._handle.close()
 
@@ -167,11 +183,12 @@ class Recorder:
             self._handle.manual_close()
 
     def _try_to_write_touched(self) -> None:
+        """Write, or log why not: whatever becomes of heartbeats, the thread goes on."""
         try:
             if self._handle.is_closed():
                 self._handle.connect()
             self._write_touched()
-        except peewee.DatabaseError as error:
+        except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
             logger.warning("heartbeats were not written: %s", error)
             if not self._handle.is_closed():
                 self._handle.manual_close()
@@ -181,9 +198,21 @@ class Recorder:
             touched, self._touched = self._touched, {}
         if not touched:
             return
-        with database.transaction(self._handle):
+        try:
+            with database.transaction(self._handle):
+                # Always in the same order, or two processes could wait for each other's rows.
+                for writer in sorted(touched, key=attrgetter("__qualname__")):
+                    writer(touched[writer].items())
+        except Exception as error:
+            if database.is_temporary(error):
+                self._take_back(touched)
+            raise
+
+    def _take_back(self, touched: dict[TouchWriter, dict[Hashable, Any]]) -> None:
+        """Keep what could not be written now for the next time; newer values win."""
+        with self._touched_lock:
             for writer, values in touched.items():
-                writer(values.items())
+                self._touched[writer] = values | self._touched.get(writer, {})
 
 
 class _Pending:

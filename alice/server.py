@@ -6,8 +6,10 @@ connection that reached us is served, then the worker goes.
 
 import ctypes
 import errno
+import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from datetime import timedelta
@@ -37,6 +39,8 @@ WORKER_GRACE = 20  # seconds for requests in flight when a worker is told to sto
 MASTER_GRACE = 45  # seconds until workers are killed: their grace, and time for the recorder to drain
 WORKER_STALLED = 120  # seconds without a sign of life after which a worker is replaced
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc
+COLLECT_AFTER = 10_000  # objects made and not yet gone
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 BACKLOG = 1024  # connections the kernel may hold for us
 
 
@@ -92,6 +96,9 @@ class Server(BaseApplication):
         # gunicorn takes the descriptor over and closes it; it must not be closed twice.
         self._descriptor = listener.detach()
         super().__init__()
+
+    def run(self) -> None:
+        Master(self).run()
 
     def load_config(self) -> None:
         for name, value in self._options().items():
@@ -151,7 +158,14 @@ def shorten_grace(arbiter: Arbiter, worker: "Worker") -> None:
 
 
 def start_worker(worker: "Worker") -> None:
+    collect_less()
     worker.wsgi.extensions["alice"].start()
+
+
+def collect_less() -> None:
+    """Let the garbage collector skip what is loaded, which stays, and not run several times in one list."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 def stop_worker(arbiter: Arbiter, worker: "Worker") -> None:
@@ -176,12 +190,31 @@ class Connection(TConn):
         super().close()
 
 
+class Master(Arbiter):
+    """gunicorn's master; a worker it has just made can be told to stop.
+
+    Until a worker listens to signals it would take one for its master's and forget it, and stopping would
+    last until the master's patience ends. So the signal waits.
+    """
+
+    def spawn_worker(self) -> int:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
 class Worker(ThreadWorker):
     """gunicorn's threaded worker, kinder to clients.
 
     A new connection gets a thread when it has something to say, not before (browsers open some in advance),
     and connections the kernel has accepted for us are served even when we are stopping.
     """
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def accept(self, listener: BaseSocket) -> None:
         self._accept_one(listener)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-
 CHECKOUT = Path(__file__).resolve().parent.parent
 DOMAINS = ("accounts", "library", "activity", "reading", "consultant")
 

@@ -126,6 +126,18 @@ def test_stop_drains_what_waits(started: Recorder) -> None:
     assert kept() == {f"k{n}" for n in range(20)} | {"touched"}
 
 
+def test_whoever_comes_after_the_end_is_refused_and_waits_for_nothing(app: Flask) -> None:
+    recorder = Recorder(alice_db, database.ACTIVITY_LOG)
+    recorder.start()
+    thread = recorder._thread
+    recorder.stop()
+    recorder._thread = thread  # as a request sees it that began before the end
+
+    with pytest.raises(Unavailable):
+        recorder.submit(lambda: put("late"))
+    assert kept() == set()
+
+
 def test_touch_keeps_the_last_value_of_each_key(app: Flask) -> None:
     recorder = app.extensions["alice"].recorder
     for count in range(10):

@@ -36,7 +36,7 @@ def track_activity() -> Response:
         appended = alice().recorder.submit(lambda: log.append(reader.id, reader.session_id, rows))
     except log.ForeignId:
         raise Conflict("This activity id has been used.", "id_taken") from None
-    results = [{"id": row.id, "seq": row.seq, "created": row.created} for row in appended]
+    results = [{"id": id, "seq": seq, "created": created} for id, seq, created in appended]
     status = 201 if any(row.created for row in appended) else 200
     return respond(results[0] if report.activities is None else {"activities": results}, status)
 

@@ -6,6 +6,7 @@ state, the pages read and the places in the books.
 
 from collections.abc import Sequence as Rows
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from peewee import CharField, ForeignKeyField, IntegerField, TextField
@@ -55,6 +56,9 @@ def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> 
     """
     database.require_appending()
     inserted = _insert(user_id, session_id, activities)
+    if len(inserted) == len(activities):  # the usual case, and the hot one
+        _follow(user_id, activities)
+        return [Appended(activity.id, inserted[activity.id], True) for activity in activities]
     known = _find(user_id, [activity.id for activity in activities if activity.id not in inserted])
     created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
     if created:
@@ -65,20 +69,19 @@ def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> 
 
 def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> dict[str, int]:
     """Insert the rows whose id is new; answer their seq by id."""
-    values = []
-    for a in activities:
-        values += (a.id, user_id, session_id, a.activity_type, a.book_id, a.page_number, a.section_id,
-                   a.metadata, a.occurred_at, a.created_at)  # fmt: skip
-    return dict(database.query(_insert_sql(len(activities)), *values))
+    newest = database.query("SELECT COALESCE(MAX(seq), 0) FROM activity_logs")[0][0]
+    values = chain.from_iterable((user_id, session_id, *activity) for activity in activities)
+    database.execute(_insert_sql(len(activities)), *values)
+    # Nobody else appends until this transaction ends. RETURNING would take half as long again as the insert.
+    return dict(database.query("SELECT id, seq FROM activity_logs WHERE seq > ?", newest))
 
 
 @lru_cache(maxsize=128)
 def _insert_sql(rows: int) -> str:
     return (
-        "INSERT INTO activity_logs "
-        "(id, user_id, session_id, activity_type, book_id, page_number, section_id, "
-        f"metadata, occurred_at, created_at) VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'] * rows)} "
-        "ON CONFLICT (id) DO NOTHING RETURNING id, seq"
+        f"INSERT INTO activity_logs (user_id, session_id, {', '.join(Activity._fields)}) "
+        f"VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'] * rows)} "
+        "ON CONFLICT (id) DO NOTHING"
     )
 
 

@@ -9,7 +9,7 @@ from peewee import BigIntegerField, CompositeKey, ForeignKeyField, IntegerField,
 from alice import database
 from alice.accounts.user import User
 from alice.activity.state import PageLeft
-from alice.activity.types import Activity, ActivityType
+from alice.activity.types import PAGE_VIEW, Activity
 from alice.database import Millis, Model
 
 
@@ -44,10 +44,13 @@ def tally(activities: Iterable[Activity], left: Iterable[PageLeft], into: Tally 
     """Sum up the views of each page, and how long those that were left had been open."""
     pages = {} if into is None else into
     for activity in activities:
-        if activity.activity_type != ActivityType.PAGE_VIEW:
+        if activity.activity_type != PAGE_VIEW:
             continue
-        at = activity.occurred_at
-        reads = pages.setdefault((activity.book_id, activity.page_number), Reads(at, at))
+        at, page = activity.occurred_at, (activity.book_id, activity.page_number)
+        reads = pages.get(page)
+        if reads is None:
+            pages[page] = Reads(at, at, 1)
+            continue
         reads.first_read_at, reads.last_read_at = min(reads.first_read_at, at), max(reads.last_read_at, at)
         reads.times += 1
     for page in left:

@@ -5,6 +5,7 @@ seconds, and losing one in a crash is harmless.
 """
 
 from collections.abc import Hashable, Iterable
+from operator import itemgetter
 from typing import Any
 
 from peewee import BigIntegerField, ForeignKeyField, IntegerField, TextField
@@ -34,13 +35,15 @@ class ReadingPresence(Model):
 def write_last_active(values: Iterable[tuple[Hashable, Any]]) -> None:
     """Touch writer: key is (session_id, user_id), value the time (ms)."""
     seen = [(at, session_id, user_id) for (session_id, user_id), at in values]
-    database.execute_many(
-        "UPDATE sessions SET last_active_at = ? WHERE id = ? AND last_active_at < ?",
-        [(at, session_id, at) for at, session_id, _ in seen],
-    )
+    # PostgreSQL locks rows one by one. Everybody takes users before sessions, and here by id: nobody waits in
+    # a circle with another process that writes the same rows.
     database.execute_many(
         "UPDATE users SET last_active_at = ? WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
-        [(at, user_id, at) for at, _, user_id in seen],
+        sorted(((at, user_id, at) for at, _, user_id in seen), key=itemgetter(1)),
+    )
+    database.execute_many(
+        "UPDATE sessions SET last_active_at = ? WHERE id = ? AND last_active_at < ?",
+        sorted(((at, session_id, at) for at, session_id, _ in seen), key=itemgetter(1)),
     )
 
 
@@ -61,4 +64,4 @@ _BEAT = (
 
 def write_presence(values: Iterable[tuple[Hashable, Any]]) -> None:
     """Touch writer: key is the user's id, value (book_id, page_number, time in ms)."""
-    database.execute_many(_BEAT, [(book, page, at, user_id) for user_id, (book, page, at) in values])
+    database.execute_many(_BEAT, [(book, page, at, user_id) for user_id, (book, page, at) in sorted(values)])

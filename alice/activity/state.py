@@ -12,7 +12,17 @@ from peewee import SQL, CharField, ForeignKeyField, IntegerField, TextField
 
 from alice import database
 from alice.accounts.user import User
-from alice.activity.types import Activity, ActivityType
+from alice.activity.types import (
+    AI_INTERACTION,
+    HELP_REQUEST,
+    HELP_RESOLVED,
+    LOGOUT,
+    PAGE_VIEW,
+    SECTION_VIEW,
+    VIEWS,
+    WORD_LOOKUP,
+    Activity,
+)
 from alice.clock import minutes
 from alice.database import Millis, Model
 
@@ -77,49 +87,46 @@ class State:
 
         A late activity (older than the newest) counts, but moves nothing.
         """
-        self._count(activity.activity_type)
+        kind, at = activity.activity_type, activity.occurred_at
+        if kind not in VIEWS:
+            self._count(kind)
         self.updated_at = activity.created_at
-        if activity.occurred_at < self.last_activity_at:
+        if at < self.last_activity_at:
             return None
         left = self._move(activity)
-        self.last_activity_type = activity.activity_type
-        self.last_activity_at = activity.occurred_at
-        self._count_on_page(activity.activity_type)
+        self.last_activity_type, self.last_activity_at = kind, at
+        if kind == PAGE_VIEW:
+            self.page_viewed_at = at
+        elif kind == SECTION_VIEW:
+            self.section_viewed_at = at
+        elif kind == WORD_LOOKUP:
+            self.page_lookups += 1
+        elif kind == AI_INTERACTION:
+            self.page_ai_questions += 1
         return left
 
     def _count(self, kind: str) -> None:
-        if kind == ActivityType.WORD_LOOKUP:
+        if kind == WORD_LOOKUP:
             self.total_word_lookups += 1
-        elif kind == ActivityType.AI_INTERACTION:
+        elif kind == AI_INTERACTION:
             self.total_ai_interactions += 1
-        elif kind == ActivityType.HELP_REQUEST:
+        elif kind == HELP_REQUEST:
             self.open_help_requests += 1
-        elif kind == ActivityType.HELP_RESOLVED and self.open_help_requests:
+        elif kind == HELP_RESOLVED and self.open_help_requests:
             self.open_help_requests -= 1
 
-    def _count_on_page(self, kind: str) -> None:
-        if kind == ActivityType.WORD_LOOKUP:
-            self.page_lookups += 1
-        elif kind == ActivityType.AI_INTERACTION:
-            self.page_ai_questions += 1
-
     def _move(self, activity: Activity) -> "PageLeft | None":
-        at, left = activity.occurred_at, None
-        if activity.activity_type == ActivityType.LOGOUT:
+        at, page, left = activity.occurred_at, activity.page_number, None
+        if activity.activity_type == LOGOUT:
             left, self.page_entered_at = self._leave(at), None
-        elif activity.page_number is not None:
-            place = (activity.book_id, activity.page_number)
-            if place != (self.book_id, self.current_page):
+        elif page is not None:
+            if page != self.current_page or activity.book_id != self.book_id:
                 left = self._leave(at)
-                self._enter(*place, at)
+                self._enter(activity.book_id, page, at)
             elif self.page_entered_at is None or at - self.last_activity_at > LONGEST_DWELL:
                 self.page_entered_at = at  # back after a while: a new stay on the same page
             if activity.section_id is not None:
                 self.current_section_id = activity.section_id
-        if activity.activity_type == ActivityType.PAGE_VIEW:
-            self.page_viewed_at = at
-        elif activity.activity_type == ActivityType.SECTION_VIEW:
-            self.section_viewed_at = at
         return left
 
     def _enter(self, book_id: str | None, page: int, at: int) -> None:
@@ -128,6 +135,8 @@ class State:
         self.previous_page = self.current_page if same_book else None
         self.book_id, self.current_page, self.current_section_id = book_id, page, None
         self.page_entered_at = at
+        if self.page_viewed_at == at:
+            self.page_viewed_at = at - 1  # that was the page before, in the same millisecond
         self.page_lookups = self.page_ai_questions = 0
 
     def _leave(self, at: int) -> "PageLeft | None":

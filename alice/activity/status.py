@@ -40,15 +40,32 @@ class Status(NamedTuple):
 def derive(state: State, presence: Presence | None, last_active_at: int | None, now: int) -> Status:
     """The status at `now` (ms) of a reader with this state, presence and newest request."""
     seen_at = presence.seen_at if presence else 0
-    alive_at = max(state.last_activity_at, last_active_at or 0, seen_at)
-    if _logged_out(state, seen_at) or now - alive_at > IDLE_AFTER:
-        return Status(IDLE, None)
-    reason = stuck_reason(state, presence)
-    if reason:
-        return Status(STUCK, reason)
-    if now - max(state.page_viewed_at or 0, state.section_viewed_at or 0, seen_at) <= READING_FOR:
-        return Status(READING, None)
-    return Status(ACTIVE, None)
+    if _logged_out(state, seen_at):
+        return AT_EASE[IDLE]
+    alive_at = max(state.last_activity_at, last_active_at or 0)
+    shown = at_ease(state.page_viewed_at, state.section_viewed_at, seen_at, alive_at, now)
+    reason = None if shown.name == IDLE else stuck_reason(state, presence)
+    return Status(STUCK, reason) if reason else shown
+
+
+def at_ease(
+    page_viewed_at: int | None, section_viewed_at: int | None, seen_at: int | None, alive_at: int, now: int
+) -> Status:
+    """The status of a reader who is neither signed out nor stuck.
+
+    That is so, without looking at more, if the log implies neither and the heartbeats' dwell is at most
+    STUCK_AFTER_DWELL.
+    """
+    seen_at = seen_at or 0
+    if now - alive_at > IDLE_AFTER and now - seen_at > IDLE_AFTER:
+        return AT_EASE[IDLE]
+    since = now - READING_FOR
+    if (page_viewed_at or 0) >= since or seen_at >= since or (section_viewed_at or 0) >= since:
+        return AT_EASE[READING]
+    return AT_EASE[ACTIVE]
+
+
+AT_EASE = {name: Status(name, None) for name in (IDLE, ACTIVE, READING)}
 
 
 def implied(state: State) -> str:
@@ -66,7 +83,7 @@ def stuck_reason(state: State, presence: Presence | None) -> str | None:
     if state.page_returns >= STUCK_AFTER_RETURNS:
         return f"back and forth between pages {state.previous_page} and {state.current_page}"
     dwell = _dwell(state, presence)
-    if dwell > max(STUCK_AFTER_MEDIANS * median(state.recent_dwells or [0]), STUCK_AFTER_DWELL):
+    if dwell > STUCK_AFTER_DWELL and dwell > STUCK_AFTER_MEDIANS * median(state.recent_dwells or [0]):
         return f"{dwell // minutes(1)} minutes on page {state.current_page}"
     return None
 

@@ -1,20 +1,18 @@
 """What a reader's client reports: checked against the library, clamped, and handed to the log."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from alice import clock, database
-from alice.activity import types
-from alice.activity.types import VIEWS, Activity, ActivityType
+from alice.activity.types import CLIENT_NAMES, SECTION_VIEW, VIEWS, Activity
 from alice.clock import days
 from alice.database import new_id
 from alice.library import access
 from alice.web.errors import Forbidden, Invalid, NotFound
-from alice.web.validation import Body
+from alice.web.validation import Body, JsonObject
 
 OLDEST = days(30)  # what a client reports as older is taken to be this old
 MAX_METADATA = 4096  # bytes of JSON
@@ -25,43 +23,27 @@ Id = Annotated[
 ]
 
 
+Name = Literal[tuple(sorted(CLIENT_NAMES))]
+
+
+def _text(metadata: dict[str, Any]) -> str:
+    text = orjson.dumps(metadata)
+    if len(text) > MAX_METADATA:
+        raise ValueError(f"must have at most {MAX_METADATA} bytes")
+    return text.decode()
+
+
 class Report(Body):
     """One activity, as clients send it."""
 
     id: Id | None = None
-    activity_type: str | None = Field(None, max_length=64)
-    event_type: str | None = Field(None, max_length=64)  # the Go program's name for it
+    activity_type: Name | None = None
+    event_type: Name | None = None  # the Go program's name for it
     book_id: str | None = Field(None, max_length=200)
     page_number: int | None = Field(None, ge=1, le=1_000_000)
     section_id: Id | None = None
-    metadata: dict[str, Any] | None = None
-    occurred_at: datetime | None = None
-
-    @field_validator("activity_type", "event_type")
-    @classmethod
-    def _known(cls, name: str | None) -> str | None:
-        try:
-            return None if name is None else types.from_client(name)
-        except ValueError:
-            raise ValueError("is not an activity that a client reports") from None
-
-    @field_validator("occurred_at")
-    @classmethod
-    def _with_zone(cls, at: datetime | None) -> datetime | None:
-        if at is not None and at.tzinfo is None:
-            raise ValueError("must name its time zone, as in 2025-01-20T10:30:00Z")
-        return at
-
-    @field_validator("metadata")
-    @classmethod
-    def _small(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
-        if metadata is not None and len(orjson.dumps(metadata)) > MAX_METADATA:
-            raise ValueError(f"must have at most {MAX_METADATA} bytes")
-        return metadata
-
-    @property
-    def kind(self) -> ActivityType | None:
-        return self.activity_type or self.event_type
+    metadata: Annotated[JsonObject, AfterValidator(_text)] | None = None  # an object; JSON text from here on
+    occurred_at: AwareDatetime | None = None
 
 
 class Track(Report):
@@ -82,26 +64,26 @@ def activities(user_id: str, role: str, reports: list[Report], code_required: bo
     Raises Invalid, NotFound (no such book) or Forbidden `book_locked`; the field names the item at fault.
     """
     now = clock.now()
-    books = _openings(user_id, role, reports, code_required)
-    sections = _sections(reports)
-    rows = []
-    for index, report in enumerate(reports):
-        where = f"activities[{index}]." if len(reports) > 1 else ""
-        _check(report, books, sections, where)
-        rows.append(_activity(report, now))
-    return rows
+    given = [vars(report) for report in reports]  # each is looked at a dozen times
+    books = _openings(user_id, role, {fields["book_id"] for fields in given}, code_required)
+    sections = _sections({fields["section_id"] for fields in given})
+    several = len(given) > 1
+    return [
+        _activity(fields, books, sections, now, index if several else None)
+        for index, fields in enumerate(given)
+    ]
 
 
 def _openings(
-    user_id: str, role: str, reports: Iterable[Report], code_required: bool
+    user_id: str, role: str, ids: set[str | None], code_required: bool
 ) -> dict[str, access.Opening]:
-    ids = {report.book_id for report in reports if report.book_id is not None}
+    ids.discard(None)
     return access.openings(user_id, role, ids, code_required) if ids else {}
 
 
-def _sections(reports: Iterable[Report]) -> dict[str, tuple[str, int]]:
-    """The book and page of each section the reports name."""
-    ids = {report.section_id for report in reports if report.section_id is not None}
+def _sections(ids: set[str | None]) -> dict[str, tuple[str, int]]:
+    """The book and page of each section."""
+    ids.discard(None)
     if not ids:
         return {}
     marks = ", ".join("?" * len(ids))
@@ -109,50 +91,72 @@ def _sections(reports: Iterable[Report]) -> dict[str, tuple[str, int]]:
     return {id: (book_id, page) for id, book_id, page in rows}
 
 
-def _check(
-    report: Report, books: dict[str, access.Opening], sections: dict[str, tuple[str, int]], where: str
-) -> None:
-    if (report.activity_type is None) == (report.event_type is None):
-        raise Invalid(f"{where}activity_type is required, once.", f"{where}activity_type")
-    if report.kind in VIEWS and report.book_id is None:
-        raise Invalid(f"{where}book_id is required for a view.", f"{where}book_id")
-    if report.kind in VIEWS and report.page_number is None:
-        raise Invalid(f"{where}page_number is required for a view.", f"{where}page_number")
-    if report.kind is ActivityType.SECTION_VIEW and report.section_id is None:
-        raise Invalid(f"{where}section_id is required for a section view.", f"{where}section_id")
-    _check_place(report, books, sections, where)
-
-
-def _check_place(
-    report: Report, books: dict[str, access.Opening], sections: dict[str, tuple[str, int]], where: str
-) -> None:
-    if report.book_id is None:
-        if report.page_number is not None or report.section_id is not None:
-            raise Invalid(f"{where}book_id is required with a page or a section.", f"{where}book_id")
-        return
-    book = books.get(report.book_id)
-    if book is None:
-        raise NotFound(f"{where}book_id names no book.", "book_unknown")
-    if not book.unlocked:
-        raise Forbidden("This book opens with the code from your copy.", "book_locked")
-    if report.page_number is not None and report.page_number > book.total_pages:
-        raise Invalid(f"{where}page_number must be at most {book.total_pages}.", f"{where}page_number")
-    if report.section_id is not None and sections.get(report.section_id) != (
-        report.book_id,
-        report.page_number,
-    ):
-        raise Invalid(f"{where}section_id is not on this page.", f"{where}section_id")
-
-
-def _activity(report: Report, now: int) -> Activity:
-    at = now if report.occurred_at is None else int(report.occurred_at.timestamp() * 1000)
+def _activity(
+    given: dict[str, Any],
+    books: dict[str, access.Opening],
+    sections: dict[str, tuple[str, int]],
+    now: int,
+    index: int | None,
+) -> Activity:
+    name, old_name = given["activity_type"], given["event_type"]
+    if (name is None) == (old_name is None):
+        raise _invalid(index, "activity_type", "is required, once")
+    kind = CLIENT_NAMES[name or old_name]
+    book_id, page_number, section_id = given["book_id"], given["page_number"], given["section_id"]
+    if kind in VIEWS:
+        _check_view(kind, book_id, page_number, section_id, index)
+    if book_id is not None:
+        _check_place(books.get(book_id), page_number, index)
+    elif page_number is not None or section_id is not None:
+        raise _invalid(index, "book_id", "is required with a page or a section")
+    if section_id is not None and sections.get(section_id) != (book_id, page_number):
+        raise _invalid(index, "section_id", "is not on this page")
+    at = _clamped(given["occurred_at"], now)
     return Activity(
-        id=report.id or new_id(now),
-        activity_type=report.kind,
-        occurred_at=min(max(at, now - OLDEST), now),
-        created_at=now,
-        book_id=report.book_id,
-        page_number=report.page_number,
-        section_id=report.section_id,
-        metadata=orjson.dumps(report.metadata).decode() if report.metadata is not None else None,
+        given["id"] or new_id(now), kind, at, now, book_id, page_number, section_id, given["metadata"]
     )
+
+
+def _clamped(occurred_at: datetime | None, now: int) -> int:
+    """The client's time (ms), or the nearest that can be believed."""
+    if occurred_at is None:
+        return now
+    at = (occurred_at - _EPOCH) // _MILLISECOND
+    if at > now:
+        return now
+    return at if at > now - OLDEST else now - OLDEST
+
+
+def _check_view(
+    kind: str, book_id: str | None, page_number: int | None, section_id: str | None, index: int | None
+) -> None:
+    if book_id is None:
+        raise _invalid(index, "book_id", "is required for a view")
+    if page_number is None:
+        raise _invalid(index, "page_number", "is required for a view")
+    if section_id is None and kind == SECTION_VIEW:
+        raise _invalid(index, "section_id", "is required for a section view")
+
+
+def _check_place(book: access.Opening | None, page_number: int | None, index: int | None) -> None:
+    if book is None:
+        raise NotFound(f"{_path(index, 'book_id')} names no book.", "book_unknown")
+    total_pages, unlocked = book
+    if not unlocked:
+        raise Forbidden("This book opens with the code from your copy.", "book_locked")
+    if page_number is not None and page_number > total_pages:
+        raise _invalid(index, "page_number", f"must be at most {total_pages}")
+
+
+def _path(index: int | None, field: str) -> str:
+    """Where a field stands: in the only report, or in one of several."""
+    return field if index is None else f"activities[{index}].{field}"
+
+
+def _invalid(index: int | None, field: str, reason: str) -> Invalid:
+    path = _path(index, field)
+    return Invalid(f"{path} {reason}.", path)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)

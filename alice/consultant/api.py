@@ -1,12 +1,13 @@
 """The consultant API: the contract of the founding document, and what it lacked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from flask import Blueprint, Response
 from orjson import Fragment
 from pydantic import Field, StringConstraints
 
+from alice import clock
 from alice.accounts.user import STAFF
 from alice.clock import rfc3339
 from alice.consultant import queries
@@ -59,7 +60,8 @@ def active_readers() -> Response:
     """Readers with a sign of life in the last minutes, the newest first."""
     asked = query(ActiveReaders)
     found = queries.active_readers(asked.minutes, _moment(asked.before), asked.limit)
-    return _list("readers", [_reader(reader) for reader in found], asked.limit, lambda: _cursor(found[-1]))
+    items = [_reader(*shown) for shown in found]
+    return _list("readers", items, asked.limit, lambda: _cursor(found[-1]))
 
 
 @blueprint.get("/online-readers")
@@ -68,7 +70,8 @@ def online_readers() -> Response:
     """Readers with a live session and a request in the last 5 minutes."""
     asked = query(OnlineReaders)
     found = queries.online_readers(_moment(asked.before), asked.limit)
-    items = [_reader(reader) | {"online_since": _time(reader.online_since)} for reader in found]
+    now = clock.now()
+    items = [_reader(*reader.shown(now)) | {"online_since": _time(reader.online_since)} for reader in found]
     return _list("readers", items, asked.limit, lambda: _cursor(found[-1]))
 
 
@@ -78,7 +81,8 @@ def readers() -> Response:
     """Every reader, the newest account first."""
     asked = query(Readers)
     found = queries.readers(asked.before, asked.limit)
-    items = [_reader(r) | _totals(r) | {"created_at": rfc3339(r.created_at)} for r in found]
+    now = clock.now()
+    items = [_reader(*r.shown(now)) | _totals(r) | {"created_at": rfc3339(r.created_at)} for r in found]
     return _list("readers", items, asked.limit, lambda: found[-1].id)
 
 
@@ -105,19 +109,19 @@ def reader_activity() -> Response:
 def reader_state() -> Response:
     """Where a reader is and what the log implies."""
     reader = _existing(query(OneReader).user_id)
-    state = reader.state
+    status, stuck_reason = reader.status(clock.now())
     return respond(
         {
             "user_id": reader.id,
-            "book_id": state.book_id,
-            "current_page": state.current_page,
-            "current_section_id": state.current_section_id,
-            "last_activity_type": state.last_activity_type or None,
-            "last_activity_at": _time(state.last_activity_at),
+            "book_id": reader.book_id,
+            "current_page": reader.current_page,
+            "current_section_id": reader.current_section_id,
+            "last_activity_type": reader.last_activity_type,
+            "last_activity_at": _time(reader.last_activity_at),
             **_totals(reader),
-            "status": reader.status.name,
-            "stuck_reason": reader.status.stuck_reason,
-            "updated_at": _time(state.updated_at),
+            "status": status,
+            "stuck_reason": stuck_reason,
+            "updated_at": _time(reader.updated_at),
         }
     )
 
@@ -129,26 +133,35 @@ def _existing(user_id: str) -> Reader:
     return reader
 
 
-def _reader(reader: Reader) -> dict[str, Any]:
+def _reader(
+    id: str,
+    email: str,
+    first_name: str,
+    last_name: str,
+    at: int | None,
+    book_id: str | None,
+    page: int | None,
+    status: str,
+    stuck_reason: str | None,
+) -> dict[str, Any]:
     return {
-        "user_id": reader.id,
-        "email": reader.email,
-        "first_name": reader.first_name,
-        "last_name": reader.last_name,
-        "book_id": reader.state.book_id,
-        "current_page": reader.state.current_page,
-        "last_active_at": _time(reader.last_active_at),
-        "status": reader.status.name,
-        "stuck_reason": reader.status.stuck_reason,
+        "user_id": id,
+        "email": email,
+        "first_name": first_name,
+        "last_name": last_name,
+        "book_id": book_id,
+        "current_page": page,
+        "last_active_at": rfc3339(at) if at else None,
+        "status": status,
+        "stuck_reason": stuck_reason,
     }
 
 
 def _totals(reader: Reader) -> dict[str, int]:
-    state = reader.state
     return {
-        "total_pages_read": state.total_pages_read,
-        "total_word_lookups": state.total_word_lookups,
-        "total_ai_interactions": state.total_ai_interactions,
+        "total_pages_read": reader.total_pages_read or 0,
+        "total_word_lookups": reader.total_word_lookups or 0,
+        "total_ai_interactions": reader.total_ai_interactions or 0,
     }
 
 
@@ -180,8 +193,9 @@ def _moment(before: str | None) -> tuple[int, str] | None:
     return int(at), user_id
 
 
-def _cursor(reader: Reader) -> str:
-    return f"{reader.last_active_at}_{reader.id}"
+def _cursor(reader: Sequence[Any]) -> str:
+    """Where a list goes on: both a Reader and what is shown of one begin alike."""
+    return f"{reader[4]}_{reader[0]}"
 
 
 def _time(at: int | None) -> str | None:

@@ -8,6 +8,7 @@ from werkzeug.http import quote_etag
 
 from alice import clock
 from alice.accounts.user import STAFF
+from alice.activity.status import STUCK
 from alice.clock import seconds
 from alice.consultant import queries
 from alice.consultant.queries import ActivityRow, Reader
@@ -43,28 +44,31 @@ def live() -> Response:
 
 def live_data() -> dict[str, Any]:
     """What both show. Four queries, however many readers there are."""
-    titles = book.titles()
+    now, titles = clock.now(), book.titles()
     readers = queries.online_readers(None, ONLINE_SHOWN)
     activities = queries.recent_activities(None, ACTIVITIES_SHOWN)
-    statuses = [reader.status.name for reader in readers]
+    online = [_online(reader, titles, now) for reader in readers]
+    online.sort(key=lambda reader: reader["status"] != STUCK)  # whoever needs help stands first
+    statuses = [reader["status"] for reader in online]
     return {
-        "online": [_online(reader, titles) for reader in readers],
+        "online": online,
         "activities": [_activity(row, titles) for row in activities],
         "counts": {"online": len(readers)} | {name: statuses.count(name) for name in ("reading", "stuck")},
         "seq": activities[0].seq if activities else 0,
     }
 
 
-def _online(reader: Reader, titles: dict[str, str]) -> dict[str, Any]:
+def _online(reader: Reader, titles: dict[str, str], now: int) -> dict[str, Any]:
+    status, stuck_reason = reader.status(now)
     return {
         "user_id": reader.id,
         "name": reader.name,
         "email": reader.email,
-        "book_title": titles.get(reader.state.book_id),
-        "current_page": reader.state.current_page,
+        "book_title": titles.get(reader.book_id),
+        "current_page": reader.current_page,
         "since": reader.online_since,
-        "status": reader.status.name,
-        "stuck_reason": reader.status.stuck_reason,
+        "status": status,
+        "stuck_reason": stuck_reason,
         "last_active_at": reader.last_active_at,
     }
 

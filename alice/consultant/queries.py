@@ -4,44 +4,80 @@ Every list leaves the database as tuples in a fixed number of queries and is cut
 listed; the status shown is derived at the moment of asking.
 """
 
+import json
+from operator import itemgetter
 from typing import NamedTuple
 
 from alice import clock, database
 from alice.accounts.user import READER
-from alice.activity import state, status
+from alice.activity import status
 from alice.activity.presence import ONLINE_FOR
-from alice.activity.state import State
-from alice.activity.status import IDLE, Presence, Status
+from alice.activity.status import ACTIVE, IDLE, READING, STUCK_AFTER_DWELL, Presence, Status, at_ease
 from alice.activity.types import ActivityType
 from alice.clock import DAY, hours, minutes
 
-_WHO = "u.id, u.email, u.first_name, u.last_name, u.last_active_at, u.created_at"
-_WHERE_THEY_ARE = "p.book_id, p.page_number, p.seen_at, p.dwell_ms"
-_STATE = ", ".join(f"s.{column}" for column in state.COLUMNS)
-_WITH_STATE = "LEFT JOIN reader_states s ON s.user_id = u.id LEFT JOIN reading_presence p ON p.user_id = u.id"
-_ALIVE_AT = (
-    "CASE WHEN s.last_activity_at > COALESCE(u.last_active_at, 0) "
-    "THEN s.last_activity_at ELSE COALESCE(u.last_active_at, 0) END"
-)
-_NOBODY_YET = State()
-
 
 class Reader(NamedTuple):
-    """A reader as a consultant sees them at one moment. Times in ms; None is what is not yet known."""
+    """A reader as the tables have them; what is not yet known is None. Times in ms.
+
+    Its fields are the columns of a row, those of reader_states by their own names: lists are long, and are
+    not copied into objects.
+    """
 
     id: str
     email: str
     first_name: str
     last_name: str
-    last_active_at: int | None
+    last_active_at: int | None  # the newest sign of life
     created_at: int
-    state: State
-    status: Status
+    heartbeat_book_id: str | None
+    heartbeat_page: int | None
+    heartbeat_at: int | None
+    heartbeat_dwell: int | None
+    book_id: str | None
+    current_page: int | None
+    current_section_id: str | None
+    last_activity_type: str | None
+    last_activity_at: int | None
+    total_pages_read: int | None
+    total_word_lookups: int | None
+    total_ai_interactions: int | None
+    page_entered_at: int | None
+    page_viewed_at: int | None
+    section_viewed_at: int | None
+    previous_page: int | None
+    page_lookups: int | None
+    page_ai_questions: int | None
+    page_returns: int | None
+    open_help_requests: int | None
+    recent_dwells_json: str | None
+    updated_at: int | None
     online_since: int | None = None
 
     @property
     def name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.email
+
+    @property
+    def recent_dwells(self) -> list[int]:
+        return json.loads(self.recent_dwells_json or "[]")
+
+    def status(self, now: int) -> Status:
+        """What the reader is doing at `now` (ms)."""
+        if self.last_activity_at is None:
+            return NOBODY_YET
+        presence = None
+        if self.heartbeat_at is not None:
+            presence = Presence(
+                self.heartbeat_book_id, self.heartbeat_page, self.heartbeat_at, self.heartbeat_dwell
+            )
+        return status.derive(self, presence, self.last_active_at, now)
+
+    def shown(self, now: int) -> "Shown":
+        return (*self[:5], self.book_id, self.current_page, *self.status(now))
+
+
+NOBODY_YET = Status(IDLE, None)
 
 
 class ActivityRow(NamedTuple):
@@ -76,27 +112,77 @@ class Summary(NamedTuple):
 
 # Readers
 
+_ALIVE_AT = (
+    "CASE WHEN s.last_activity_at > COALESCE(u.last_active_at, 0) THEN s.last_activity_at "
+    "ELSE u.last_active_at END"
+)
+_COLUMNS = (
+    f"u.id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, u.created_at, "
+    "p.book_id, p.page_number, p.seen_at, p.dwell_ms, s.book_id, s.current_page, s.current_section_id, "
+    "s.last_activity_type, s.last_activity_at, s.total_pages_read, s.total_word_lookups, "
+    "s.total_ai_interactions, s.page_entered_at, s.page_viewed_at, s.section_viewed_at, s.previous_page, "
+    "s.page_lookups, s.page_ai_questions, s.page_returns, s.open_help_requests, s.recent_dwells, s.updated_at"
+)
+_WITH_STATE = "LEFT JOIN reader_states s ON s.user_id = u.id LEFT JOIN reading_presence p ON p.user_id = u.id"
+_GLANCE = (
+    f"u.id AS id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, s.book_id, s.current_page, "
+    "s.page_viewed_at, s.section_viewed_at, p.seen_at, "
+    f"s.status IN ('{ACTIVE}', '{READING}') AND COALESCE(p.dwell_ms, 0) <= {STUCK_AFTER_DWELL} AS at_ease"
+)
+# The second part finds those whose last request is known by its activity only: a heartbeat is written seconds
+# later, and may be lost.
 _ACTIVE = f"""
-    WITH recent (user_id) AS (
-        SELECT id FROM users WHERE last_active_at >= ?
-        UNION SELECT user_id FROM reader_states WHERE last_activity_at >= ?
-    )
-    SELECT {_WHO}, {_WHERE_THEY_ARE}, {_STATE}, NULL FROM recent
-    JOIN users u ON u.id = recent.user_id {_WITH_STATE}
-    WHERE u.role = '{READER}' AND ({_ALIVE_AT} < ? OR ({_ALIVE_AT} = ? AND u.id < ?))
-    ORDER BY {_ALIVE_AT} DESC, u.id DESC LIMIT ?
+    SELECT {_GLANCE} FROM users u {_WITH_STATE}
+    WHERE u.last_active_at >= ? AND u.role = '{READER}'
+    UNION ALL
+    SELECT {_GLANCE} FROM reader_states s
+    JOIN users u ON u.id = s.user_id LEFT JOIN reading_presence p ON p.user_id = u.id
+    WHERE s.last_activity_at >= ? AND COALESCE(u.last_active_at, 0) < ? AND u.role = '{READER}'
 """
+_NEWEST_ACTIVE = (
+    f"SELECT * FROM ({_ACTIVE}) AS active "
+    "WHERE alive_at < ? OR (alive_at = ? AND id < ?) ORDER BY alive_at DESC, id DESC LIMIT ?"
+)
 
 
-def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: int) -> list[Reader]:
+# A reader as lists show them: id, e-mail, first and last name, newest sign of life (ms), book, page, status,
+# why stuck. Plain tuples: what is done for each row is what a list of hundreds costs.
+Shown = tuple[str, str, str, str, int | None, str | None, int | None, str, str | None]
+
+
+def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: int) -> list[Shown]:
     """Readers with a sign of life in the last minutes, newest first, from before (ms, user id)."""
-    since = clock.now() - minutes(within_minutes)
-    at, user_id = before or (_END_OF_TIME, "")
-    return _readers(database.query(_ACTIVE, since, since, at, at, user_id, limit))
+    now = clock.now()
+    since = now - minutes(within_minutes)
+    found = [] if before else database.query(f"{_ACTIVE} LIMIT ?", since, since, since, limit + 1)
+    if before or len(found) > limit:
+        at, user_id = before or (_END_OF_TIME, "")
+        found = database.query(_NEWEST_ACTIVE, since, since, since, at, at, user_id, limit)
+    else:
+        # Nearly always they fit in, and rows as wide as these are sorted faster here than by the database.
+        found.sort(key=itemgetter(0), reverse=True)
+        found.sort(key=itemgetter(4), reverse=True)
+    return _shown(found, now)
+
+
+def _shown(rows: list[tuple], now: int) -> list[Shown]:
+    """Only those who may be stuck, or are signed out, are looked at more closely; in one query."""
+    unclear = [row[0] for row in rows if not row[10]]
+    if unclear:
+        marks = ", ".join("?" * len(unclear))
+        found = _readers(database.query(f"{_ALL} AND u.id IN ({marks})", *unclear))
+        closely = {reader.id: reader.status(now) for reader in found}
+    return [
+        (
+            *row[:7],
+            *(at_ease(row[7], row[8], row[9], row[4], now) if row[10] else closely.get(row[0], NOBODY_YET)),
+        )
+        for row in rows
+    ]
 
 
 _ONLINE = f"""
-    SELECT {_WHO}, {_WHERE_THEY_ARE}, {_STATE},
+    SELECT {_COLUMNS},
         (SELECT MAX(created_at) FROM sessions WHERE user_id = u.id AND expires_at > ?) AS online_since
     FROM users u {_WITH_STATE}
     WHERE u.last_active_at >= ? AND u.role = '{READER}'
@@ -113,9 +199,7 @@ def online_readers(before: tuple[int, str] | None, limit: int) -> list[Reader]:
     return _readers(database.query(_ONLINE, now, now - ONLINE_FOR, now, at, at, user_id, limit))
 
 
-_ALL = (
-    f"SELECT {_WHO}, {_WHERE_THEY_ARE}, {_STATE}, NULL FROM users u {_WITH_STATE} WHERE u.role = '{READER}' "
-)
+_ALL = f"SELECT {_COLUMNS} FROM users u {_WITH_STATE} WHERE u.role = '{READER}' "
 
 
 def readers(before: str | None, limit: int) -> list[Reader]:
@@ -135,23 +219,7 @@ _END_OF_TIME = 1 << 62
 
 
 def _readers(rows: list[tuple]) -> list[Reader]:
-    now = clock.now()
-    return [_reader(row, now) for row in rows]
-
-
-def _reader(row: tuple, now: int) -> Reader:
-    id, email, first_name, last_name, seen_at, created_at, book_id, page, beat_at, dwell = row[:10]
-    presence = Presence(book_id, page, beat_at, dwell) if beat_at is not None else None
-    if row[10 + _LAST_ACTIVITY_AT] is None:
-        known, alive_at, shown = _NOBODY_YET, seen_at, Status(IDLE, None)
-    else:
-        known = state.from_row(row[10:-1])
-        alive_at = max(seen_at or 0, known.last_activity_at)
-        shown = status.derive(known, presence, seen_at, now)
-    return Reader(id, email, first_name, last_name, alive_at, created_at, known, shown, row[-1])
-
-
-_LAST_ACTIVITY_AT = state.COLUMNS.index("last_activity_at")
+    return [Reader(*row) for row in rows]
 
 
 # What happened

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -122,7 +121,7 @@ def test_coming_back_the_next_day_starts_a_new_stay(
 def test_append_outside_its_transaction_raises(cast: Cast, connection: None) -> None:
     activity = Activity(database.new_id(), "PAGE_VIEW", 1, 1, BOOK, 1)
     with pytest.raises(RuntimeError, match="appending"):
-        log.append(cast.reader.id, None, [replace(activity)])
+        log.append(cast.reader.id, None, [activity])
     with database.transaction(), pytest.raises(RuntimeError, match="appending"):
         log.append(cast.reader.id, None, [activity])
 

@@ -33,6 +33,16 @@ def test_it_says_why_somebody_is_stuck(cast: Cast, recorder: Recorder) -> None:
     assert "antipathies" in page
 
 
+def test_whoever_is_stuck_stands_first(cast: Cast, recorder: Recorder) -> None:
+    for _ in range(5):
+        view(cast, activity_type="WORD_LOOKUP")
+    cast.newcomer.client.get("/api/auth/me")
+    recorder.flush()
+    page = cast.consultant.browser.get("/consultant/live").text
+
+    assert page.index("reader@example.com") < page.index("newcomer@example.com")
+
+
 def test_it_is_304_until_something_happens(cast: Cast, frozen_clock: int) -> None:
     browser = cast.consultant.browser
     first = browser.get("/consultant/live")
