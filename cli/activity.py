@@ -2,8 +2,10 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 import click
+import orjson
 
 from alice.activity import rebuild as rebuilding
 from alice.clock import rfc3339
@@ -32,17 +34,18 @@ def tail(limit: int, follow: bool, as_json: bool) -> None:
     if as_json and not follow:
         print_json([_record(row) for row in rows])
         return
+    write = _json_line if as_json else _line
     for row in rows:
-        click.echo(_line(row))
+        click.echo(write(row))
     if follow:
-        _follow(rows[-1].seq if rows else queries.newest_seq())
+        _follow(rows[-1].seq if rows else queries.newest_seq(), write)
 
 
-def _follow(seq: int) -> None:
+def _follow(seq: int, write: Callable[[ActivityRow], str]) -> None:
     while True:
         time.sleep(LOOK_EVERY)
         for row in queries.activities_after(seq):
-            click.echo(_line(row))
+            click.echo(write(row))
             seq = row.seq
 
 
@@ -70,6 +73,10 @@ def rebuild(as_json: bool) -> None:
 
 def _record(row: ActivityRow) -> dict:
     return row._asdict() | {"occurred_at": rfc3339(row.occurred_at), "created_at": rfc3339(row.created_at)}
+
+
+def _json_line(row: ActivityRow) -> str:
+    return orjson.dumps(_record(row)).decode()
 
 
 def _line(row: ActivityRow) -> str:

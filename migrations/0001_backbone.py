@@ -27,6 +27,7 @@ CREATE TABLE users (
     last_name TEXT NOT NULL DEFAULT '',
     role VARCHAR(16) NOT NULL CHECK (role IN ('reader', 'consultant', 'admin')),
     last_active_at {bigint},
+    online_since {bigint},
     created_at {bigint} NOT NULL,
     updated_at {bigint} NOT NULL
 );

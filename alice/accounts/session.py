@@ -13,7 +13,7 @@ from peewee import BooleanField, CharField, ForeignKeyField, TextField
 from alice import clock
 from alice.accounts import device, signals, throttle
 from alice.accounts.device import LONGEST_USER_AGENT, Device
-from alice.accounts.user import READER, User
+from alice.accounts.user import READER, SEEN, User
 from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.database import Millis, Model, appending, execute, new_id, query, transaction
@@ -88,8 +88,8 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
     with appending():
         # The row is locked by this, so that a password that changes at this moment ends this session too.
         rows = query(
-            "UPDATE users SET last_active_at = ? WHERE id = ? AND password_hash = ? RETURNING role",
-            now, user.id, user.password_hash,
+            f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? RETURNING role",
+            *[now] * 4, user.id, user.password_hash,
         )  # fmt: skip
         if not rows:
             raise Unauthenticated()

@@ -8,11 +8,20 @@ from peewee import SQL, CharField, IntegrityError, TextField
 
 from alice import clock
 from alice.accounts import erasure
+from alice.clock import minutes
 from alice.database import Millis, Model, execute, new_id, query, transaction
 from alice.web.errors import Conflict, NotFound
 
 READER, CONSULTANT, ADMIN = ROLES = ("reader", "consultant", "admin")
 STAFF = (CONSULTANT, ADMIN)
+
+ONLINE_FOR = minutes(5)  # after the last request, while a session is live
+# What an UPDATE of users sets at a sign of life; all four parameters are its time. After a longer gap a new
+# run of requests begins.
+SEEN = (
+    f"online_since = CASE WHEN ? - last_active_at <= {ONLINE_FOR} THEN COALESCE(online_since, ?) ELSE ? END, "
+    "last_active_at = ?"
+)
 
 LONGEST_EMAIL = 254  # characters (RFC 5321, by way of its limit on a path)
 LONGEST_NAME = 100
@@ -33,6 +42,7 @@ class User(Model):
         16, default=READER, constraints=[SQL("CHECK (role IN ('reader', 'consultant', 'admin'))")]
     )
     last_active_at = Millis(null=True, index=True)
+    online_since = Millis(null=True)  # when the present run of requests began
     created_at = Millis()
     updated_at = Millis()
 

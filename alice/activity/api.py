@@ -11,7 +11,7 @@ from alice.activity.presence import write_presence
 from alice.library import access
 from alice.web.access import roles
 from alice.web.context import alice, settings
-from alice.web.errors import Conflict, Forbidden, Invalid, NotFound
+from alice.web.errors import Conflict, Invalid
 from alice.web.json import respond
 from alice.web.validation import Body, body
 
@@ -29,9 +29,7 @@ def track_activity() -> Response:
     """One activity, or up to 100; a 2xx means committed."""
     report = body(track.Track)
     reader = current_user._get_current_object()
-    rows = track.activities(
-        reader.id, reader.role, report.activities or [report], settings().require_book_code
-    )
+    rows = track.activities(reader.id, reader.role, report, settings().require_book_code)
     try:
         appended = alice().recorder.submit(lambda: log.append(reader.id, reader.session_id, rows))
     except log.ForeignId:
@@ -47,13 +45,7 @@ def heartbeat() -> Response:
     """The page in view; written within a few seconds."""
     beat = body(Heartbeat)
     reader = current_user._get_current_object()
-    book = access.openings(reader.id, reader.role, [beat.book_id], settings().require_book_code).get(
-        beat.book_id
-    )
-    if book is None:
-        raise NotFound("book_id names no book.", "book_unknown")
-    if not book.unlocked:
-        raise Forbidden("This book opens with the code from your copy.", "book_locked")
+    book = access.require(reader.id, reader.role, beat.book_id, settings().require_book_code)
     if beat.page_number > book.total_pages:
         raise Invalid(f"page_number must be at most {book.total_pages}.", "page_number")
     alice().recorder.touch(write_presence, reader.id, (beat.book_id, beat.page_number, clock.now()))

@@ -11,13 +11,11 @@ from typing import Any
 from peewee import BigIntegerField, ForeignKeyField, IntegerField, TextField
 
 from alice import database
-from alice.accounts.user import User
+from alice.accounts.user import SEEN, User
 from alice.clock import minutes, seconds
 from alice.database import Millis, Model
 
-ONLINE_FOR = minutes(5)  # after the last request, while a session is live
-HEARTBEAT_EVERY = seconds(60)  # what the reading page keeps to, while visible
-LONGEST_BEAT = seconds(90)  # a longer gap between two heartbeats was not all spent on the page
+LONGEST_BEAT = seconds(90)  # the page sends one a minute; of a longer gap not all was spent on it
 NEW_STAY_AFTER = minutes(10)  # a gap after which the same page counts anew
 
 
@@ -38,12 +36,12 @@ def write_last_active(values: Iterable[tuple[Hashable, Any]]) -> None:
     # PostgreSQL locks rows one by one. Everybody takes users before sessions, and here by id: nobody waits in
     # a circle with another process that writes the same rows.
     database.execute_many(
-        "UPDATE users SET last_active_at = ? WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
-        sorted(((at, user_id, at) for at, _, user_id in seen), key=itemgetter(1)),
+        f"UPDATE users SET {SEEN} WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
+        [(at, at, at, at, user_id, at) for at, _, user_id in sorted(seen, key=itemgetter(2))],
     )
     database.execute_many(
         "UPDATE sessions SET last_active_at = ? WHERE id = ? AND last_active_at < ?",
-        sorted(((at, session_id, at) for at, session_id, _ in seen), key=itemgetter(1)),
+        [(at, session_id, at) for at, session_id, _ in sorted(seen, key=itemgetter(1))],
     )
 
 

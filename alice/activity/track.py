@@ -11,7 +11,7 @@ from alice.activity.types import CLIENT_NAMES, SECTION_VIEW, VIEWS, Activity
 from alice.clock import days
 from alice.database import new_id
 from alice.library import access
-from alice.web.errors import Forbidden, Invalid, NotFound
+from alice.web.errors import Invalid, NotFound
 from alice.web.validation import Body, JsonObject
 
 OLDEST = days(30)  # what a client reports as older is taken to be this old
@@ -58,16 +58,16 @@ class Track(Report):
         return self
 
 
-def activities(user_id: str, role: str, reports: list[Report], code_required: bool) -> list[Activity]:
-    """The log rows these reports mean. At most two queries.
+def activities(user_id: str, role: str, report: Track, code_required: bool) -> list[Activity]:
+    """The log rows that are reported. At most two queries.
 
     Raises Invalid, NotFound (no such book) or Forbidden `book_locked`; the field names the item at fault.
     """
     now = clock.now()
-    given = [vars(report) for report in reports]  # each is looked at a dozen times
+    several = report.activities is not None
+    given = [vars(one) for one in report.activities or [report]]  # each is looked at a dozen times
     books = _openings(user_id, role, {fields["book_id"] for fields in given}, code_required)
     sections = _sections({fields["section_id"] for fields in given})
-    several = len(given) > 1
     return [
         _activity(fields, books, sections, now, index if several else None)
         for index, fields in enumerate(given)
@@ -143,7 +143,7 @@ def _check_place(book: access.Opening | None, page_number: int | None, index: in
         raise NotFound(f"{_path(index, 'book_id')} names no book.", "book_unknown")
     total_pages, unlocked = book
     if not unlocked:
-        raise Forbidden("This book opens with the code from your copy.", "book_locked")
+        raise access.locked()
     if page_number is not None and page_number > total_pages:
         raise _invalid(index, "page_number", f"must be at most {total_pages}")
 

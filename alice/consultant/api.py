@@ -1,7 +1,7 @@
 """The consultant API: the contract of the founding document, and what it lacked."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from flask import Blueprint, Response
 from orjson import Fragment
@@ -19,6 +19,7 @@ from alice.web.validation import Query, query
 
 blueprint = Blueprint("consultant_api", __name__, url_prefix="/api/consultant")
 
+Row = TypeVar("Row")
 Limit = Annotated[int, Field(ge=1, le=500)]
 # Where a list goes on that is ordered by time: the time (ms) and the id of its last item.
 Moment = Annotated[str, StringConstraints(pattern=r"^\d{1,15}_[0-9a-f-]{36}$")]
@@ -59,9 +60,8 @@ class OneReader(Query):
 def active_readers() -> Response:
     """Readers with a sign of life in the last minutes, the newest first."""
     asked = query(ActiveReaders)
-    found = queries.active_readers(asked.minutes, _moment(asked.before), asked.limit)
-    items = [_reader(*shown) for shown in found]
-    return _list("readers", items, asked.limit, lambda: _cursor(found[-1]))
+    found = queries.active_readers(asked.minutes, _moment(asked.before), asked.limit + 1)
+    return _list("readers", found, asked.limit, lambda shown: _reader(*shown), _moment_of)
 
 
 @blueprint.get("/online-readers")
@@ -69,10 +69,13 @@ def active_readers() -> Response:
 def online_readers() -> Response:
     """Readers with a live session and a request in the last 5 minutes."""
     asked = query(OnlineReaders)
-    found = queries.online_readers(_moment(asked.before), asked.limit)
+    found = queries.online_readers(_moment(asked.before), asked.limit + 1)
     now = clock.now()
-    items = [_reader(*reader.shown(now)) | {"online_since": _time(reader.online_since)} for reader in found]
-    return _list("readers", items, asked.limit, lambda: _cursor(found[-1]))
+
+    def item(reader: Reader) -> dict[str, Any]:
+        return _reader(*reader.shown(now)) | {"online_since": _time(reader.online_since)}
+
+    return _list("readers", found, asked.limit, item, _moment_of)
 
 
 @blueprint.get("/readers")
@@ -80,10 +83,13 @@ def online_readers() -> Response:
 def readers() -> Response:
     """Every reader, the newest account first."""
     asked = query(Readers)
-    found = queries.readers(asked.before, asked.limit)
+    found = queries.readers(asked.before, asked.limit + 1)
     now = clock.now()
-    items = [_reader(*r.shown(now)) | _totals(r) | {"created_at": rfc3339(r.created_at)} for r in found]
-    return _list("readers", items, asked.limit, lambda: found[-1].id)
+
+    def item(reader: Reader) -> dict[str, Any]:
+        return _reader(*reader.shown(now)) | _totals(reader) | {"created_at": rfc3339(reader.created_at)}
+
+    return _list("readers", found, asked.limit, item, lambda reader: reader.id)
 
 
 @blueprint.get("/recent-activities")
@@ -91,8 +97,8 @@ def readers() -> Response:
 def recent_activities() -> Response:
     """The newest activities of all readers."""
     asked = query(RecentActivities)
-    found = queries.recent_activities(asked.before, asked.limit)
-    return _list("activities", [_activity(row) for row in found], asked.limit, lambda: found[-1].seq)
+    found = queries.recent_activities(asked.before, asked.limit + 1)
+    return _list("activities", found, asked.limit, _activity, lambda row: row.seq)
 
 
 @blueprint.get("/reader/activity")
@@ -180,10 +186,13 @@ def _activity(row: ActivityRow) -> dict[str, Any]:
     }
 
 
-def _list(name: str, items: list[dict[str, Any]], limit: int, cursor: Callable[[], Any]) -> Response:
-    """A page of a list; `next_before` is null when it was the last."""
-    more = len(items) == limit
-    return respond({"count": len(items), name: items, "next_before": cursor() if more else None})
+def _list(
+    name: str, found: list[Row], limit: int, item: Callable[[Row], Any], cursor: Callable[[Row], Any]
+) -> Response:
+    """A page of a list, of which one row more than `limit` was asked; `next_before` is null at the end."""
+    items = [item(row) for row in found[:limit]]
+    more = cursor(found[limit - 1]) if len(found) > limit else None
+    return respond({"count": len(items), name: items, "next_before": more})
 
 
 def _moment(before: str | None) -> tuple[int, str] | None:
@@ -193,7 +202,7 @@ def _moment(before: str | None) -> tuple[int, str] | None:
     return int(at), user_id
 
 
-def _cursor(reader: Sequence[Any]) -> str:
+def _moment_of(reader: Sequence[Any]) -> str:
     """Where a list goes on: both a Reader and what is shown of one begin alike."""
     return f"{reader[4]}_{reader[0]}"
 

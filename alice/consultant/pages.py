@@ -17,7 +17,8 @@ from alice.web.access import roles
 
 blueprint = Blueprint("consultant_pages", __name__)
 
-ONLINE_SHOWN = 200
+ONLINE_COUNTED = 1000
+ONLINE_SHOWN = 200  # those who are stuck first
 ACTIVITIES_SHOWN = 30
 # What is shown changes with the log and, more slowly, with time: statuses age without an activity.
 AGES_EVERY = seconds(5)
@@ -45,13 +46,14 @@ def live() -> Response:
 def live_data() -> dict[str, Any]:
     """What both show. Four queries, however many readers there are."""
     now, titles = clock.now(), book.titles()
-    readers = queries.online_readers(None, ONLINE_SHOWN)
+    readers = queries.online_readers(None, ONLINE_COUNTED)
     activities = queries.recent_activities(None, ACTIVITIES_SHOWN)
     online = [_online(reader, titles, now) for reader in readers]
     online.sort(key=lambda reader: reader["status"] != STUCK)  # whoever needs help stands first
     statuses = [reader["status"] for reader in online]
     return {
-        "online": online,
+        "online": online[:ONLINE_SHOWN],
+        "not_shown": max(0, len(online) - ONLINE_SHOWN),
         "activities": [_activity(row, titles) for row in activities],
         "counts": {"online": len(readers)} | {name: statuses.count(name) for name in ("reading", "stuck")},
         "seq": activities[0].seq if activities else 0,

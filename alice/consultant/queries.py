@@ -1,7 +1,7 @@
 """What consultants ask: who is active, who is online, what happened, how a reader does.
 
-Every list leaves the database as tuples in a fixed number of queries and is cut by a cursor. Only readers are
-listed; the status shown is derived at the moment of asking.
+Every list leaves the database as tuples in a fixed number of queries and is cut by a cursor. Of people only
+readers are listed; the status shown is derived at the moment of asking.
 """
 
 import json
@@ -9,9 +9,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from alice import clock, database
-from alice.accounts.user import READER
+from alice.accounts.user import ONLINE_FOR, READER
 from alice.activity import status
-from alice.activity.presence import ONLINE_FOR
 from alice.activity.status import ACTIVE, IDLE, READING, STUCK_AFTER_DWELL, Presence, Status, at_ease
 from alice.activity.types import ActivityType
 from alice.clock import DAY, hours, minutes
@@ -116,13 +115,14 @@ _ALIVE_AT = (
     "CASE WHEN s.last_activity_at > COALESCE(u.last_active_at, 0) THEN s.last_activity_at "
     "ELSE u.last_active_at END"
 )
-_COLUMNS = (
-    f"u.id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, u.created_at, "
-    "p.book_id, p.page_number, p.seen_at, p.dwell_ms, s.book_id, s.current_page, s.current_section_id, "
+_OTHER_COLUMNS = (
+    "u.created_at, p.book_id, p.page_number, p.seen_at, p.dwell_ms, "
+    "s.book_id, s.current_page, s.current_section_id, "
     "s.last_activity_type, s.last_activity_at, s.total_pages_read, s.total_word_lookups, "
     "s.total_ai_interactions, s.page_entered_at, s.page_viewed_at, s.section_viewed_at, s.previous_page, "
     "s.page_lookups, s.page_ai_questions, s.page_returns, s.open_help_requests, s.recent_dwells, s.updated_at"
 )
+_COLUMNS = f"u.id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, {_OTHER_COLUMNS}"
 _WITH_STATE = "LEFT JOIN reader_states s ON s.user_id = u.id LEFT JOIN reading_presence p ON p.user_id = u.id"
 _GLANCE = (
     f"u.id AS id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, s.book_id, s.current_page, "
@@ -181,9 +181,9 @@ def _shown(rows: list[tuple], now: int) -> list[Shown]:
     ]
 
 
+# Ordered, cut and shown by one and the same time, or the cursor would stand still.
 _ONLINE = f"""
-    SELECT {_COLUMNS},
-        (SELECT MAX(created_at) FROM sessions WHERE user_id = u.id AND expires_at > ?) AS online_since
+    SELECT u.id, u.email, u.first_name, u.last_name, u.last_active_at, {_OTHER_COLUMNS}, u.online_since
     FROM users u {_WITH_STATE}
     WHERE u.last_active_at >= ? AND u.role = '{READER}'
         AND EXISTS (SELECT 1 FROM sessions WHERE user_id = u.id AND expires_at > ?)
@@ -196,7 +196,7 @@ def online_readers(before: tuple[int, str] | None, limit: int) -> list[Reader]:
     """Readers with a live session and a request in the last 5 minutes, newest first."""
     now = clock.now()
     at, user_id = before or (_END_OF_TIME, "")
-    return _readers(database.query(_ONLINE, now, now - ONLINE_FOR, now, at, at, user_id, limit))
+    return _readers(database.query(_ONLINE, now - ONLINE_FOR, now, at, at, user_id, limit))
 
 
 _ALL = f"SELECT {_COLUMNS} FROM users u {_WITH_STATE} WHERE u.role = '{READER}' "

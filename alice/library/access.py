@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from alice import database
 from alice.accounts.user import READER
+from alice.web.errors import Forbidden, NotFound
 
 
 class Opening(NamedTuple):
@@ -30,6 +31,20 @@ def openings(
     )
     free = opens_all(role, code_required)
     return {id: Opening(pages, free or owner is not None) for id, pages, owner in rows}
+
+
+def require(user_id: str, role: str, book_id: str, code_required: bool = True) -> Opening:
+    """The book, if the user may open it. Raises NotFound or Forbidden `book_locked`."""
+    opening = openings(user_id, role, [book_id], code_required).get(book_id)
+    if opening is None:
+        raise NotFound("There is no such book.")
+    if not opening.unlocked:
+        raise locked()
+    return opening
+
+
+def locked() -> Forbidden:
+    return Forbidden("This book opens with the code from your copy.", "book_locked")
 
 
 def opens_all(role: str, code_required: bool = True) -> bool:

@@ -5,7 +5,7 @@ from flask_login import current_user
 
 from alice.library import access, book, chapter, page
 from alice.web.context import settings
-from alice.web.errors import Forbidden, NotFound
+from alice.web.errors import NotFound
 from alice.web.json import respond
 
 blueprint = Blueprint("library_api", __name__, url_prefix="/api/books")
@@ -28,11 +28,7 @@ def one_book(book_id: str) -> Response:
 @blueprint.get("/<book_id>/pages/<int:page_number>")
 def one_page(book_id: str, page_number: int) -> Response:
     user_id, role, code_required = _who()
-    opening = access.openings(user_id, role, [book_id], code_required).get(book_id)
-    if opening is None:
-        raise NotFound("There is no such book.")
-    if not opening.unlocked:
-        raise Forbidden("This book opens with the code from your copy.", "book_locked")
+    opening = access.require(user_id, role, book_id, code_required)
     found = page.load(book_id, page_number) if page_number <= opening.total_pages else None
     if found is None:
         raise NotFound(f"This book has pages 1 to {opening.total_pages}.")

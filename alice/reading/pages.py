@@ -15,7 +15,7 @@ from alice.library import access, book, page
 from alice.library.page import OpenPage
 from alice.web.access import public
 from alice.web.context import alice, settings
-from alice.web.errors import Forbidden, Invalid, NotFound
+from alice.web.errors import Invalid, NotFound
 from alice.web.validation import Form, form
 
 blueprint = Blueprint("reading_pages", __name__)
@@ -81,14 +81,7 @@ def turn(book_id: str) -> Response:
 
 
 def _open(book_id: str) -> access.Opening:
-    """The book, if the user may open it. Raises NotFound or Forbidden `book_locked`."""
-    required = settings().require_book_code
-    opening = access.openings(current_user.id, current_user.role, [book_id], required).get(book_id)
-    if opening is None:
-        raise NotFound("There is no such book.")
-    if not opening.unlocked:
-        raise Forbidden("This book opens with the code from your copy.", "book_locked")
-    return opening
+    return access.require(current_user.id, current_user.role, book_id, settings().require_book_code)
 
 
 def _log_view(book_id: str, page_number: int) -> None:

@@ -106,6 +106,12 @@ def test_one_invalid_item_refuses_the_batch_and_is_named(cast: Cast, db: Rows) -
     assert db.one("SELECT COUNT(*) FROM activity_logs") == 0
 
 
+def test_the_only_item_of_a_batch_is_named_too(cast: Cast) -> None:
+    answer = cast.reader.client.post(URL, json={"activities": [view(PAGES + 1)]})
+
+    assert error(answer)["field"] == "activities[0].page_number"
+
+
 @pytest.mark.parametrize("size", [0, 101])
 def test_a_batch_holds_1_to_100(cast: Cast, size: int) -> None:
     answer = cast.reader.client.post(URL, json={"activities": [view()] * size})

@@ -43,6 +43,30 @@ def test_whoever_is_stuck_stands_first(cast: Cast, recorder: Recorder) -> None:
     assert page.index("reader@example.com") < page.index("newcomer@example.com")
 
 
+def test_of_very_many_those_who_are_stuck_are_shown(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    for _ in range(5):
+        view(cast, activity_type="WORD_LOOKUP")
+    recorder.flush()
+    at = clock.now() + seconds(1)
+    for n in range(230):
+        db.execute(
+            "INSERT INTO users (id, email, password_hash, role, last_active_at, created_at, updated_at) "
+            "VALUES (?, ?, '', 'reader', ?, ?, ?)",
+            f"many-{n}", f"many-{n}@example.com", at, at, at,
+        )  # fmt: skip
+        db.execute(
+            "INSERT INTO sessions "
+            "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "
+            "SELECT ?, ?, ?, created_at, last_active_at, expires_at, remember FROM sessions WHERE id = ?",
+            f"many-{n}", f"many-{n}", f"many-{n}", cast.reader.session_id,
+        )  # fmt: skip
+    page = cast.consultant.browser.get("/consultant/live").text
+
+    assert "reader@example.com" in page
+    assert "And 31 more" in page
+    assert "<dd>231</dd>" in page
+
+
 def test_it_is_304_until_something_happens(cast: Cast, frozen_clock: int) -> None:
     browser = cast.consultant.browser
     first = browser.get("/consultant/live")
