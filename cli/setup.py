@@ -7,9 +7,10 @@ import click
 from alice import database, migrations
 from alice.accounts import demo
 from alice.accounts.demo import FirstAccounts
-from alice.config import CHECKOUT, ConfigError
+from alice.config import CHECKOUT, ConfigError, Settings
 from alice.library import edition, importer, paging
 from alice.library.book import Book
+from alice.library.importer import Outcome
 
 from .shared import load_settings, open_database
 
@@ -18,7 +19,11 @@ SHIPPED = CHECKOUT / "data" / "alice-in-wonderland.md"
 
 @click.command()
 def setup() -> None:
-    """Migrate, load the shipped book, and make the first accounts (unless ALICE_DEMO=0)."""
+    """Migrate; the first time also load the shipped book and make the first accounts (unless ALICE_DEMO=0).
+
+    The accounts come with the book or never: a start that finds the book there makes none, whoever has been
+    deleted since and whatever ALICE_DEMO was.
+    """
     settings = load_settings()
     open_database(settings, current=False)
     try:
@@ -27,21 +32,23 @@ def setup() -> None:
         raise click.ClickException(str(error)) from None
     with database.connected():
         if not Book.get_or_none(Book.id == SHIPPED.stem):
-            _load_book()
-        made = demo.create_first_accounts(SHIPPED.stem) if settings.demo else None
-    if made:
-        _show(made)
+            _start_first(settings)
 
 
-def _load_book() -> None:
+def _start_first(settings: Settings) -> None:
+    """Load the book and make the accounts in one transaction, and show the passwords before it is committed:
+    a setup that dies before anybody could read them leaves nothing, and can be repeated."""
     manuscript = importer.read(SHIPPED)
-    with click.progressbar(
-        length=len(manuscript.chapters) + 1, label="Loading the book", file=sys.stderr
-    ) as bar:
+    accounts = demo.make_up() if settings.demo else []
+    with click.progressbar(length=len(manuscript.chapters), label="Loading the book", file=sys.stderr) as bar:
         cut = paging.pages(manuscript, on_chapter=lambda: bar.update(1))
-        importer.publish(manuscript.id, edition.made_of(manuscript, cut))
-        bar.update(1)
-    click.echo(f"Loaded {manuscript.title}.")
+    with database.transaction():
+        if importer.publish(manuscript.id, edition.made_of(manuscript, cut)) is not Outcome.IMPORTED:
+            return  # another setup was quicker
+        click.echo(f"Loaded {manuscript.title}.")
+        made = demo.create_first_accounts(accounts, manuscript.id) if settings.demo else None
+        if made:
+            _show(made)
 
 
 def _show(made: FirstAccounts) -> None:

@@ -43,7 +43,7 @@ def register() -> Response:
     if settings().registration == "closed":
         raise Forbidden("New accounts are made by the person who runs this site.", "registration_closed")
     new = body(Registration)
-    added = credential.register(new.email, new.password, new.first_name, new.last_name)
+    added = credential.register(new.email, new.password, identity.device(), new.first_name, new.last_name)
     return respond({"user": _person(added, is_verified=False)}, 201)
 
 
@@ -169,6 +169,14 @@ def sessions_of_user(user_id: str) -> Response:
 def end_sessions_of_user(user_id: str) -> Response:
     _require(user_id)
     return respond({"ended": session.end_all(user_id)})
+
+
+@blueprint.delete("/users/<user_id>/sessions/<session_id>")
+@roles(ADMIN)
+def end_session_of_user(user_id: str, session_id: str) -> Response:
+    if not session.end_of_user(user_id, session_id):
+        raise NotFound("There is no such session.")
+    return Response(status=204)
 
 
 def _require(user_id: str) -> None:

@@ -5,18 +5,26 @@ from alice.accounts import password, session, throttle
 from alice.accounts import user as users
 from alice.accounts.device import Device
 from alice.accounts.session import Started
-from alice.accounts.throttle import FAILED_LOGINS_FROM_ADDRESS, FAILED_LOGINS_OF_ACCOUNT
+from alice.accounts.throttle import (
+    FAILED_LOGINS_FROM_ADDRESS,
+    FAILED_LOGINS_OF_ACCOUNT,
+    REGISTRATIONS_FROM_ADDRESS,
+)
 from alice.accounts.user import User
 from alice.config import Settings
 from alice.database import execute, transaction
 from alice.web.errors import Invalid, NotFound, Unauthenticated
 
 
-def register(email: str, text: str, first_name: str = "", last_name: str = "") -> User:
+def register(email: str, text: str, where: Device, first_name: str = "", last_name: str = "") -> User:
     """Add a reader; e-mail, (acceptable) password and names are in their normal form.
 
-    Raises Conflict `email_taken`. Not inside a transaction.
+    Raises Conflict `email_taken`, and TooMany for an address that registers too often. Not inside a
+    transaction.
     """
+    if where.ip_address:
+        throttle.take(REGISTRATIONS_FROM_ADDRESS, throttle.network(where.ip_address))
+    users.require_free(email)  # which spares the hashing; add() is what holds
     return users.add(email, password.hash_password(text), first_name=first_name, last_name=last_name)
 
 
@@ -66,13 +74,13 @@ def _authenticate(email: str, text: str, where: Device) -> User:
         throttle.check(limit, subject)
     user = users.find(email)
     right, better_hash = password.verify(text, user.password_hash if user else None)
-    if not right:
-        for limit, subject in subjects:
-            throttle.count(limit, subject)
-        raise Unauthenticated("The e-mail or the password is not right.", "invalid_credentials")
-    # Again: of many guesses made at once, those beyond the limit are not answered even if right.
+    # Again: of many guesses made at once, those beyond the limit are answered alike, right or wrong.
     for limit, subject in subjects:
         throttle.check(limit, subject)
+    if not right:
+        for limit, subject in subjects:
+            throttle.take(limit, subject)
+        raise Unauthenticated("The e-mail or the password is not right.", "invalid_credentials")
     throttle.forget(*subjects[0])
     if better_hash is not None and _store(user.id, better_hash, instead_of=user.password_hash):
         user.password_hash = better_hash

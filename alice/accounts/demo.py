@@ -14,6 +14,7 @@ class Account(NamedTuple):
     email: str
     role: str
     password: str  # in clear, to be shown once
+    password_hash: str
 
 
 class FirstAccounts(NamedTuple):
@@ -21,28 +22,37 @@ class FirstAccounts(NamedTuple):
     code: str | None  # unused; None when no book was named
 
 
-def create_first_accounts(book_id: str | None = None) -> FirstAccounts | None:
-    """reader@, consultant@ and admin@example.com with random passwords, the reader with access to all present
-    books, and an unused code for the one named. None, and nothing done, if there is any user at all.
+def make_up() -> list[Account]:
+    """reader@, consultant@ and admin@example.com with random passwords, stored nowhere yet.
 
     Not inside a transaction.
     """
-    if _is_anybody_here():
-        return None
-    accounts = [Account(f"{role}@example.com", role, password.generate()) for role in FIRST_NAMES]
-    hashes = [password.hash_password(account.password) for account in accounts]
+    return [_made_up(role) for role in FIRST_NAMES]
+
+
+def create_first_accounts(accounts: list[Account], book_id: str | None = None) -> FirstAccounts | None:
+    """Add the accounts, the reader with access to all present books, and an unused code for the one named.
+    None, and nothing done, if there is any user at all.
+    """
     try:
         with transaction():
-            return FirstAccounts(accounts, _add(accounts, hashes, book_id))
+            return FirstAccounts(accounts, _add(accounts, book_id))
     except Conflict:
-        return None  # somebody was quicker
+        return None
 
 
-def _add(accounts: list[Account], hashes: list[str], book_id: str | None) -> str | None:
+def _made_up(role: str) -> Account:
+    text = password.generate()
+    return Account(f"{role}@example.com", role, text, password.hash_password(text))
+
+
+def _add(accounts: list[Account], book_id: str | None) -> str | None:
     if _is_anybody_here():
         raise Conflict("There are users.")
-    for account, hashed in zip(accounts, hashes, strict=True):
-        added = user.add(account.email, hashed, account.role, FIRST_NAMES[account.role], "Example")
+    for account in accounts:
+        added = user.add(
+            account.email, account.password_hash, account.role, FIRST_NAMES[account.role], "Example"
+        )
         if account.role == READER:
             book_code.grant_all(added.id)
     return book_code.create(book_id, 1)[0] if book_id else None

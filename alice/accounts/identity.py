@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, g, request
 from flask_login import LoginManager, current_user
 
 from alice.accounts import session
@@ -62,17 +62,26 @@ class Anonymous:
         return None
 
 
+class ByRequest(LoginManager):
+    """Flask-Login with the request loader alone: no session of its own, no remember cookie, no hook behind
+    every answer for one. Those took as long as finding out who asks."""
+
+    def init_app(self, app: Flask, add_context_processor: bool = True) -> None:
+        app.login_manager = self
+        if add_context_processor:
+            app.context_processor(lambda: {"current_user": current_user._get_current_object()})
+
+    def _load_user(self) -> None:
+        g._login_user = self._request_callback(request) or self.anonymous_user()
+
+
 def init(app: Flask) -> None:
     """Make `current_user` of each request whom its token names. The settings must be in place."""
-    manager = LoginManager()
+    manager = ByRequest()
     manager.anonymous_user = Anonymous
     manager.request_loader(_loader(app.extensions["alice"].settings))
     app.config.update(SESSION_PROTECTION=None, REMEMBER_COOKIE_NAME=NEVER_SENT)
-    # Not init_app(), which hooks in behind every answer for a remember cookie, and no digest of address and
-    # browser for every request, which only session protection looks at: a tenth of finding out who asks.
-    manager._session_identifier_generator = lambda: None
-    app.login_manager = manager
-    app.context_processor(lambda: {"current_user": current_user._get_current_object()})
+    manager.init_app(app)
 
 
 _FIND = (
@@ -117,7 +126,13 @@ def device() -> Device:
 
 
 def give_cookie(answer: Response, started: Started) -> Response:
-    """Let the browser keep the token for as long as the session may last."""
+    """Let the browser keep the token for as long as the session may last.
+
+    The session of the cookie that this one replaces ends: nobody has its token any more.
+    """
+    replaced = request.cookies.get(SESSION_COOKIE, "")
+    if TOKEN.fullmatch(replaced):
+        session.end_by_token(replaced)
     lasts = (started.expires_at - started.created_at) // seconds(1)
     answer.set_cookie(
         SESSION_COOKIE, started.token, max_age=lasts, path="/", httponly=True, samesite="Lax",

@@ -73,8 +73,9 @@ def register() -> Response:
     if isinstance(new, dict):
         return _registration_page(new, 422)
     try:
-        added = credential.register(new.email, new.password, new.first_name, new.last_name)
-        started = session.start(added, identity.device(), settings())
+        where = identity.device()
+        added = credential.register(new.email, new.password, where, new.first_name, new.last_name)
+        started = session.start(added, where, settings())
     except Refusal as refusal:
         return _with_refusal(_registration_page({refusal.field or "form": refusal.message}), refusal)
     first_stop = url_for(".show_code") if settings().require_book_code else _home(started.role)

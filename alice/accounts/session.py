@@ -119,7 +119,8 @@ def sign_out_everywhere(user_id: str, session_id: str) -> int:
     """The user ends all their sessions, the one they are in included; answers how many."""
     with appending():
         ended = end_all(user_id)
-        signals.signed_out.send(None, user_id=user_id, session_id=session_id)
+        if ended:
+            signals.signed_out.send(None, user_id=user_id, session_id=session_id)
         return ended
 
 
@@ -128,6 +129,11 @@ def end_own(user_id: str, session_id: str, current_id: str) -> bool:
     if session_id == current_id:
         sign_out(user_id, session_id)
         return True
+    return end_of_user(user_id, session_id)
+
+
+def end_of_user(user_id: str, session_id: str) -> bool:
+    """End one session of the user; answers whether there was one."""
     with transaction():
         return bool(execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id))
 
@@ -136,6 +142,12 @@ def end(session_id: str) -> bool:
     """End a session, whosever it is; answers whether there was one."""
     with transaction():
         return bool(execute("DELETE FROM sessions WHERE id = ?", session_id))
+
+
+def end_by_token(token: str) -> None:
+    """End the session of this token, if there is one."""
+    with transaction():
+        execute("DELETE FROM sessions WHERE token_hash = ?", hash_token(token))
 
 
 def end_others(user_id: str, session_id: str) -> int:

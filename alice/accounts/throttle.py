@@ -11,7 +11,7 @@ from typing import NamedTuple
 from peewee import IntegerField, TextField
 
 from alice import clock
-from alice.clock import days, minutes
+from alice.clock import days, hours, minutes
 from alice.database import Millis, Model, execute, query, transaction
 from alice.web.errors import TooMany
 
@@ -35,6 +35,7 @@ class Limit(NamedTuple):
 
 FAILED_LOGINS_OF_ACCOUNT = Limit("login-account", 10, minutes(15))
 FAILED_LOGINS_FROM_ADDRESS = Limit("login-address", 50, minutes(15))
+REGISTRATIONS_FROM_ADDRESS = Limit("register-address", 60, hours(1))  # a class behind one address
 BOOK_CODES = Limit("book-code", 10, minutes(1))
 
 KEPT_FOR = days(1)  # longer than any window
@@ -49,11 +50,6 @@ def check(limit: Limit, subject: str) -> None:
     ):  # fmt: skip
         if count >= limit.tries:
             raise _too_many(limit, started_at)
-
-
-def count(limit: Limit, subject: str) -> None:
-    """Count a try."""
-    _count(limit, subject)
 
 
 def take(limit: Limit, subject: str) -> None:

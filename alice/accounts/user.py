@@ -110,7 +110,17 @@ def add(
                 last_name=last_name, created_at=now, updated_at=now,
             )  # fmt: skip
     except IntegrityError:
-        raise Conflict("There is an account with this e-mail address.", "email_taken", "email") from None
+        raise _taken() from None
+
+
+def require_free(email: str) -> None:
+    """Raise Conflict `email_taken` if there is a user with this e-mail."""
+    if find(email):
+        raise _taken()
+
+
+def _taken() -> Conflict:
+    return Conflict("There is an account with this e-mail address.", "email_taken", "email")
 
 
 def find(email: str) -> User | None:

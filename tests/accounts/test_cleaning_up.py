@@ -58,9 +58,9 @@ def test_readers_go_when_their_time_is_up(
 
 def test_old_throttles_go_and_those_that_count_stay(settings: Settings, db: Rows) -> None:
     with database.connected():
-        throttle.count(BOOK_CODES, "long ago")
+        throttle.take(BOOK_CODES, "long ago")
         clock.advance(days(1) + 1)
-        throttle.count(BOOK_CODES, "now")
+        throttle.take(BOOK_CODES, "now")
 
     clean(settings)
 

@@ -18,13 +18,13 @@ def empty(db: Rows) -> None:
 
 def make(book_id: str | None = BOOK) -> demo.FirstAccounts | None:
     with database.connected():
-        return demo.create_first_accounts(book_id)
+        return demo.create_first_accounts(demo.make_up(), book_id)
 
 
 def test_one_of_each_kind_can_sign_in(empty: None, program: FlaskClient) -> None:
     made = make()
 
-    people = [login(program, email, password).json["user"] for email, _, password in made.accounts]
+    people = [login(program, email, password).json["user"] for email, _, password, _ in made.accounts]
     assert [(person["email"], person["role"]) for person in people] == [
         ("reader@example.com", "reader"),
         ("consultant@example.com", "consultant"),
@@ -66,7 +66,7 @@ def test_without_a_book_there_is_no_code(empty: None) -> None:
 
 
 def test_of_two_first_starts_one_makes_them(empty: None, db: Rows) -> None:
-    make_here = connected(lambda: demo.create_first_accounts(BOOK))
+    make_here = connected(lambda: demo.create_first_accounts(demo.make_up(), BOOK))
 
     results = together(make_here, make_here)
 

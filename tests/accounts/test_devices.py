@@ -4,6 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from alice import clock
+from alice.accounts import session
 from alice.accounts.device import describe
 from alice.clock import days, hours, minutes, rfc3339
 from tests.accounts.acting import Signal, error, login, me
@@ -139,6 +140,15 @@ def test_a_reader_signs_out_everywhere(
     assert heard.names == ["signed_out"]
 
 
+def test_who_is_signed_out_already_does_not_sign_out_again(
+    connection: None, cast: Cast, heard: Signal
+) -> None:
+    session.end_all(cast.reader.id)
+
+    assert session.sign_out_everywhere(cast.reader.id, cast.reader.session_id) == 0
+    assert heard.names == []
+
+
 @pytest.mark.parametrize("query", ["", "?scope=", "?scope=mine", "?all=1"])
 def test_ending_many_says_which(cast: Cast, query: str) -> None:
     assert cast.reader.client.delete(f"/api/sessions{query}").status_code == 422
@@ -157,6 +167,31 @@ def test_an_admin_sees_and_ends_anybodys(cast: Cast, elsewhere: str, program: Fl
     assert cast.admin.client.get("/api/auth/me").status_code == 200
 
 
+def test_an_admin_ends_one_of_anybodys(
+    cast: Cast, elsewhere: str, program: FlaskClient, heard: Signal
+) -> None:
+    answer = cast.admin.client.delete(f"/api/users/{cast.reader.id}/sessions/{cast.reader.session_id}")
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert [me(program, token).status_code for token in (cast.reader.token, elsewhere)] == [401, 200]
+    assert heard.names == []  # the reader did not wish it
+
+
+def test_an_admin_ends_none_that_is_not_that_users(cast: Cast) -> None:
+    url = f"/api/users/{cast.reader.id}/sessions/{cast.newcomer.session_id}"
+
+    assert error(cast.admin.client.delete(url)) == (404, "not_found", None)
+    assert cast.newcomer.client.get("/api/auth/me").status_code == 200
+
+
+def test_only_an_admin_ends_one(cast: Cast) -> None:
+    url = f"/api/users/{cast.reader.id}/sessions/{cast.reader.session_id}"
+    people = (cast.reader, cast.newcomer, cast.consultant, cast.stranger, cast.nobody)
+
+    assert [person.client.delete(url).status_code for person in people] == [403, 403, 403, 403, 401]
+    assert cast.reader.client.get("/api/auth/me").status_code == 200
+
+
 @pytest.mark.parametrize("method", ["get", "delete"])
 def test_only_an_admin_does(cast: Cast, method: str) -> None:
     url = f"/api/users/{cast.reader.id}/sessions"
@@ -172,6 +207,14 @@ def test_an_unknown_user_is_not_found(cast: Cast, method: str, id: str) -> None:
     answer = getattr(cast.admin.client, method)(f"/api/users/{id}/sessions")
 
     assert error(answer) == (404, "not_found", None)
+
+
+@pytest.mark.parametrize("id", ["x", "0" * 36])
+def test_an_unknown_session_of_a_user_is_not_found(cast: Cast, id: str) -> None:
+    unknown = (f"{cast.reader.id}/sessions/{id}", f"{id}/sessions/{cast.reader.session_id}")
+
+    for path in unknown:
+        assert error(cast.admin.client.delete(f"/api/users/{path}")) == (404, "not_found", None)
 
 
 def test_no_list_shows_a_token_or_its_hash(cast: Cast, db: Rows) -> None:

@@ -9,9 +9,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from alice import create_app
+from alice.accounts import throttle
 from alice.accounts.pages import local_path
+from alice.accounts.throttle import REGISTRATIONS_FROM_ADDRESS
 from alice.config import Settings
-from tests.accounts.acting import NEW_PASSWORD, login, me, register
+from tests.accounts.acting import NEW_PASSWORD, Signal, login, me, register
 from tests.conftest import BOOK, CODE, OTHER_CODE, PASSWORD, Cast, Rows
 
 ADA = {"email": "ada@example.com", "password": PASSWORD, "first_name": "Ada", "last_name": "King"}
@@ -124,6 +126,31 @@ def test_staying_signed_in_is_a_box_to_tick(app: Flask, cast: Cast) -> None:
     assert ages == [24 * 3600, 30 * 24 * 3600]
 
 
+@pytest.mark.parametrize("how", ["login", "another", "register"])
+def test_signing_in_again_ends_the_session_whose_cookie_is_replaced(
+    browser: FlaskClient, cast: Cast, program: FlaskClient, heard: Signal, how: str
+) -> None:
+    sign_in(browser, cast.reader)
+    token = browser.get_cookie("alice_session").value
+
+    if how == "register":
+        fill(browser, "/register", **ADA)
+    else:
+        sign_in(browser, cast.reader if how == "login" else cast.newcomer)
+    assert me(program, token).status_code == 401
+    assert me(program, browser.get_cookie("alice_session").value).status_code == 200
+    assert cast.reader.client.get("/api/auth/me").status_code == 200  # on another device
+    assert heard.names == ["signed_in", "signed_in"]
+
+
+def test_a_failed_login_leaves_the_session_alone(browser: FlaskClient, cast: Cast) -> None:
+    sign_in(browser, cast.reader)
+    fill(browser, "/login", email=cast.reader.email, password="a wrong one")
+    fill(browser, "/register", **ADA | {"email": cast.reader.email})
+
+    assert browser.get("/api/auth/me").status_code == 200
+
+
 def test_signing_out_goes_to_the_front_page(browser: FlaskClient, cast: Cast) -> None:
     sign_in(browser, cast.reader)
     token = browser.get_cookie("alice_session").value
@@ -195,6 +222,20 @@ def test_what_is_wrong_is_said_beside_the_field(
     assert 'value="King"' in answer.text
     assert PASSWORD not in answer.text
     assert browser.get_cookie("alice_session") is None
+
+
+def test_too_many_registrations_show_the_form_again_and_say_when(
+    browser: FlaskClient, connection: None, db: Rows
+) -> None:
+    for _ in range(60):
+        throttle.take(REGISTRATIONS_FROM_ADDRESS, "127.0.0.1")
+
+    answer = fill(browser, "/register", **ADA)
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 60 * 60
+    assert "Too many tries" in answer.text
+    assert 'value="King"' in answer.text
+    assert db.query("SELECT 1 FROM users WHERE email = 'ada@example.com'") == []
 
 
 def test_closed_is_closed(closed: Flask, db: Rows) -> None:

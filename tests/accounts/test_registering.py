@@ -1,9 +1,15 @@
 """POST /api/auth/register makes a reader."""
 
+import time
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from alice import clock
+from alice.accounts import throttle
+from alice.accounts.throttle import REGISTRATIONS_FROM_ADDRESS
+from alice.clock import hours
 from tests.accounts.acting import error, login, register, together
 from tests.conftest import PASSWORD, Cast, Rows
 
@@ -94,6 +100,57 @@ def test_one_of_two_at_once_gets_the_email(app: Flask, db: Rows) -> None:
 
     assert sorted(together(ask, ask)) == [201, 409]
     assert db.one("SELECT COUNT(*) FROM users WHERE email = 'ada@example.com'") == 1
+
+
+@pytest.fixture
+def a_class(connection: None, frozen_clock: int) -> None:
+    """A class has registered from the address of the tests, just now."""
+    for _ in range(59):
+        throttle.take(REGISTRATIONS_FROM_ADDRESS, "127.0.0.1")
+
+
+def test_a_class_registers_from_one_address_and_then_nobody_for_a_while(
+    a_class: None, program: FlaskClient, cast: Cast, db: Rows
+) -> None:
+    assert register(program).status_code == 201
+
+    answers = [register(program, email) for email in ("eve@example.com", cast.reader.email)]
+    assert [error(answer) for answer in answers] == [(429, "too_many_requests", None)] * 2
+    assert answers[0].headers["Retry-After"] == str(60 * 60)
+    assert db.query("SELECT 1 FROM users WHERE email = 'eve@example.com'") == []
+
+
+def test_other_addresses_register_meanwhile(a_class: None, program: FlaskClient) -> None:
+    register(program)
+    given = {"email": "eve@example.com", "password": PASSWORD}
+
+    answer = program.post("/api/auth/register", json=given, environ_base={"REMOTE_ADDR": "192.0.2.99"})
+    assert answer.status_code == 201
+
+
+def test_an_hour_later_it_is_open_again(a_class: None, program: FlaskClient) -> None:
+    register(program)
+    clock.advance(hours(1))
+
+    assert register(program, "eve@example.com").status_code == 201
+
+
+def test_what_is_not_understood_is_no_try(a_class: None, program: FlaskClient) -> None:
+    for _ in range(3):
+        register(program, "no address")
+
+    assert register(program).status_code == 201
+
+
+def test_a_taken_email_is_refused_without_the_work_of_hashing(program: FlaskClient, cast: Cast) -> None:
+    work = {"taken": [], "free": []}
+    for n in range(4):
+        for kind, email in (("taken", cast.reader.email), ("free", f"free{n}@example.com")):
+            began = time.thread_time()  # of the processor: machines stall
+            register(program, email)
+            work[kind].append(time.thread_time() - began)
+
+    assert min(work["taken"]) < 0.5 * min(work["free"])
 
 
 def test_closed_is_closed(closed: Flask, db: Rows) -> None:

@@ -87,6 +87,21 @@ def test_each_login_has_a_token_of_its_own(program: FlaskClient, cast: Cast) -> 
     assert [me(program, token).status_code for token in (first, second)] == [200, 200]
 
 
+@pytest.mark.parametrize("old", ["own", "unknown", "no token at all"])
+def test_the_session_whose_cookie_is_replaced_ends(
+    client: FlaskClient, program: FlaskClient, cast: Cast, heard: Signal, old: str
+) -> None:
+    before = login(client, cast.reader.email).json["access_token"]
+    if old != "own":
+        client.set_cookie("alice_session", "x" * 43 if old == "unknown" else old)
+    given = {"email": cast.reader.email, "password": PASSWORD}
+
+    answer = client.post("/api/auth/login", json=given, headers={"Origin": "http://localhost"})
+    assert me(program, answer.json["access_token"]).status_code == 200
+    assert me(program, before).status_code == (401 if old == "own" else 200)
+    assert heard.names == ["signed_in", "signed_in"]
+
+
 def test_the_token_itself_stands_in_no_table(program: FlaskClient, cast: Cast, db: Rows) -> None:
     token = login(program, cast.reader.email).json["access_token"]
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 SLICE = 8  # requests
+LONGEST_ANSWER = 1 << 20  # bytes
 
 
 class Reply(NamedTuple):
+    """An answer; its body is good until the next one comes."""
+
     status: int
-    body: bytes
+    body: memoryview
 
 
 class Line:
@@ -24,25 +27,27 @@ class Line:
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = bytearray(LONGEST_ANSWER)
+        self._view = memoryview(self._buffer)
 
     def ask(self, request: bytes) -> Reply:
         """Send a request and read its answer, which must tell its length (as all but 204 do)."""
         self._socket.sendall(request)
-        received = self._receive()
-        while (end := received.find(b"\r\n\r\n")) < 0:
-            received += self._receive()
-        head, body = received[:end], received[end + 4 :]
+        received = self._receive(0)
+        while (end := self._buffer.find(b"\r\n\r\n", 0, received)) < 0:
+            received += self._receive(received)
+        head, start = self._buffer[:end], end + 4
         status = int(head[9:12])
         length = 0 if status == 204 else int(head.lower().partition(b"content-length:")[2].split(None, 1)[0])
-        while len(body) < length:
-            body += self._receive()
-        return Reply(status, body)
+        while received < start + length:
+            received += self._receive(received)
+        return Reply(status, self._view[start : start + length])
 
     def close(self) -> None:
         self._socket.close()
 
-    def _receive(self) -> bytes:
-        received = self._socket.recv(1 << 18)
+    def _receive(self, at: int) -> int:
+        received = self._socket.recv_into(self._view[at:])
         if not received:
             raise ConnectionResetError("the server closed the connection")
         return received

@@ -115,12 +115,12 @@ def _fill(
     now: int,
 ) -> None:
     log = _Log(sections)
-    _insert(db, "activity_logs", ((None, *row) for row in log.rows(readers, log_rows, now)))
+    _insert(db, "activity_logs", log.rows(readers, log_rows, now))
     seen = {person.id: now for person in consultants + readers[:ACTIVE]}
     for table, rows in {
         "users": (_user(person, seen.get(person.id), log) for person in readers + consultants),
         "sessions": (_session(person, now) for person in readers + consultants),
-        "book_access": ((reader.id, BOOK, None, now - days(365)) for reader in readers),
+        "book_access": ((reader.id, BOOK, now - days(365)) for reader in readers),
         "reader_states": ((user_id, *state.to_row(kept)) for user_id, kept in log.states.items()),
         "page_reads": (
             _page_read(user_id, *read) for user_id, kept in log.reads.items() for read in kept.items()
@@ -142,28 +142,31 @@ def _user(person: Person, seen_at: int | None, log: "_Log") -> tuple:
     if seen_at is None and person.id in log.states:
         seen_at = log.states[person.id].last_activity_at
     joined_at = int(person.id[:8] + person.id[9:13], 16)
-    name = person.name.title()
-    return (
-        person.id,
-        f"{person.name}@example.com",
-        "!",
-        name,
-        "Example",
-        person.role,
-        seen_at,
-        joined_at,
-        joined_at,
-    )
+    email, first_name = f"{person.name}@example.com", person.name.title()
+    return (person.id, email, "!", first_name, "Example", person.role, seen_at, joined_at, joined_at)
 
 
 def _session(person: Person, now: int) -> tuple:
     hashed = hashlib.sha256(person.token.encode()).hexdigest()
-    return (person.session_id, person.id, hashed, "192.0.2.7", "bench", True, now, now, now + days(30))
+    return (person.session_id, person.id, hashed, True, now, now, now + days(30))
+
+
+COLUMNS = {
+    "activity_logs": "user_id, session_id, id, activity_type, book_id, page_number, section_id, metadata, "
+    "occurred_at, created_at",
+    "users": "id, email, password_hash, first_name, last_name, role, last_active_at, created_at, updated_at",
+    "sessions": "id, user_id, token_hash, remember, created_at, last_active_at, expires_at",
+    "book_access": "user_id, book_id, granted_at",
+    "reader_states": f"user_id, {', '.join(state.COLUMNS)}",
+    "page_reads": "user_id, book_id, page_number, first_read_at, last_read_at, times, dwell_ms",
+    "reading_progress": "user_id, book_id, last_page, section_id, last_read_at",
+    "reading_presence": "user_id, book_id, page_number, seen_at, dwell_ms",
+}
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: Iterator[tuple]) -> None:
-    columns = len(db.execute(f"PRAGMA table_info({table})").fetchall())
-    db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)
+    marks = ", ".join("?" * len(COLUMNS[table].split(",")))
+    db.executemany(f"INSERT INTO {table} ({COLUMNS[table]}) VALUES ({marks})", rows)
 
 
 class _Log:
@@ -182,7 +185,7 @@ class _Log:
             activity = self._next(reader, at)
             self._fold(reader.id, activity)
             yield (
-                activity.id, reader.id, reader.session_id, activity.activity_type, activity.book_id,
+                reader.id, reader.session_id, activity.id, activity.activity_type, activity.book_id,
                 activity.page_number, activity.section_id, activity.metadata, at, at,
             )  # fmt: skip
         for user_id, kept in self.states.items():

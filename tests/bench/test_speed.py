@@ -40,7 +40,7 @@ def constant(ceiling: int, large_site: Site) -> Iterator[Contender]:
 
 @pytest.fixture
 def measure(report: Report, seconds: float) -> Callable[..., bool]:
-    """Measure a contender against another in alternating slices: whether it stays within `limit` times that."""
+    """Measure a contender against another in turns: whether it takes at most `limit` times as long."""
 
     def run(name: str, limit: float, contender: Contender, against: Contender, unit: str = CONSTANT) -> bool:
         taken, counted = percentiles([contender, against], seconds)

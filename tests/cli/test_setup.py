@@ -1,16 +1,22 @@
 """`alice setup`: one command from an empty folder to something that can be served."""
 
+import json
 import re
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from alice.config import Settings
-from tests.servers import run, serving
+from tests.servers import ALICE, CHECKOUT, environment, run, serving
 
 ACCOUNT = re.compile(r"^ +(reader|consultant|admin)@example\.com +(\S+)$", re.MULTILINE)
 CODE = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}")
+
+
+def users(settings: Settings) -> list[str]:
+    return [user["email"] for user in json.loads(run(settings, "users", "list", "--json").stdout)]
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +77,63 @@ def test_the_secret_key_is_for_its_owner_only(first: tuple[Settings, str]) -> No
     assert (settings.data_dir / "secret_key").stat().st_mode & 0o777 == 0o600
 
 
-def test_without_demo_there_are_no_accounts(tmp_path: Path) -> None:
-    done = run(Settings(data_dir=tmp_path), "setup", ALICE_DEMO="0")
+def test_without_demo_there_are_no_accounts_then_or_later(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    done = run(settings, "setup", ALICE_DEMO="0")
 
     assert done.returncode == 0
     assert ACCOUNT.findall(done.stdout) == []
+    assert (run(settings, "setup").stdout, users(settings)) == ("", [])
+
+
+def test_with_everybody_deleted_they_do_not_come_back(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    run(settings, "setup")
+    for email in users(settings):
+        assert run(settings, "users", "delete", email, "--yes").returncode == 0
+
+    assert (run(settings, "setup").stdout, users(settings)) == ("", [])
+
+
+def test_where_there_are_users_there_are_no_first_accounts(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    run(settings, "db", "migrate")
+    run(settings, "users", "add", "alice@example.org")
+
+    said = run(settings, "setup").stdout
+    assert "Loaded Alice" in said
+    assert (ACCOUNT.findall(said), CODE.findall(said)) == ([], [])
+    assert users(settings) == ["alice@example.org"]
+
+
+def test_a_first_setup_that_could_not_show_the_passwords_is_repeated(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with open("/dev/full", "w") as full:
+        failed = subprocess.run(
+            [*ALICE, "setup"], cwd=CHECKOUT, env=environment(settings), stdout=full, stderr=subprocess.DEVNULL
+        )
+    assert (failed.returncode != 0, users(settings)) == (True, [])
+
+    said = run(settings, "setup").stdout
+    assert [f"{role}@example.com" for role, _ in sorted(ACCOUNT.findall(said))] == users(settings)
+    assert len(users(settings)) == 3
+    assert len(CODE.findall(said)) == 1
+
+
+def test_a_first_setup_that_was_killed_is_repeated(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with subprocess.Popen(
+        [*ALICE, "setup"], cwd=CHECKOUT, env=environment(settings), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as first:  # fmt: skip
+        loaded = first.stdout.readline()
+        first.kill()
+        rest = first.stdout.read()
+
+    again = run(settings, "setup").stdout
+    assert loaded.startswith("Loaded Alice")
+    assert len(ACCOUNT.findall(again) or ACCOUNT.findall(rest)) == 3
+    assert len(users(settings)) == 3
 
 
 def test_it_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ EXPECTED: dict[str, frozenset[str]] = {
     "DELETE /api/sessions/<session_id>": SIGNED_IN,
     "GET /api/users/<user_id>/sessions": ADMIN,
     "DELETE /api/users/<user_id>/sessions": ADMIN,
+    "DELETE /api/users/<user_id>/sessions/<session_id>": ADMIN,
     "POST /api/books/verify": READERS,
     # library
     "GET /api/books": SIGNED_IN,
