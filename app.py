@@ -8,6 +8,7 @@ if __name__ == "__main__":
     alice = app.extensions["alice"]
     alice.start()
     try:
-        app.run(alice.settings.host, alice.settings.port, debug=True, use_reloader=False)
+        # Werkzeug's debugger runs whatever it is told to: never on an address that others may reach.
+        app.run(alice.settings.host, alice.settings.port, debug=True, use_debugger=False, use_reloader=False)
     finally:
         alice.stop()

@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, template_folder=str(TEMPLATES))
     app.secret_key = load_secret_key(settings)
     app.extensions["alice"] = Alice(
-        settings, Recorder(database.alice_db, database.ACTIVITY_LOG), Scheduler(jobs(settings))
+        settings, Recorder(database.alice_db, database.ACTIVITY_LOG), Scheduler(periodic_work(settings))
     )
     identity.init(app)
     edge.install(app, settings)
@@ -69,6 +69,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def jobs(settings: Settings) -> list[Job]:
-    """The periodic work."""
+def periodic_work(settings: Settings) -> list[Job]:
     return [Job("session cleanup", minutes(5), lambda: session.cleanup(settings))]

@@ -1,13 +1,19 @@
 """Settings: every ALICE_* variable, its default, its meaning and its check, in one place."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from playhouse.db_url import parse
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -45,15 +51,48 @@ def choice(*names: str) -> Callable[[str], str]:
 
 
 def origin(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+    """An address as a browser writes it in `Origin`: lower case, IDNs encoded, no port that goes unsaid."""
+    try:
+        parts = urlsplit(text)
+        host, port = _ascii_host(parts.hostname or ""), parts.port
+    except ValueError as error:
+        raise ValueError(f"an address such as https://alice.example.org ({error})") from None
+    if parts.scheme not in DEFAULT_PORTS or not host or parts.path not in ("", "/"):
         raise ValueError("an address such as https://alice.example.org, without a path")
-    return f"{parts.scheme}://{parts.netloc}"
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("an address such as https://alice.example.org, without user, query and fragment")
+    return f"{parts.scheme}://{host}" + (
+        f":{port}" if port not in (None, DEFAULT_PORTS[parts.scheme]) else ""
+    )
+
+
+def _ascii_host(host: str) -> str:
+    if ":" in host:
+        return f"[{ip_address(host)}]"
+    encoded = host.encode("idna").decode()
+    # The standard library knows the older rules only, by which for instance ß becomes ss.
+    if encoded.encode().decode("idna") != host and encoded != host:
+        raise ValueError("write the name in its xn-- form")
+    if not HOST.fullmatch(encoded):
+        raise ValueError("the name holds what no host name holds")
+    return encoded
 
 
 def database_url(text: str) -> str:
     if not text.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise ValueError("sqlite:////absolute/path.db or postgresql://user@host/name")
+    try:
+        name = parse(text)["database"]
+    except ValueError:
+        raise ValueError(
+            "sqlite:////absolute/path.db or postgresql://user@host:port/name; the port is a number, and "
+            "special characters in a password are written as %40"
+        ) from None
+    if text.startswith("sqlite"):
+        if name in ("", ":memory:") or name.endswith("/"):
+            raise ValueError("sqlite:////absolute/path.db: a file, for several processes share it")
+        if Path(name).name == "events.db":
+            raise ValueError("a file of another name: events.db is made beside it, for tracking")
     return text
 
 
@@ -133,10 +172,10 @@ def variable(name: str) -> str:
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Make the data folder; raise ConfigError if it cannot be written."""
+    """Make the data folder, open to its owner only; raise ConfigError if it cannot be written."""
     probe = settings.data_dir / f".write-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:

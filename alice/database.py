@@ -5,6 +5,7 @@
 commands open a connection and give it back, and a stray query raises.
 """
 
+import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -75,13 +76,23 @@ def _handle(
         raise ConfigError(
             f"Alice needs SQLite 3.35 or newer; this Python has {peewee.sqlite3.sqlite_version}."
         )
+    path = sqlite_path(settings).with_name(filename) if search_path else sqlite_path(settings)
+    _make_private(path)
     return PooledSqliteDatabase(
-        str(sqlite_path(settings).with_name(filename) if search_path else sqlite_path(settings)),
+        str(path),
         pragmas=PRAGMAS,
         lock_type="IMMEDIATE",
         check_same_thread=False,
         **pool,
     )
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if there is none, for its owner alone; SQLite gives -wal and -shm the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError:
+        pass  # connecting says why, in its own words
 
 
 def sqlite_path(settings: Settings) -> Path:
@@ -97,12 +108,13 @@ def is_postgresql() -> bool:
 
 @contextmanager
 def connected(database: peewee.Database | DatabaseProxy = alice_db) -> Iterator[None]:
-    """A connection for the block, if this thread has none yet.
+    """A connection for the block, if this thread has none yet. Raises Unavailable as ensure_open() does.
 
     Not peewee's own context manager: that one cannot bear that the connection goes back to the pool and
     another comes while the block runs, as happens where one waits for the recorder or hashes a password.
     """
-    opened = database.connect(reuse_if_open=True)
+    opened = database.is_closed()
+    ensure_open(database)
     try:
         yield
     finally:
@@ -110,11 +122,11 @@ def connected(database: peewee.Database | DatabaseProxy = alice_db) -> Iterator[
             database.close()
 
 
-def ensure_open() -> None:
+def ensure_open(database: peewee.Database | DatabaseProxy = alice_db) -> None:
     """Open this thread's connection if it has none. Raises Unavailable if all are lent out for 10 s."""
-    if alice_db.is_closed():
+    if database.is_closed():
         try:
-            alice_db.connect()
+            database.connect()
         except MaxConnectionsExceeded:
             raise Unavailable("every database connection is in use") from None
 

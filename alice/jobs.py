@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from peewee import DatabaseError, TextField
+from peewee import PeeweeException, TextField
 
 from alice import clock, database
 from alice.database import Millis, Model, execute, transaction
@@ -83,5 +83,5 @@ class Scheduler:
         while not self._stop.wait(LOOK_EVERY):
             try:
                 run_due(self._jobs)
-            except (DatabaseError, database.Unavailable) as error:
+            except (PeeweeException, database.Unavailable) as error:
                 logger.warning("jobs wait for the database: %s", error)

@@ -5,6 +5,7 @@ of its own; two processes that migrate at once take turns.
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -49,11 +50,17 @@ def migrate(settings: Settings) -> list[Step]:
 def rollback(settings: Settings) -> Step | None:
     """Undo the newest migration of alice.db; answer it, or None when there is none."""
     with _locked(settings):
-        _refuse_newer()
         runner = dict(_runners())["alice"]
-        newest = [step for step in status() if step.applied and step.database == "alice"][-1:]
+        newest = last_applied()
         runner.down()
-        return newest[0] if newest else None
+        return newest
+
+
+def last_applied() -> Step | None:
+    """What rollback() would undo; ConfigError as it raises. Needs connections to both databases."""
+    _refuse_newer()
+    applied = [step for step in status() if step.applied and step.database == "alice"]
+    return applied[-1] if applied else None
 
 
 def status() -> list[Step]:
@@ -84,6 +91,7 @@ def require_current() -> None:
 def new(name: str, for_events: bool = False) -> Path:
     """Write an empty migration with the next number; answer its path."""
     directory = MIGRATIONS / "events" if for_events else MIGRATIONS
+    directory.mkdir(parents=True, exist_ok=True)  # git keeps no empty folder
     taken = [migration.idx for migration in Migration.load_directory(str(directory))]
     slug = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split()) or "migration"
     path = directory / f"{max(taken, default=0) + 1:04d}_{slug}.py"
@@ -135,7 +143,8 @@ def _locked(settings: Settings) -> Iterator[None]:
             finally:
                 database.query("SELECT pg_advisory_unlock(?)", database.MIGRATIONS)
         return
-    with open(settings.data_dir / "migrate.lock", "w") as lock:
+    lock = os.open(settings.data_dir / "migrate.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(lock, "w"):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with connections():
             yield

@@ -18,7 +18,6 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import peewee
-from playhouse.pool import MaxConnectionsExceeded
 
 from alice import database
 from alice.database import Unavailable
@@ -96,8 +95,8 @@ class Recorder:
                 self._enqueue(pending)
             return pending.wait()
         finally:
-            if lent and self._handle.is_closed():
-                self._handle.connect()
+            if lent:
+                database.ensure_open(self._handle)
 
     def touch(self, writer: TouchWriter, key: Hashable, value: Any) -> None:
         """Remember the value for `writer`, which gets the last one of each key within a few seconds."""
@@ -149,8 +148,7 @@ class Recorder:
 
     def _commit(self, batch: "list[_Pending]") -> None:
         try:
-            if self._handle.is_closed():
-                self._handle.connect()
+            database.ensure_open(self._handle)
             with database.appending(self._handle, self._log):
                 if len(batch) == 1:
                     batch[0].run()
@@ -173,25 +171,33 @@ class Recorder:
 
     def _fail(self, batch: "list[_Pending]", error: Exception) -> None:
         """The transaction was rolled back: nothing of the batch is kept, and each caller hears of it."""
+        self._give_back(error)
         if database.is_temporary(error):
             logger.error("the recorder could not commit %d operations: %s", len(batch), error)
             error = Unavailable(str(error))
         for pending in batch:
             pending.error = pending.error or error
-        if not self._handle.is_closed():
-            # A connection that failed may be dead; the next batch opens another.
-            self._handle.manual_close()
 
     def _try_to_write_touched(self) -> None:
         """Write, or log why not: whatever becomes of heartbeats, the thread goes on."""
         try:
-            if self._handle.is_closed():
-                self._handle.connect()
+            database.ensure_open(self._handle)
             self._write_touched()
-        except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
-            logger.warning("heartbeats were not written: %s", error)
-            if not self._handle.is_closed():
-                self._handle.manual_close()
+        except Exception as error:
+            if database.is_temporary(error):
+                logger.warning("heartbeats were not written: %s", error)
+            else:
+                logger.error("heartbeats were lost", exc_info=error)
+            self._give_back(error)
+
+    def _give_back(self, error: Exception) -> None:
+        """A connection that failed goes back to the pool, which rolls back what is open and drops what is dead.
+
+        Not closed here: the last one to close takes SQLite's -wal and -shm along, and on a full disk nobody
+        could read again.
+        """
+        if isinstance(error, peewee.PeeweeException) and not self._handle.is_closed():
+            self._handle.close()
 
     def _write_touched(self) -> None:
         with self._touched_lock:

@@ -49,11 +49,14 @@ def status(as_json: bool) -> None:
 
 
 @database.command()
-def rollback() -> None:
-    """Undo the newest migration of alice.db."""
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rollback(yes: bool) -> None:
+    """Undo the newest migration of alice.db; what it made is deleted, with all data in it."""
     settings = load_settings()
     open_database(settings, current=False)
     try:
+        if not yes:
+            _confirm_rollback()
         undone = migrations.rollback(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
@@ -66,6 +69,13 @@ def rollback() -> None:
 def new(name: str, events: bool) -> None:
     """Write an empty migration called NAME and print its path."""
     click.echo(migrations.new(name, for_events=events))
+
+
+def _confirm_rollback() -> None:
+    with migrations.connections():
+        newest = migrations.last_applied()
+    if newest:
+        click.confirm(f"Undo {newest.name}? All data in what it made are deleted for good.", abort=True)
 
 
 def _say(done: str, steps: Iterable[Step]) -> None:

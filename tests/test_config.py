@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alice import create_app, database, migrations
 from alice.config import ConfigError, Settings, load_secret_key, prepare_data_dir
 
 
@@ -22,7 +23,22 @@ from alice.config import ConfigError, Settings, load_secret_key, prepare_data_di
         ("ALICE_REGISTRATION", "ajar", "open or closed"),
         ("ALICE_PUBLIC_URL", "alice.example.org", "https://"),
         ("ALICE_PUBLIC_URL", "https://alice.example.org/sub", "without a path"),
+        ("ALICE_PUBLIC_URL", "https://me:pass@alice.example.org", "without user"),
+        ("ALICE_PUBLIC_URL", "https://alice.example.org?", "without user, query"),
+        ("ALICE_PUBLIC_URL", "https://alice.example.org/?a=b", "without user, query"),
+        ("ALICE_PUBLIC_URL", "https://alice.example.org#top", "fragment"),
+        ("ALICE_PUBLIC_URL", "https://alice.example.org:eighty", "an address such as"),
+        ("ALICE_PUBLIC_URL", "https://alice.example.org:99999", "an address such as"),
+        ("ALICE_PUBLIC_URL", "https://alice example.org", "no host name holds"),
+        ("ALICE_PUBLIC_URL", "https://stra\u00dfe.example", "xn--"),
+        ("ALICE_PUBLIC_URL", "https://[::1", "an address such as"),
+        ("ALICE_PUBLIC_URL", "https://" + "x" * 70 + ".org", "an address such as"),
         ("ALICE_DATABASE_URL", "mysql://x/y", "postgresql://"),
+        ("ALICE_DATABASE_URL", "postgresql://alice@db:port/alice", "the port is a number"),
+        ("ALICE_DATABASE_URL", "postgresql://alice:a/b@db/alice", "the port is a number"),
+        ("ALICE_DATABASE_URL", "sqlite:///:memory:", "a file"),
+        ("ALICE_DATABASE_URL", "sqlite:///", "a file"),
+        ("ALICE_DATABASE_URL", "sqlite:////var/lib/alice/events.db", "another name"),
         ("ALICE_SECRET_KEY", "short", "at least 16"),
         ("ALICE_POTR", "8000", "not a setting"),
     ],
@@ -33,9 +49,30 @@ def test_a_value_that_cannot_be_used_is_named_with_what_would_do(name: str, valu
     assert remedy in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://alice.example.org", "https://alice.example.org"),
+        ("https://alice.example.org:443", "https://alice.example.org"),
+        ("http://alice.example.org:80/", "http://alice.example.org"),
+        ("https://alice.example.org:80", "https://alice.example.org:80"),
+        ("HTTPS://Alice.Example.ORG:8443/", "https://alice.example.org:8443"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://192.0.2.1:8000", "http://192.0.2.1:8000"),
+    ],
+)
+def test_the_public_address_is_kept_as_browsers_write_it(text: str, origin: str) -> None:
+    assert Settings.from_env({"ALICE_PUBLIC_URL": text}).public_url == origin
+
+
 def test_a_secret_that_cannot_be_used_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as refusal:
         Settings.from_env({"ALICE_DATABASE_URL": "mysql://me:hunter2@host/db"})
+    assert "hunter2" not in str(refusal.value)
+    with pytest.raises(ConfigError) as refusal:
+        Settings.from_env({"ALICE_DATABASE_URL": "postgresql://me:hunter2/x@host/db"})
     assert "hunter2" not in str(refusal.value)
 
 
@@ -72,3 +109,33 @@ def test_preparing_the_data_folder_leaves_nothing_behind(tmp_path: Path) -> None
     prepare_data_dir(Settings(data_dir=tmp_path / "new"))
 
     assert os.listdir(tmp_path / "new") == []
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_alice_makes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "new")
+    before = os.umask(0o000)
+    try:
+        create_app(settings)
+        migrations.migrate(settings)
+        with database.connected(), database.transaction():
+            database.execute("UPDATE users SET role = role")
+            modes = {path.name: mode(path) for path in settings.data_dir.iterdir()}
+    finally:
+        os.umask(before)
+        database.alice_db.close_all()
+        database.events_db.close_all()
+
+    assert mode(settings.data_dir) == 0o700
+    assert {"alice.db", "events.db", "secret_key"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_data_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    prepare_data_dir(Settings(data_dir=tmp_path))
+
+    assert mode(tmp_path) == 0o750

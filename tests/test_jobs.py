@@ -1,13 +1,16 @@
 """Jobs: of all processes exactly one does what is due, and one that fails ends no other."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask
 
-from alice import clock, database
+from alice import clock, database, jobs
 from alice.clock import minutes
 from alice.jobs import Job, Scheduler, claim, run_due
+from tests.conftest import Eventually
 
 
 def test_a_job_runs_once_in_its_time_whoever_looks(app: Flask, frozen_clock: int) -> None:
@@ -59,3 +62,42 @@ def test_a_scheduler_stops_at_once(app: Flask) -> None:
     scheduler.stop()
 
     assert not any(thread.name == "jobs" for thread in threading.enumerate())
+
+
+@contextmanager
+def every_connection_lent() -> Iterator[None]:
+    """Other threads hold all connections there are."""
+    taken, give_back = threading.Barrier(database.ALICE_CONNECTIONS + 1), threading.Event()
+
+    def hold() -> None:
+        with database.connected():
+            taken.wait(30)
+            give_back.wait(60)
+
+    threads = [threading.Thread(target=hold) for _ in range(database.ALICE_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    taken.wait(30)
+    try:
+        yield
+    finally:
+        give_back.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_jobs_go_on_after_all_connections_were_lent(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(database.alice_db.obj, "_wait_timeout", 0.2)
+    done = threading.Event()
+    scheduler = Scheduler([Job("count", minutes(5), done.set)])
+    with every_connection_lent():
+        with pytest.raises(database.Unavailable), database.connected():
+            pass
+        scheduler.start()
+        eventually(lambda: "jobs wait for the database" in caplog.text)
+
+    assert done.wait(30)
+    scheduler.stop()

@@ -60,6 +60,30 @@ def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorde
     assert {key for (key,) in database.query("SELECT key FROM throttles")} == {"c"}
 
 
+def test_an_ordinary_refusal_keeps_the_connection(started: Recorder) -> None:
+    def refuse() -> None:
+        raise LookupError("no")
+
+    with database.connected():
+        before = alice_db.connection()
+        with pytest.raises(LookupError):
+            started.submit(refuse)
+        assert alice_db.connection() is before
+
+
+def test_a_touch_writer_that_fails_does_not_end_the_recorder(
+    started: Recorder, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(values: Iterable[tuple]) -> None:
+        raise LookupError("no")
+
+    started.touch(fail, "a", 1)
+    eventually(lambda: "heartbeats were lost" in caplog.text)
+    started.touch(write_counts, "b", 1)
+
+    eventually(lambda: kept() == {"b"})
+
+
 def test_submit_inside_a_transaction_raises(any_recorder: Recorder) -> None:
     with database.transaction(), pytest.raises(RuntimeError, match="transaction"):
         any_recorder.submit(lambda: put("d"))

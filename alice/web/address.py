@@ -46,8 +46,10 @@ def scheme() -> str:
     if public_url:
         return public_url.partition(":")[0]
     if settings().trusted_proxies and "HTTP_X_FORWARDED_PROTO" in request.environ:
-        # The outermost proxy is the one that terminates TLS; the others write behind it.
-        proto = request.environ["HTTP_X_FORWARDED_PROTO"].partition(",")[0].strip()
+        # What stands further left the client may have written. Many proxies replace the header and do not
+        # add to it, so there may be fewer values than proxies.
+        chain = request.environ["HTTP_X_FORWARDED_PROTO"].split(",")
+        proto = chain[-min(settings().trusted_proxies, len(chain))].strip().lower()
         return "https" if proto == "https" else "http"
     return request.environ["wsgi.url_scheme"]
 

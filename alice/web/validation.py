@@ -6,6 +6,7 @@ that is told, with the path of its field.
 
 import re
 from collections.abc import Iterable
+from math import isfinite
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -40,10 +41,26 @@ class Form(BaseModel):
 
 def _keepable(value: dict[str, Any]) -> dict[str, Any]:
     try:
-        orjson.dumps(value)
-    except TypeError:
-        raise ValueError("holds a number of more than 64 bits") from None
+        kept = orjson.dumps(value)
+    except TypeError as error:
+        known = (reason for sign, reason in _UNKEEPABLE.items() if sign in str(error))
+        raise ValueError(next(known, "holds what cannot be kept")) from None
+    # Of what came as JSON only too large a float is written as null without being one.
+    if b"null" in kept and _holds_infinity(value):
+        raise ValueError("holds a number too large to be kept")
     return value
+
+
+# what orjson says -> what we say
+_UNKEEPABLE = {"64-bit": "holds a number of more than 64 bits", "ecursion": "is nested too deeply"}
+
+
+def _holds_infinity(value: Any) -> bool:
+    if isinstance(value, float):
+        return not isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_holds_infinity, value.values()))
+    return isinstance(value, list) and any(map(_holds_infinity, value))
 
 
 # A JSON object of any content that can be kept and sent again.
@@ -65,11 +82,23 @@ def parse(model: type[Model], raw: bytes) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
-            raise Malformed("The body is not JSON.") from None
+            raise _not_json(raw, first) from None
+        if b"NaN" in raw or b"Infinity" in raw:
+            _refuse_what_cannot_be_kept(raw)  # what is no JSON has no wrong values either
         raise _invalid(first) from None
     if b"NaN" in raw or b"Infinity" in raw or b"\\u0000" in raw:
         _refuse_what_cannot_be_kept(raw)
     return parsed
+
+
+def _not_json(raw: bytes, error: ErrorDetails) -> Malformed | Invalid:
+    if "recursion limit" not in error.get("ctx", {}).get("error", ""):
+        return Malformed("The body is not JSON.")
+    try:
+        orjson.loads(raw)  # goes deeper
+    except orjson.JSONDecodeError:
+        return Malformed("The body is not JSON, or nested too deeply.")
+    return Invalid("The body is nested too deeply.")
 
 
 def query(model: type[Model]) -> Model:

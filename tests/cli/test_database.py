@@ -1,6 +1,7 @@
 """`alice db` migrates, lists, undoes and begins migrations."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ def db_command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object:
     if settings.database_url:
         monkeypatch.setenv("ALICE_DATABASE_URL", settings.database_url)
 
-    def invoke(*arguments: str) -> Result:
-        result = CliRunner().invoke(main, ["db", *arguments])
+    def invoke(*arguments: str, input: str | None = None) -> Result:
+        result = CliRunner().invoke(main, ["db", *arguments], input=input)
         database.disconnect()
         return result
 
@@ -33,10 +34,25 @@ def test_a_migrated_database_needs_nothing(db_command: object) -> None:
 
 
 def test_undo_and_apply_again_say_what_they_did(db_command: object) -> None:
-    undone, applied = db_command("rollback"), db_command("migrate")
+    undone, applied = db_command("rollback", "--yes"), db_command("migrate")
 
     assert undone.output.startswith("Undid alice/")
     assert applied.output == undone.output.replace("Undid", "Applied")
+
+
+@pytest.mark.parametrize("answer", ["", "\n", "n\n"])
+def test_nothing_is_undone_unless_somebody_says_so(db_command: object, answer: str) -> None:
+    newest = json.loads(db_command("status", "--json").output)
+    done = db_command("rollback", input=answer)
+
+    assert done.exit_code == 1
+    name = [step["name"] for step in newest if step["database"] == "alice"][-1]
+    assert f"Undo {name}? All data" in done.output
+    assert json.loads(db_command("status", "--json").output) == newest
+
+
+def test_what_was_agreed_to_is_undone(db_command: object) -> None:
+    assert "Undid alice/" in db_command("rollback", input="y\n").output
 
 
 def test_the_status_lists_what_was_applied(db_command: object) -> None:
@@ -48,7 +64,7 @@ def test_the_status_lists_what_was_applied(db_command: object) -> None:
 
 
 def test_what_is_pending_is_listed_so(db_command: object) -> None:
-    db_command("rollback")
+    db_command("rollback", "--yes")
 
     assert "pending" in db_command("status").output
 
@@ -57,8 +73,8 @@ def test_a_database_newer_than_the_code_is_left_alone(db_command: object) -> Non
     with migrations.connections():
         database.execute("UPDATE schema_migration SET name = '9999_tomorrow'")
 
-    for command in ("migrate", "rollback"):
-        done = db_command(command)
+    for command in (["migrate"], ["rollback"], ["rollback", "--yes"]):
+        done = db_command(*command)
         assert done.exit_code == 1
         assert "newer" in done.output
     assert "not in this checkout" in db_command("status").output
@@ -76,3 +92,18 @@ def test_new_writes_the_next_migration(
 
     assert done.output.strip() == str(folder / "0008_add_a_colour.py")
     assert "def up(" in (folder / "0008_add_a_colour.py").read_text()
+
+
+def test_a_checkout_without_the_folder_of_events_migrates_and_gets_its_first_migration(
+    db_command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations.MIGRATIONS, folder, ignore=lambda where, names: {"events"} & set(names))
+    monkeypatch.setattr(migrations, "MIGRATIONS", folder)
+
+    assert db_command("migrate").output == "Nothing to apply.\n"
+    assert db_command("status").exit_code == 0
+    path = Path(db_command("new", "Begin", "--events").output.strip())
+
+    assert path == folder / "events" / "0001_begin.py"
+    assert path.exists()

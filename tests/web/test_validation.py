@@ -107,6 +107,43 @@ def test_numbers_too_large_for_any_store_are_refused(client: FlaskClient) -> Non
         assert batch(client, b'{"activities": [%b]}' % raw).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b"1e400", "a number too large to be kept"),
+        (b'[null, {"b": -1e400}]', "a number too large to be kept"),
+        (b"9" * 40, "a number of more than 64 bits"),
+    ],
+)
+def test_a_number_that_cannot_be_kept_is_said_to_be_one(
+    client: FlaskClient, value: bytes, words: str
+) -> None:
+    answer = batch(client, b'{"activities": [{"page_number": 1, "metadata": {"a": %b}}]}' % value)
+
+    assert answer.status_code == 422
+    assert answer.json["error"]["field"] == "activities[0].metadata"
+    assert words in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("value", [b"null", b'"null"', b"1e300", b'{"null": [null, -0.0]}'])
+def test_null_is_kept(client: FlaskClient, value: bytes) -> None:
+    answer = batch(client, b'{"activities": [{"page_number": 1, "metadata": {"a": %b}}]}' % value)
+
+    assert answer.json["activities"][0]["metadata"] == {"a": orjson.loads(value)}
+
+
+@pytest.mark.parametrize("depth", [190, 300, 900])
+def test_what_is_nested_too_deeply_is_said_to_be(client: FlaskClient, depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    answer = batch(client, b'{"activities": [{"page_number": 1, "metadata": {"a": %b}}]}' % deep)
+
+    if depth < 200:
+        assert answer.status_code == 200
+    else:
+        assert answer.status_code == 422
+        assert answer.json["error"]["message"] == "The body is nested too deeply."
+
+
 def test_text_that_only_looks_like_a_nul_is_kept(client: FlaskClient) -> None:
     answer = batch(client, rb'{"activities": [{"page_number": 1, "note": "\\u0000 NaN"}]}')
 
