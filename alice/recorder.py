@@ -191,7 +191,7 @@ class Recorder:
             self._give_back(error)
 
     def _give_back(self, error: Exception) -> None:
-        """A connection that failed goes back to the pool, which rolls back what is open and drops what is dead.
+        """A connection that failed goes to the pool, which rolls back what is open and drops what is dead.
 
         Not closed here: the last one to close takes SQLite's -wal and -shm along, and on a full disk nobody
         could read again.
