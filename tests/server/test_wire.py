@@ -11,6 +11,8 @@ from alice import database, migrations
 from alice.config import Settings
 from tests.servers import Server, serving
 
+GENEROUS = 30  # seconds; what is held up by others takes longer
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -104,7 +106,7 @@ def test_headers_of_a_proxy_that_is_none_change_nothing(server: Server) -> None:
 
 def test_a_client_that_does_not_close_after_its_answer_holds_up_nobody(server: Server) -> None:
     rude = []
-    for _ in range(6):
+    for _ in range(60):  # 2 s each, if one after the other in each worker's loop
         client = socket.create_connection(("127.0.0.1", server.port))
         client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         client.recv(10)
@@ -112,19 +114,21 @@ def test_a_client_that_does_not_close_after_its_answer_holds_up_nobody(server: S
     began = time.monotonic()
 
     assert [server.get("/health").status for _ in range(8)] == [200] * 8
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < GENEROUS
     for client in rude:
         client.close()
 
 
 def test_silent_connections_hold_up_nobody(server: Server) -> None:
-    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(80)]
+    silent = [
+        socket.create_connection(("127.0.0.1", server.port)) for _ in range(400)
+    ]  # 5 s each, if in threads
     began = time.monotonic()
 
     answers = [server.get("/health").status for _ in range(8)]
 
     assert answers == [200] * 8
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < GENEROUS
     for client in silent:
         client.close()
 
@@ -141,6 +145,6 @@ def test_slow_senders_hold_up_nobody(server: Server) -> None:
     began = time.monotonic()
 
     assert [server.get(path).status for path in ("/health", "/login") * 6] == [200] * 12
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < GENEROUS
     for client in slow:
         client.close()
