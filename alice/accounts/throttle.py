@@ -11,7 +11,7 @@ from typing import NamedTuple
 from peewee import IntegerField, TextField
 
 from alice import clock
-from alice.clock import days, hours, minutes
+from alice.clock import days, hours, minutes, seconds
 from alice.database import Millis, Model, execute, query, transaction
 from alice.web.errors import TooMany
 
@@ -38,6 +38,7 @@ FAILED_LOGINS_FROM_ADDRESS = Limit("login-address", 50, minutes(15))
 REGISTRATIONS_FROM_ADDRESS = Limit("register-address", 60, hours(1))  # a class behind one address
 BOOK_CODES = Limit("book-code", 10, minutes(1))
 
+SKEW = seconds(10)
 KEPT_FOR = days(1)  # longer than any window
 
 
@@ -46,7 +47,7 @@ def check(limit: Limit, subject: str) -> None:
     now = clock.now()
     for started_at, count in query(
         "SELECT window_started_at, count FROM throttles WHERE key = ? AND window_started_at BETWEEN ? AND ?",
-        _key(limit, subject), now - limit.window + 1, now,
+        _key(limit, subject), *_current(limit, now),
     ):  # fmt: skip
         if count >= limit.tries:
             raise _too_many(limit, started_at)
@@ -96,9 +97,14 @@ _COUNT = """
 
 def _count(limit: Limit, subject: str) -> tuple[int, int]:
     now = clock.now()
-    current = (now - limit.window + 1, now)
+    current = _current(limit, now)
     with transaction():
         return query(_COUNT, _key(limit, subject), now, *current, *current)[0]
+
+
+def _current(limit: Limit, now: int) -> tuple[int, int]:
+    """When a window began that still counts: whoever waited for their turn to write read the clock before."""
+    return now - limit.window + 1, now + SKEW
 
 
 def _key(limit: Limit, subject: str) -> str:
