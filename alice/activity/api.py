@@ -34,9 +34,8 @@ def track_activity() -> Response:
         appended = alice().recorder.submit(lambda: log.append(reader.id, reader.session_id, rows))
     except log.ForeignId:
         raise Conflict("This activity id has been used.", "id_taken") from None
-    results = [{"id": id, "seq": seq, "created": created} for id, seq, created in appended]
-    status = 201 if any(row.created for row in appended) else 200
-    return respond(results[0] if report.activities is None else {"activities": results}, status)
+    status = 201 if any(row["created"] for row in appended) else 200
+    return respond({"activities": appended} if report.several else appended[0], status)
 
 
 @blueprint.post("/heartbeat")

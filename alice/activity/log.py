@@ -7,7 +7,7 @@ state, the pages read and the places in the books.
 from collections.abc import Sequence as Rows
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
+from typing import TypedDict
 
 from peewee import CharField, ForeignKeyField, IntegerField, TextField
 
@@ -38,7 +38,7 @@ class ActivityLog(Model):
         indexes = ((("user", "occurred_at", "activity_type"), False),)
 
 
-class Appended(NamedTuple):
+class Appended(TypedDict):
     id: str
     seq: int
     created: bool  # False: this id was in the log before, and nothing changed
@@ -55,25 +55,38 @@ def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> 
     ForeignId. Runs inside `appending()` or an operation of the recorder.
     """
     database.require_appending()
-    inserted = _insert(user_id, session_id, activities)
-    if len(inserted) == len(activities):  # the usual case, and the hot one
+    added = _insert(user_id, session_id, activities)
+    if added == len(activities):  # the usual case, and the hot one
         _follow(user_id, activities)
-        return [Appended(activity.id, inserted[activity.id], True) for activity in activities]
+        first = database.query("SELECT MAX(seq) FROM activity_logs")[0][0] - added + 1
+        return [
+            {"id": activity.id, "seq": seq, "created": True} for seq, activity in enumerate(activities, first)
+        ]
+    inserted = _newest(added)
     known = _find(user_id, [activity.id for activity in activities if activity.id not in inserted])
     created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
     if created:
         _follow(user_id, sorted(created.values(), key=lambda activity: inserted[activity.id]))
     # An id that stands twice among these was created once: by the first of them.
-    return [Appended(a.id, inserted.get(a.id) or known[a.id], created.get(a.id) is a) for a in activities]
+    return [
+        {"id": a.id, "seq": inserted.get(a.id) or known[a.id], "created": created.get(a.id) is a}
+        for a in activities
+    ]
 
 
-def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> dict[str, int]:
-    """Insert the rows whose id is new; answer their seq by id."""
-    newest = database.query("SELECT COALESCE(MAX(seq), 0) FROM activity_logs")[0][0]
-    values = chain.from_iterable((user_id, session_id, *activity) for activity in activities)
-    database.execute(_insert_sql(len(activities)), *values)
-    # Nobody else appends until this transaction ends. RETURNING would take half as long again as the insert.
-    return dict(database.query("SELECT id, seq FROM activity_logs WHERE seq > ?", newest))
+def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> int:
+    """Insert the rows whose id is new; answer how many those are.
+
+    Their seq are the newest of the log, one after the other and in the order given: nobody else appends until
+    this transaction ends. (RETURNING would say it too, and take half as long again as the insert.)
+    """
+    values = chain.from_iterable([(user_id, session_id, *activity) for activity in activities])
+    return database.execute(_insert_sql(len(activities)), *values)
+
+
+def _newest(count: int) -> dict[str, int]:
+    """The seq by id of the newest rows."""
+    return dict(database.query("SELECT id, seq FROM activity_logs ORDER BY seq DESC LIMIT ?", count))
 
 
 @lru_cache(maxsize=128)

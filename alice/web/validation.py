@@ -21,10 +21,13 @@ JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
 class Body(BaseModel):
     """A JSON body: strict, and no unknown keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
 
 
 class Query(BaseModel):
@@ -39,16 +42,16 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
-def _keepable(value: dict[str, Any]) -> dict[str, Any]:
+def _json_text(value: dict[str, Any]) -> str:
     try:
-        kept = orjson.dumps(value)
+        text = orjson.dumps(value)
     except TypeError as error:
         known = (reason for sign, reason in _UNKEEPABLE.items() if sign in str(error))
         raise ValueError(next(known, "holds what cannot be kept")) from None
     # Of what came as JSON only too large a float is written as null without being one.
-    if b"null" in kept and _holds_infinity(value):
+    if b"null" in text and _holds_infinity(value):
         raise ValueError("holds a number too large to be kept")
-    return value
+    return text.decode()
 
 
 # what orjson says -> what we say
@@ -63,8 +66,8 @@ def _holds_infinity(value: Any) -> bool:
     return isinstance(value, list) and any(map(_holds_infinity, value))
 
 
-# A JSON object of any content that can be kept and sent again.
-JsonObject = Annotated[dict[str, Any], AfterValidator(_keepable)]
+# A JSON object of any content that can be kept and sent again; as JSON text from here on.
+JsonText = Annotated[dict[str, Any], AfterValidator(_json_text)]
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -24,7 +24,7 @@ def test_a_valid_body_arrives(client: FlaskClient) -> None:
     answer = batch(client, b'{"activities": [{"page_number": 7, "metadata": {"word": "m\\u00f6gen"}}]}')
 
     assert answer.status_code == 200
-    assert answer.json["activities"][0]["metadata"] == {"word": "mögen"}
+    assert answer.json["activities"][0]["metadata"] == '{"word":"mögen"}'
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_number_that_cannot_be_kept_is_said_to_be_one(
 def test_null_is_kept(client: FlaskClient, value: bytes) -> None:
     answer = batch(client, b'{"activities": [{"page_number": 1, "metadata": {"a": %b}}]}' % value)
 
-    assert answer.json["activities"][0]["metadata"] == {"a": orjson.loads(value)}
+    assert orjson.loads(answer.json["activities"][0]["metadata"]) == {"a": orjson.loads(value)}
 
 
 @pytest.mark.parametrize("depth", [190, 300, 900])
