@@ -11,7 +11,7 @@ from alice import clock
 from alice.accounts.user import STAFF
 from alice.clock import rfc3339
 from alice.consultant import queries
-from alice.consultant.queries import ActivityRow, Reader
+from alice.consultant.queries import ActivityRow, Reader, Shown
 from alice.web.access import roles
 from alice.web.errors import NotFound
 from alice.web.json import respond
@@ -61,7 +61,7 @@ def active_readers() -> Response:
     """Readers with a sign of life in the last minutes, the newest first."""
     asked = query(ActiveReaders)
     found = queries.active_readers(asked.minutes, _moment(asked.before), asked.limit + 1)
-    return _list("readers", found, asked.limit, lambda shown: _reader(*shown), _moment_of)
+    return _list("readers", found, asked.limit, _reader, _moment_of)
 
 
 @blueprint.get("/online-readers")
@@ -73,7 +73,7 @@ def online_readers() -> Response:
     now = clock.now()
 
     def item(reader: Reader) -> dict[str, Any]:
-        return _reader(*reader.shown(now)) | {"online_since": _time(reader.online_since)}
+        return _reader(reader.shown(now)) | {"online_since": _time(reader.online_since)}
 
     return _list("readers", found, asked.limit, item, _moment_of)
 
@@ -87,7 +87,7 @@ def readers() -> Response:
     now = clock.now()
 
     def item(reader: Reader) -> dict[str, Any]:
-        return _reader(*reader.shown(now)) | _totals(reader) | {"created_at": rfc3339(reader.created_at)}
+        return _reader(reader.shown(now)) | _totals(reader) | {"created_at": rfc3339(reader.created_at)}
 
     return _list("readers", found, asked.limit, item, lambda reader: reader.id)
 
@@ -139,17 +139,8 @@ def _existing(user_id: str) -> Reader:
     return reader
 
 
-def _reader(
-    id: str,
-    email: str,
-    first_name: str,
-    last_name: str,
-    at: int | None,
-    book_id: str | None,
-    page: int | None,
-    status: str,
-    stuck_reason: str | None,
-) -> dict[str, Any]:
+def _reader(shown: Shown) -> dict[str, Any]:
+    id, email, first_name, last_name, at, book_id, page, status, stuck_reason = shown
     return {
         "user_id": id,
         "email": email,
@@ -190,7 +181,7 @@ def _list(
     name: str, found: list[Row], limit: int, item: Callable[[Row], Any], cursor: Callable[[Row], Any]
 ) -> Response:
     """A page of a list, of which one row more than `limit` was asked; `next_before` is null at the end."""
-    items = [item(row) for row in found[:limit]]
+    items = [*map(item, found[:limit])]
     more = cursor(found[limit - 1]) if len(found) > limit else None
     return respond({"count": len(items), name: items, "next_before": more})
 
