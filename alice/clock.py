@@ -1,6 +1,7 @@
 """The one clock. Every time in Alice is an integer: milliseconds since the epoch, UTC."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _frozen: int | None = None
@@ -53,6 +54,21 @@ def rfc3339(at: int) -> str:
     Years 1970 to 9999; what lies outside raises ValueError or OverflowError.
     """
     return _whole_seconds(at // 1000) + _REST[at % 1000]
+
+
+def from_iso8601(text: str) -> int:
+    """`2025-01-20`, `2025-01-20T10:30:00.000Z` and the like as milliseconds; without a zone it is UTC.
+
+    Raises ValueError for what is none.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return (at - _EPOCH) // _MILLISECOND
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 # Lists hold many times within the same seconds, and formatting is the slow part of them.

@@ -7,9 +7,10 @@ commands open a connection and give it back, and a stray query raises.
 
 import os
 import secrets
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,13 @@ SQLITE_AT_LEAST = (3, 35, 0)  # UPSERT with RETURNING
 
 # Each warm connection costs 20 MB of page cache, so a process keeps few and lends them for moments.
 ALICE_CONNECTIONS = 3
-EVENTS_CONNECTIONS = 2
+EVENTS_CONNECTIONS = 4  # one is the writer thread's, and one its callers share
 WAIT_FOR_CONNECTION = 10  # seconds
 
 # Advisory lock keys on PostgreSQL; any fixed 64-bit numbers that differ.
 ACTIVITY_LOG = 0x416C696365_01
 MIGRATIONS = 0x416C696365_02
+EVENT_LOG = 0x416C696365_03
 
 alice_db = DatabaseProxy()
 events_db = DatabaseProxy()
@@ -131,6 +133,36 @@ def ensure_open(database: peewee.Database | DatabaseProxy = alice_db) -> None:
             raise Unavailable("every database connection is in use") from None
 
 
+class Shared:
+    """A connection that threads use in turns, each for a moment: `with shared: ...` inside a lock of theirs.
+
+    Lending one from the pool and giving it back takes a tenth of what an event costs.
+    """
+
+    def __init__(self, database: peewee.Database | DatabaseProxy) -> None:
+        self._database = database
+        self._connection: Any = None
+
+    def __enter__(self) -> None:
+        if self._connection is None:
+            ensure_open(self._database)
+        else:
+            self._database._state.set_connection(self._connection)
+
+    def __exit__(self, *exc_info: object) -> None:
+        state = self._database._state
+        # Closed meanwhile: it failed, and the next one gets another.
+        self._connection = None if state.closed else state.conn
+        state.reset()
+
+    def close(self) -> None:
+        """Give it back."""
+        if self._connection is not None:
+            self._database._state.set_connection(self._connection)
+            self._connection = None
+            self._database.close()
+
+
 def release() -> None:
     """Give this thread's connection back to the pool, if it has one."""
     if not alice_db.is_closed():
@@ -192,12 +224,28 @@ class Metadata(peewee.Metadata):
             index._name = f"idx_{self.table_name}_{columns}"
         return indexes
 
+    @property
+    def without_rowid(self) -> bool:
+        """A notion of SQLite's: the table is its own primary key's index."""
+        return self._without_rowid and not isinstance(self.database.obj, peewee.PostgresqlDatabase)
+
+    @without_rowid.setter
+    def without_rowid(self, value: bool) -> None:
+        self._without_rowid = value
+
 
 class Model(peewee.Model):
     class Meta:
         database = alice_db
         legacy_table_names = False
         model_metadata_class = Metadata
+
+
+class EventsModel(Model):
+    """A table of events.db."""
+
+    class Meta:
+        database = events_db
 
 
 def new_id(at: int | None = None) -> str:
@@ -212,32 +260,40 @@ def new_id(at: int | None = None) -> str:
 # Transactions
 
 
-@contextmanager
-def transaction(database: peewee.Database | DatabaseProxy = alice_db) -> Iterator[None]:
+def transaction(database: peewee.Database | DatabaseProxy = alice_db) -> AbstractContextManager[Any]:
     """An ordinary write; BEGIN IMMEDIATE on SQLite, so that it never fails half-way for a lock."""
-    with database.atomic():
-        yield
+    return database.atomic()
 
 
-@contextmanager
-def appending(
-    database: peewee.Database | DatabaseProxy = alice_db, log: int = ACTIVITY_LOG
-) -> Iterator[None]:
+class appending:  # noqa: N801 - used as transaction() is; a generator would cost every event some more
     """A transaction that may append to a log.
 
     On PostgreSQL sequence numbers become visible in the order of commits only if appends take turns, so the
     log's lock is the first statement. It cannot start inside another transaction.
     """
-    if database.in_transaction():
-        raise RuntimeError("appending() must be the outermost transaction")
-    with transaction(database):
-        if database.param == "%s":
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (log,))
-        _this_thread.appending_to = log
+
+    __slots__ = ("_database", "_log", "_transaction")
+
+    def __init__(self, database: peewee.Database | DatabaseProxy = alice_db, log: int = ACTIVITY_LOG) -> None:
+        self._database = database.obj if isinstance(database, DatabaseProxy) else database
+        self._log = log
+
+    def __enter__(self) -> None:
+        if self._database.in_transaction():
+            raise RuntimeError("appending() must be the outermost transaction")
+        self._transaction = self._database.transaction()
+        self._transaction.__enter__()
         try:
-            yield
-        finally:
-            _this_thread.appending_to = None
+            if self._database.param == "%s":
+                self._database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (self._log,))
+        except BaseException:
+            self._transaction.__exit__(*sys.exc_info())
+            raise
+        _this_thread.appending_to = self._log
+
+    def __exit__(self, *exc_info: Any) -> None:
+        _this_thread.appending_to = None
+        self._transaction.__exit__(*exc_info)
 
 
 def require_appending(log: int = ACTIVITY_LOG) -> None:
@@ -249,24 +305,33 @@ def require_appending(log: int = ACTIVITY_LOG) -> None:
 # SQL, for what is hot or read as tuples
 
 
-def query(sql: str, *params: Any) -> list[tuple]:
-    """The rows of a SELECT (or of a RETURNING clause). Parameters are written `?` for both engines."""
-    db = alice_db.obj
-    return db.execute_sql(_for_engine(sql, db.param), params).fetchall()
+class Queries:
+    """Plain SQL on one database. Parameters are written `?` for both engines."""
 
+    def __init__(self, handle: DatabaseProxy) -> None:
+        self._handle = handle
 
-def execute(sql: str, *params: Any) -> int:
-    """Run a statement; answer how many rows it changed."""
-    db = alice_db.obj
-    return db.execute_sql(_for_engine(sql, db.param), params).rowcount
+    def query(self, sql: str, *params: Any) -> list[tuple]:
+        """The rows of a SELECT (or of a RETURNING clause)."""
+        db = self._handle.obj
+        return db.execute_sql(_for_engine(sql, db.param), params).fetchall()
 
+    def execute(self, sql: str, *params: Any) -> int:
+        """Run a statement; answer how many rows it changed."""
+        db = self._handle.obj
+        return db.execute_sql(_for_engine(sql, db.param), params).rowcount
 
-def execute_many(sql: str, rows: list[tuple]) -> None:
-    """Run a statement once for each row of parameters."""
-    with peewee.__exception_wrapper__:  # the driver's errors as peewee's, as for any other statement
-        alice_db.cursor().executemany(_for_engine(sql, alice_db.param), rows)
+    def execute_many(self, sql: str, rows: list[tuple]) -> None:
+        """Run a statement once for each row of parameters."""
+        with peewee.__exception_wrapper__:  # the driver's errors as peewee's, as for any other statement
+            self._handle.cursor().executemany(_for_engine(sql, self._handle.param), rows)
 
 
 @lru_cache(maxsize=512)
 def _for_engine(sql: str, param: str) -> str:
     return sql if param == "?" else sql.replace("?", param)
+
+
+_alice = Queries(alice_db)
+query, execute, execute_many = _alice.query, _alice.execute, _alice.execute_many
+events = Queries(events_db)  # telemetry, in its own file

@@ -47,19 +47,18 @@ def migrate(settings: Settings) -> list[Step]:
         return applied
 
 
-def rollback(settings: Settings) -> Step | None:
-    """Undo the newest migration of alice.db; answer it, or None when there is none."""
+def rollback(settings: Settings, name: str = "alice") -> Step | None:
+    """Undo the newest migration of a database ("alice" or "events"); answer it, or None if there is none."""
     with _locked(settings):
-        runner = dict(_runners())["alice"]
-        newest = last_applied()
-        runner.down()
+        newest = last_applied(name)
+        dict(_runners())[name].down()
         return newest
 
 
-def last_applied() -> Step | None:
+def last_applied(name: str = "alice") -> Step | None:
     """What rollback() would undo; ConfigError as it raises. Needs connections to both databases."""
     _refuse_newer()
-    applied = [step for step in status() if step.applied and step.database == "alice"]
+    applied = [step for step in status() if step.applied and step.database == name]
     return applied[-1] if applied else None
 
 

@@ -37,11 +37,14 @@ TouchWriter = Callable[[Iterable[tuple[Hashable, Any]]], None]
 class Recorder:
     """The writer of one database.
 
-    Arguments: the database's handle, the advisory lock of the log it appends to, and how many operations may
-    wait.
+    Arguments: the database's handle, the advisory lock of the log it appends to, how many operations may
+    wait, and whether it keeps a connection with which callers who bring none commit at once all the same.
     """
 
-    def __init__(self, handle: peewee.Database, log: int, queue_size: int = QUEUE_SIZE) -> None:
+    def __init__(
+        self, handle: peewee.Database, log: int, queue_size: int = QUEUE_SIZE, shares: bool = False
+    ) -> None:
+        self._shared = database.Shared(handle) if shares else None
         self._handle = handle
         self._log = log
         self._queue_size = queue_size
@@ -70,6 +73,9 @@ class Recorder:
         if self._thread.is_alive():
             logger.error("the recorder did not drain within %d s", DRAIN_WITHIN)
         self._thread = None
+        if self._shared is not None:
+            with self._writing:
+                self._shared.close()
 
     def submit(self, operation: Callable[[], Result]) -> Result:
         """Run the operation inside the next transaction; return its result once that is committed.
@@ -83,6 +89,13 @@ class Recorder:
             return self._write_here(operation)
         lent = not self._handle.is_closed()
         pending = _Pending(operation)
+        if not lent and self._shared is not None and self._writing.acquire(blocking=False):
+            try:
+                with self._shared:
+                    self._commit([pending])
+            finally:
+                self._writing.release()
+            return pending.wait()
         try:
             if lent and self._writing.acquire(blocking=False):
                 try:

@@ -50,14 +50,16 @@ def status(as_json: bool) -> None:
 
 @database.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rollback(yes: bool) -> None:
+@click.option("--events", is_flag=True, help="Of events.db.")
+def rollback(yes: bool, events: bool) -> None:
     """Undo the newest migration of alice.db; what it made is deleted, with all data in it."""
+    name = "events" if events else "alice"
     settings = load_settings()
     open_database(settings, current=False)
     try:
         if not yes:
-            _confirm_rollback()
-        undone = migrations.rollback(settings)
+            _confirm_rollback(name)
+        undone = migrations.rollback(settings, name)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     _say("Undid", [undone]) if undone else click.echo("Nothing to undo.")
@@ -71,9 +73,9 @@ def new(name: str, events: bool) -> None:
     click.echo(migrations.new(name, for_events=events))
 
 
-def _confirm_rollback() -> None:
+def _confirm_rollback(name: str) -> None:
     with migrations.connections():
-        newest = migrations.last_applied()
+        newest = migrations.last_applied(name)
     if newest:
         click.confirm(f"Undo {newest.name}? All data in what it made are deleted for good.", abort=True)
 

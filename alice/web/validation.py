@@ -135,6 +135,12 @@ def form(model: type[Model]) -> Model | dict[str, str]:
         return {_path(e["loc"]): f"This {_reason(e)}." for e in reversed(errors)}
 
 
+def explain(error: ValidationError) -> str:
+    """What is wrong first, in a sentence that names the field."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{_path(first['loc']) or 'The body'} {_reason(first)}."
+
+
 def _invalid(error: ErrorDetails) -> Invalid:
     path = _path(error["loc"])
     return Invalid(f"{path or 'The body'} {_reason(error)}.", path or None)
