@@ -1,4 +1,4 @@
-"""Every table of alice.db, in the order in which they refer to each other."""
+"""Every table of both databases, in the order in which they refer to each other."""
 
 from alice.accounts.book_code import BookAccess, VerificationCode
 from alice.accounts.erasure import Erasure
@@ -15,6 +15,15 @@ from alice.library.book import Book
 from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
+from alice.tracking.api_key import ApiKey
+from alice.tracking.event import Event, EventId
+from alice.tracking.event_property import EventProperty
+from alice.tracking.identity import Identity
+from alice.tracking.sinks.delivery import SinkBatch, SinkCursor
+from alice.tracking.site import Site
+from alice.tracking.text import Text
+from alice.tracking.visit import Visit
+from alice.tracking.visitor import Visitor
 
 ALICE_MODELS = (
     User,
@@ -33,4 +42,18 @@ ALICE_MODELS = (
     PageRead,
     ReadingProgress,
     JobLease,
+)
+
+EVENTS_MODELS = (
+    Site,
+    ApiKey,
+    Text,
+    Visitor,
+    Visit,
+    Event,
+    EventId,
+    EventProperty,
+    Identity,
+    SinkCursor,
+    SinkBatch,
 )

@@ -32,7 +32,7 @@ from alice.library.book import Book
 from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
-from alice.schema import ALICE_MODELS
+from alice.schema import ALICE_MODELS, EVENTS_MODELS
 
 pytest_plugins = ["tests.no_skips"]
 
@@ -199,6 +199,12 @@ def db(app: Flask) -> Iterator[Any]:
     yield Rows()
 
 
+@pytest.fixture
+def events_db(app: Flask) -> "EventRows":
+    """Like `db`, on events.db."""
+    return EventRows()
+
+
 class Rows:
     """Reads and writes the tables behind the application's back."""
 
@@ -214,6 +220,18 @@ class Rows:
         """The only value of the only row."""
         ((value,),) = self.query(sql, *params)
         return value
+
+
+class EventRows(Rows):
+    """The same for events.db."""
+
+    def query(self, sql: str, *params: Any) -> list[tuple]:
+        with database.connected(database.events_db):
+            return database.events.query(sql, *params)
+
+    def execute(self, sql: str, *params: Any) -> int:
+        with database.connected(database.events_db):
+            return database.events.execute(sql, *params)
 
 
 @pytest.fixture
@@ -254,9 +272,10 @@ def _make_template(engine: str, folder: Path) -> Template:
 
 
 _TABLES = [model._meta.table_name for model in ALICE_MODELS]
+_EVENTS_TABLES = [f"tracking.{model._meta.table_name}" for model in EVENTS_MODELS]
 KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE pristine.{t} AS TABLE {t}" for t in _TABLES]
-# Not TRUNCATE: that makes new files, for which PostgreSQL waits for the disk.
-RESTORE = [f"DELETE FROM {t}" for t in reversed(_TABLES)] + [
+# Not TRUNCATE: that makes new files, for which PostgreSQL waits for the disk. Nothing is tracked at first.
+RESTORE = [f"DELETE FROM {t}" for t in reversed(_TABLES + _EVENTS_TABLES)] + [
     f"INSERT INTO {t} SELECT * FROM pristine.{t}" for t in _TABLES
 ]
 

@@ -1,6 +1,7 @@
 """Migrations: up, down and up again on both engines, and always equal to the models."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from playhouse.migrations import MigrationError
 
 from alice import database, migrations
 from alice.config import CHECKOUT, ConfigError, Settings
-from alice.schema import ALICE_MODELS
+from alice.schema import ALICE_MODELS, EVENTS_MODELS
 from tests.conftest import Template, drop
 
 
@@ -27,52 +28,63 @@ def bound(template: Template, tmp_path: Path) -> Iterator[Settings]:
         drop(settings)
 
 
-def schema() -> set[str]:
+MODELS = {"alice": ALICE_MODELS, "events": EVENTS_MODELS}
+HANDLES = {"alice": database.alice_db, "events": database.events_db}
+both = pytest.mark.parametrize("name", ["alice", "events"])
+
+
+def schema(name: str = "alice") -> set[str]:
     """Every table, index and constraint, in a form that two ways of making them share."""
-    with database.connected():
+    with database.connected(HANDLES[name]):
+        queries = database.Queries(HANDLES[name])
         if database.is_postgresql():
-            return _postgresql_schema()
-        rows = database.query(
+            return _postgresql_schema(queries, "public" if name == "alice" else "tracking")
+        rows = queries.query(
             "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index')"
         )
     return {
-        re.sub(r"\s+", "", sql.replace('"', "")).lower()
+        re.sub(r"[\s()]+", "", sql.replace('"', "")).lower()
         for (sql,) in rows
         if "schema_migration" not in sql and "sqlite_" not in sql
     }
 
 
-def _postgresql_schema() -> set[str]:
-    columns = database.query(
+def _postgresql_schema(queries: database.Queries, namespace: str) -> set[str]:
+    columns = queries.query(
         "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default "
-        "FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'interactions'"
+        "FROM information_schema.columns WHERE table_schema = ? AND table_name <> 'interactions'",
+        namespace,
     )
-    indexes = database.query("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
-    constraints = database.query(
+    indexes = queries.query("SELECT indexdef FROM pg_indexes WHERE schemaname = ?", namespace)
+    constraints = queries.query(
         "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint "
-        "WHERE connamespace = 'public'::regnamespace"
+        "WHERE connamespace = ?::regnamespace",
+        namespace,
     )
     rows = {str(row) for row in [*columns, *indexes, *constraints]}
     return {row for row in rows if "schema_migration" not in row}
 
 
-def test_models_and_migrated_schema_are_equal(bound: Settings) -> None:
-    migrated = schema()
-    migrations.rollback(bound)
-    with database.connected():
-        database.alice_db.create_tables(ALICE_MODELS, safe=False)
-
-    assert schema() == migrated
-
-
-def test_up_down_and_up_again_is_the_same_schema(bound: Settings) -> None:
-    first = schema()
-    while migrations.rollback(bound):
+@both
+def test_models_and_migrated_schema_are_equal(bound: Settings, name: str) -> None:
+    migrated = schema(name)
+    while migrations.rollback(bound, name):
         pass
-    assert schema() == set()
+    with database.connected(HANDLES[name]):
+        HANDLES[name].create_tables(MODELS[name], safe=False)
+
+    assert schema(name) == migrated
+
+
+@both
+def test_up_down_and_up_again_is_the_same_schema(bound: Settings, name: str) -> None:
+    first = schema(name)
+    while migrations.rollback(bound, name):
+        pass
+    assert schema(name) == set()
 
     migrations.migrate(bound)
-    assert schema() == first
+    assert schema(name) == first
 
 
 def test_migrating_twice_applies_nothing_the_second_time(bound: Settings) -> None:
@@ -106,9 +118,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
     bound: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "migrations"
-    (folder / "events").mkdir(parents=True)
-    for path in (CHECKOUT / "migrations").glob("0*.py"):
-        (folder / path.name).write_text(path.read_text())
+    shutil.copytree(CHECKOUT / "migrations", folder)
     (folder / "8000_broken.py").write_text(
         "def up(migrator, db):\n"
         "    db.execute_sql('CREATE TABLE half (id INTEGER)')\n"

@@ -1,0 +1,1 @@
+"""Tracking: sites, visits and the event log; one pipeline, three dialects."""

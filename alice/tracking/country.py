@@ -1,0 +1,140 @@
+"""Which country a request comes from, as an ISO 3166 code, and who said so.
+
+First a header of a proxy, if the admin named one; then the admin's database; then the browser's time zone. A
+zone in which several countries lie tells the one that the tz database names it under: its main city's.
+"""
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import maxminddb
+
+from alice.config import ConfigError
+
+HEADER, DATABASE, TIMEZONE = "header", "database", "timezone"
+
+logger = logging.getLogger(__name__)
+
+
+class Country(NamedTuple):
+    code: str | None  # two capital letters
+    source: str | None  # header, database or timezone
+
+
+UNKNOWN = Country(None, None)
+
+
+class Countries:
+    """`header` is a proxy's header, such as CF-IPCountry, and believed: name one only if the proxy sets it in
+    every request. `mmdb` is a country or city database in MaxMind's format; a new file is put in its place by
+    renaming, never by writing over it (it is mapped into memory), and is read after a restart.
+
+    Raises ConfigError if that file is none.
+    """
+
+    def __init__(self, header: str | None = None, mmdb: Path | None = None) -> None:
+        self._header = f"HTTP_{header.upper().replace('-', '_')}" if header else None
+        self._reader = _open(mmdb) if mmdb else None
+
+    def find(self, environ: Mapping[str, Any], address: str, timezone: str | None) -> Country:
+        """The country, from the first that knows it; UNKNOWN if none does. Raises nothing."""
+        if self._header and (code := _code(environ.get(self._header))):
+            return Country(code, HEADER)
+        if self._reader is not None and (code := self._look_up(self._reader, address)):
+            return Country(code, DATABASE)
+        if timezone and (code := _of_zones().get(timezone)):
+            return Country(code, TIMEZONE)
+        return UNKNOWN
+
+    def _look_up(self, reader: maxminddb.Reader, address: str) -> str | None:
+        try:
+            return _in_record(reader.get(_plain(address)))
+        except ValueError:
+            return None  # no address, or IPv6 and a database of IPv4
+        except maxminddb.InvalidDatabaseError:
+            logger.error("The country database is damaged; the time zone tells countries until a restart.")
+            self._reader = None
+            return None
+
+
+def _open(path: Path) -> maxminddb.Reader:
+    try:
+        return maxminddb.open_database(path, maxminddb.MODE_AUTO)
+    except (OSError, maxminddb.InvalidDatabaseError):
+        raise ConfigError(
+            f"ALICE_COUNTRY_DATABASE: {path} is no .mmdb file that can be read. Load it again, or unset it."
+        ) from None
+
+
+def _plain(address: str) -> str:
+    """IPv4 as itself where a dual-stack socket dresses it as IPv6."""
+    return address.lower().removeprefix("::ffff:") if "." in address else address
+
+
+def _in_record(record: Any) -> str | None:
+    """The code in a record: `{"country": {"iso_code": "DE"}}`, or flat, as some makers have it."""
+    if not isinstance(record, dict):
+        return None
+    for name in ("country", "registered_country", "country_code"):
+        said = record.get(name)
+        if code := _code(said.get("iso_code") if isinstance(said, dict) else said):
+            return code
+    return None
+
+
+def _code(text: Any) -> str | None:
+    """A country's code in capitals; None for what is none, such as XX and T1."""
+    if not isinstance(text, str):
+        return None
+    code = text.strip().upper()
+    return code if code in _codes() else None
+
+
+# The tz database
+
+
+@cache
+def _codes() -> frozenset[str]:
+    return frozenset(code for code, *_ in _rows("iso3166.tab")) | {"XK"}  # Kosovo, not in ISO yet widely used
+
+
+@cache
+def _of_zones() -> dict[str, str]:
+    """Time zone -> country: some 520 names, old ones included, since browsers still say Asia/Calcutta."""
+    countries = {zone: code for code, _, zone, *_ in _rows("zone.tab")}
+    links = {new: old for kind, old, new in _links() if kind == "L"}
+    for name, zone in links.items():
+        if "/" in name and name not in countries and zone in countries:
+            countries[name] = countries[zone]
+    return countries | _MERGED
+
+
+# Old names that are links to a zone with the same clock in another country.
+_MERGED = {
+    "Africa/Asmera": "ER",
+    "Africa/Timbuktu": "ML",
+    "America/Coral_Harbour": "CA",
+    "America/Virgin": "VI",
+    "Antarctica/South_Pole": "AQ",
+    "Atlantic/Jan_Mayen": "SJ",
+    "Pacific/Johnston": "UM",
+    "Pacific/Ponape": "FM",
+    "Pacific/Truk": "FM",
+    "Pacific/Yap": "FM",
+}
+
+
+def _rows(name: str) -> list[list[str]]:
+    return [line.split("\t") for line in _lines(name) if not line.startswith("#")]
+
+
+def _links() -> list[list[str]]:
+    return [line.split() for line in _lines("tzdata.zi") if line.startswith("L ")]
+
+
+def _lines(name: str) -> list[str]:
+    return files("tzdata").joinpath("zoneinfo", name).read_text("utf-8").splitlines()

@@ -1,0 +1,32 @@
+"""identities: who a visitor said they are, on a site, with their consent."""
+
+from typing import Any
+
+import orjson
+from peewee import CompositeKey, ForeignKeyField, TextField
+
+from alice.database import EventsModel, Millis, events
+from alice.tracking.site import Site
+from alice.tracking.visitor import Visitor
+
+
+class Identity(EventsModel):
+    site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
+    user_id = TextField()
+    visitor = ForeignKeyField(Visitor, column_name="visitor_number", on_delete="CASCADE")
+    data = TextField(default="{}")  # a JSON object
+    seen_at = Millis()
+
+    class Meta:
+        table_name = "identities"
+        primary_key = CompositeKey("site", "user_id", "visitor")
+
+
+def keep(site_number: int, user_id: str, visitor_number: int, data: dict[str, Any], now: int) -> None:
+    """Remember who a visitor said they are; what they say later wins. In the event's transaction."""
+    events.execute(
+        "INSERT INTO identities (site_number, user_id, visitor_number, data, seen_at) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (site_number, user_id, visitor_number) "
+        "DO UPDATE SET data = excluded.data, seen_at = excluded.seen_at",
+        site_number, user_id, visitor_number, orjson.dumps(data).decode(), now,
+    )  # fmt: skip

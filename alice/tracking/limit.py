@@ -1,0 +1,131 @@
+"""How many events a minute one address may send and one site may get.
+
+Each process counts for itself, in memory: with n processes a client may get up to n times as far. A window
+begins with the first event after the last one ended and is one for all, so that around its end up to twice
+the number may pass within a minute. No address is kept: counters are named by a keyed hash, and the key
+goes with the window.
+"""
+
+import secrets
+import socket
+from hashlib import blake2b
+from math import ceil
+from threading import Lock
+
+from limits import parse
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
+
+from alice import clock
+from alice.clock import seconds
+
+MOST_COUNTERS = 50_000  # of each limit, about 5 MB; further names share 256 counters
+
+
+class Limits:
+    """What a client may send: `per_address` and `per_site` are written as `600/minute`.
+
+    All addresses of an IPv6 /64 count as one: each household has so many. Raises ValueError for a limit that
+    cannot be read.
+    """
+
+    def __init__(self, per_address: str = "600/minute", per_site: str = "60000/minute") -> None:
+        self._of_address = _Limit(per_address)
+        self._of_site = _Limit(per_site)
+
+    def check(self, address: str, site_id: str, cost: int = 1) -> int | None:
+        """Count `cost` events: None if they may come, else the seconds to wait, at least 1.
+
+        A limit that refuses does not count them. A batch of more events than a window allows takes all of it.
+        """
+        wait = self._of_address.take(_network(address), cost)
+        return self._of_site.take(site_id, cost) if wait is None else wait
+
+
+class _Limit:
+    def __init__(self, text: str) -> None:
+        self._item = parse(text)
+        self._counters = _Counters(MOST_COUNTERS)
+        self._limiter = FixedWindowRateLimiter(self._counters)
+
+    def take(self, name: str, cost: int) -> int | None:
+        cost = min(cost, self._item.amount)
+        if self._limiter.hit(self._item, name, cost=cost):
+            return None
+        key = self._item.key_for(name)
+        self._counters.incr(key, self._item.get_expiry(), -cost)
+        return max(1, ceil(self._counters.get_expiry(key) - clock.now() / 1000))
+
+
+class _Counters(Storage):
+    """Counters in memory, all of one window. The library's own wakes a thread up to 100 times a second, which
+    walks over all of them, and it keeps as many as anybody makes it."""
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._lock = Lock()
+        self._counts: dict[bytes, int] = {}
+        self._secret = b""
+        self._begins = self._ends = 0
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        now = clock.now()
+        with self._lock:
+            if not self._begins <= now < self._ends:  # over, or the clock was set back
+                self._counts = {}
+                self._secret = secrets.token_bytes(16)
+                self._begins, self._ends = now, now + seconds(expiry)
+            name = self._name(key)
+            # What is given back after its window has ended is no gift to the next.
+            self._counts[name] = count = max(0, self._counts.get(name, 0) + amount)
+            return count
+
+    def get(self, key: str) -> int:
+        with self._lock:
+            return self._counts.get(self._name(key), 0) if self._begins <= clock.now() < self._ends else 0
+
+    def get_expiry(self, key: str) -> float:
+        return self._ends / 1000
+
+    def clear(self, key: str) -> None:
+        with self._lock:
+            self._counts.pop(self._name(key), None)
+
+    def reset(self) -> int:
+        with self._lock:
+            count = len(self._counts)
+            self._begins = self._ends = 0
+            self._counts = {}
+        return count
+
+    def check(self) -> bool:
+        return True
+
+    @property
+    def base_exceptions(self) -> tuple[type[Exception], ...]:
+        return ()
+
+    def _name(self, key: str) -> bytes:
+        name = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=self._secret).digest()
+        if len(self._counts) >= self._most and name not in self._counts:
+            return name[:1]
+        return name
+
+
+def _network(address: str) -> str:
+    """What stands for an address: itself, or the first half of IPv6."""
+    if ":" not in address:
+        return address
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except (OSError, ValueError):
+        return address
+    if packed.startswith(_IPV4_MAPPED):
+        return socket.inet_ntoa(packed[12:])
+    return packed[:8].hex()
+
+
+_IPV4_MAPPED = bytes(10) + b"\xff\xff"

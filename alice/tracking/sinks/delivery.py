@@ -1,0 +1,354 @@
+"""Delivery: each sink reads the log after a cursor of its own, in batches that are frozen until confirmed.
+
+Putting a batch together stores its bytes and its id and moves the cursor, in one transaction. Then it is
+sent, as often as it takes, always the same; what confirms it deletes it. So nothing is lost, and nothing is
+there twice where a batch or its rows are known again. A stream has one batch on its way at a time: an outage
+costs no room but the log's own.
+
+Nothing here holds a connection or a transaction while a batch is being sent.
+"""
+
+import logging
+import random
+import threading
+import time
+from typing import NamedTuple
+
+import orjson
+from peewee import SQL, BigIntegerField, BlobField, CharField, CompositeKey, IntegerField, TextField
+
+from alice import clock, database
+from alice.clock import minutes, seconds
+from alice.database import EventsModel, Millis, events, events_db, new_id, transaction
+from alice.tracking.sinks import rows
+from alice.tracking.sinks.sink import (
+    STREAMS,
+    Batch,
+    Later,
+    Sink,
+    Stopped,
+    Taken,
+    TooLarge,
+    Unreadable,
+    Unwanted,
+)
+from alice.tracking.sinks.transport import TIMEOUT
+
+logger = logging.getLogger(__name__)
+
+LEASE = 2 * seconds(TIMEOUT)  # an attempt that has not been heard of for so long has died
+FIRST_WAIT, MOST_WAIT = seconds(1), minutes(5)  # between attempts
+LONGEST_WAIT = minutes(60)  # that the other side may ask for
+OPENS_AFTER = 5  # failures in a row: the circuit opens,
+OPEN_FOR = minutes(1)  # for at least so long
+STOPS_AFTER = 10  # batches in a row that are not wanted: the fault is not in the rows
+MOST_BYTES = 4_000_000  # in a batch of several rows; Tinybird takes 10 MB
+BEHIND = 20  # batches: whoever is so far behind catches up
+CATCHING_UP = 10  # with batches so many times as large
+RUN_FOR = 2.0  # seconds in which a run starts another batch of a stream
+REST = 10  # times as long as it worked
+
+
+class SinkCursor(EventsModel):
+    sink = TextField()
+    stream = CharField(8, constraints=[SQL("CHECK (stream IN ('events', 'visits'))")])
+    position = BigIntegerField(
+        default=0
+    )  # the seq of the last event, or number of the last visit, in a batch
+    failures = IntegerField(default=0)  # in a row
+    refused = IntegerField(default=0)  # batches in a row that were not wanted
+    open_until = Millis(default=0)  # after too many failures nothing is sent before
+    stopped = TextField(null=True)  # why an admin has to look first
+
+    class Meta:
+        table_name = "sink_cursors"
+        primary_key = CompositeKey("sink", "stream")
+
+
+class SinkBatch(EventsModel):
+    """Rows that are on their way, or that nobody wants.
+
+    waiting: to be sent, or being sent. dead: refused, with nothing taken. taken: the other side has it, and
+    said that not all is well.
+    """
+
+    id = CharField(36, primary_key=True)  # the same at every attempt
+    sink = TextField()
+    stream = CharField(8)
+    first = BigIntegerField()
+    last = BigIntegerField()
+    rows = IntegerField()
+    body = BlobField()
+    state = CharField(8, constraints=[SQL("CHECK (state IN ('waiting', 'dead', 'taken'))")])
+    attempts = IntegerField(default=0)
+    next_attempt_at = Millis(default=0)  # while it is being sent: when that attempt counts as dead
+    error = TextField(null=True)
+    created_at = Millis()
+
+    class Meta:
+        table_name = "sink_batches"
+        indexes = ((("sink", "state"), False),)
+
+
+class Pace(NamedTuple):
+    """A batch is sent when so many rows wait, or when the oldest has waited for so long."""
+
+    rows: int = 50
+    wait: int = seconds(30)
+
+
+def run(sink: Sink, pace: Pace, stopping: threading.Event | None = None) -> None:
+    """Send what is due, for a while. A job: what is left is for the next time, here or in another process.
+
+    It works a tenth of the time at most, however much there is: those who track share this process.
+    """
+    stopping = stopping or threading.Event()
+    for stream in STREAMS:
+        until = time.monotonic() + RUN_FOR
+        going = True
+        while going and time.monotonic() < until and not stopping.is_set():
+            began, worked = time.monotonic(), time.thread_time()
+            going = deliver(sink, stream, pace)
+            worked = time.thread_time() - worked
+            stopping.wait(max(0.0, REST * worked - (time.monotonic() - began)))
+
+
+def deliver(sink: Sink, stream: str, pace: Pace) -> bool:
+    """Send the batch that is due, if any; answer whether to go on with the next."""
+    with database.connected(events_db):
+        batch = _due(sink.name, stream, pace)
+    if batch is None:
+        return False
+    try:
+        sink.send(batch)
+    except (Later, Stopped, TooLarge, Unreadable, Unwanted, Taken) as outcome:
+        with database.connected(events_db):
+            return _undelivered(sink.name, batch, outcome)
+    with database.connected(events_db):
+        _confirm(sink.name, batch)
+    return True
+
+
+# What is due
+
+
+def _due(sink: str, stream: str, pace: Pace) -> Batch | None:
+    """The batch to send now, claimed for this process."""
+    position, open_until, stopped = _cursor(sink, stream)
+    now = clock.now()
+    if stopped is not None or _ahead(open_until, now):
+        return None
+    oldest = events.query(
+        "SELECT id, attempts, next_attempt_at FROM sink_batches "
+        "WHERE sink = ? AND stream = ? AND state = 'waiting' ORDER BY first, id LIMIT 1",
+        sink, stream,
+    )  # fmt: skip
+    if oldest:
+        return _claim(*oldest[0], now)
+    return _freeze(sink, stream, position, pace, now)
+
+
+def _cursor(sink: str, stream: str) -> tuple[int, int, str | None]:
+    select = "SELECT position, open_until, stopped FROM sink_cursors WHERE sink = ? AND stream = ?"
+    found = events.query(select, sink, stream)
+    if not found:
+        with transaction(events_db):
+            events.execute(
+                "INSERT INTO sink_cursors (sink, stream, position, failures, refused, open_until) "
+                "VALUES (?, ?, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
+                sink, stream,
+            )  # fmt: skip
+        found = events.query(select, sink, stream)
+    return found[0]
+
+
+def _ahead(at: int, now: int) -> bool:
+    """Whether the time is still to come; what lies too far ahead was set by a clock that was wrong."""
+    return now < at <= now + LONGEST_WAIT
+
+
+def _claim(id: str, attempts: int, next_attempt_at: int, now: int) -> Batch | None:
+    """The batch, unless its time has not come, or another process was quicker."""
+    if _ahead(next_attempt_at, now):
+        return None
+    with transaction(events_db):
+        mine = events.execute(
+            "UPDATE sink_batches SET attempts = ?, next_attempt_at = ?, error = NULL "
+            "WHERE id = ? AND state = 'waiting' AND attempts = ? AND next_attempt_at = ?",
+            attempts + 1, now + LEASE, id, attempts, next_attempt_at,
+        )  # fmt: skip
+    if not mine:
+        return None
+    found = events.query(
+        "SELECT id, stream, first, last, rows, body, attempts FROM sink_batches WHERE id = ?", id
+    )
+    return Batch(*found[0])._replace(body=bytes(found[0][5])) if found else None
+
+
+def _freeze(sink: str, stream: str, position: int, pace: Pace, now: int) -> Batch | None:
+    """Put the next batch together, claimed, if enough rows wait or the oldest has waited long enough."""
+    there = rows.waiting(stream, position, BEHIND * pace.rows)
+    if not there.count or (there.count < pace.rows and 0 <= now - there.since < pace.wait):
+        return None
+    limit = pace.rows * (CATCHING_UP if there.count == BEHIND * pace.rows else 1)
+    taken = _as_many_as_fit(rows.read(stream, position, limit))
+    if not taken:
+        return None  # retention or an erasure was quicker
+    body = b"".join(row.line for row in taken)
+    batch = Batch(new_id(now), stream, taken[0].number, taken[-1].number, len(taken), body, 1)
+    with transaction(events_db):
+        moved = events.execute(
+            "UPDATE sink_cursors SET position = ? WHERE sink = ? AND stream = ? AND position = ?",
+            batch.last, sink, stream, position,
+        )  # fmt: skip
+        if not moved:
+            return None  # another process was quicker
+        _store(sink, batch, now + LEASE, now)
+    return batch
+
+
+def _as_many_as_fit(found: list[rows.Row]) -> list[rows.Row]:
+    size = 0
+    for index, row in enumerate(found):
+        size += len(row.line)
+        if size > MOST_BYTES and index:
+            return found[:index]
+    return found
+
+
+def _store(sink: str, batch: Batch, next_attempt_at: int, now: int) -> None:
+    events.execute(
+        "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
+        "next_attempt_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)",
+        batch.id, sink, batch.stream, batch.first, batch.last, batch.rows, batch.body, batch.attempts,
+        next_attempt_at, now,
+    )  # fmt: skip
+
+
+# What became of it
+
+
+def _confirm(sink: str, batch: Batch) -> None:
+    with transaction(events_db):
+        events.execute("DELETE FROM sink_batches WHERE id = ?", batch.id)
+        recovered = _succeed(sink, batch.stream)
+    if recovered:
+        logger.info("the sink %s takes %s again", sink, batch.stream)
+
+
+def _succeed(sink: str, stream: str) -> bool:
+    """Whether there were failures to forget."""
+    forgotten = events.execute(
+        "UPDATE sink_cursors SET failures = 0, refused = 0, open_until = 0 "
+        "WHERE sink = ? AND stream = ? AND failures + refused > 0",
+        sink, stream,
+    )  # fmt: skip
+    return bool(forgotten)
+
+
+def _undelivered(
+    sink: str, batch: Batch, outcome: Later | Stopped | TooLarge | Unreadable | Unwanted | Taken
+) -> bool:
+    """Write down what became of it; answer whether to go on with the next."""
+    match outcome:
+        case Later():
+            return _wait(sink, batch, outcome)
+        case Stopped():
+            return _stop(sink, batch, str(outcome))
+        case TooLarge() | Unreadable() if batch.rows > 1:
+            return _halve(sink, batch)
+        case Taken():
+            return _keep_a_copy(sink, batch, str(outcome))
+        case _:
+            return _bury(sink, batch, str(outcome))
+
+
+def _wait(sink: str, batch: Batch, outcome: Later) -> bool:
+    """Try again later, the later the more attempts there were; never at the same moment as everybody else."""
+    now = clock.now()
+    backoff = min(FIRST_WAIT << min(batch.attempts - 1, 20), MOST_WAIT)
+    wait = max(int(backoff * random.uniform(0.5, 1)), min(outcome.wait or 0, LONGEST_WAIT))
+    with transaction(events_db):
+        ((failures,),) = events.query(
+            "UPDATE sink_cursors SET failures = failures + 1 WHERE sink = ? AND stream = ? "
+            "RETURNING failures",
+            sink, batch.stream,
+        )  # fmt: skip
+        if failures >= OPENS_AFTER:
+            wait = max(wait, OPEN_FOR)
+            events.execute(
+                "UPDATE sink_cursors SET open_until = ? WHERE sink = ? AND stream = ?",
+                now + wait, sink, batch.stream,
+            )  # fmt: skip
+        events.execute(
+            "UPDATE sink_batches SET next_attempt_at = ?, error = ? WHERE id = ?",
+            now + wait, str(outcome), batch.id,
+        )  # fmt: skip
+    if failures <= OPENS_AFTER:
+        circuit = "; its circuit is open" if failures == OPENS_AFTER else ""
+        logger.warning(
+            "the sink %s did not take %d %s, next attempt in %.1f s%s: %s",
+            sink, batch.rows, batch.stream, wait / 1000, circuit, outcome,
+        )  # fmt: skip
+    return False
+
+
+def _stop(sink: str, batch: Batch, reason: str) -> bool:
+    with transaction(events_db):
+        _stop_cursor(sink, batch.stream, reason)
+        events.execute(
+            "UPDATE sink_batches SET next_attempt_at = 0, error = ? WHERE id = ?", reason, batch.id
+        )
+    return False
+
+
+def _stop_cursor(sink: str, stream: str, reason: str) -> None:
+    events.execute(
+        "UPDATE sink_cursors SET failures = failures + 1, stopped = ? WHERE sink = ? AND stream = ?",
+        reason, sink, stream,
+    )  # fmt: skip
+    logger.error("the sink %s is stopped for %s until `alice sinks retry %s`: %s", sink, stream, sink, reason)
+
+
+def _bury(sink: str, batch: Batch, reason: str) -> bool:
+    """A dead letter. Many in a row mean that the fault is not in them, and stop the stream."""
+    with transaction(events_db):
+        events.execute(
+            "UPDATE sink_batches SET state = 'dead', next_attempt_at = 0, error = ? WHERE id = ?",
+            reason, batch.id,
+        )  # fmt: skip
+        ((refused,),) = events.query(
+            "UPDATE sink_cursors SET refused = refused + 1 WHERE sink = ? AND stream = ? RETURNING refused",
+            sink, batch.stream,
+        )  # fmt: skip
+        if refused >= STOPS_AFTER:
+            _stop_cursor(sink, batch.stream, f"{refused} batches in a row were refused: {reason}")
+    logger.error(
+        "the sink %s refused %d %s, kept as %s: %s", sink, batch.rows, batch.stream, batch.id, reason
+    )
+    return refused < STOPS_AFTER
+
+
+def _keep_a_copy(sink: str, batch: Batch, reason: str) -> bool:
+    with transaction(events_db):
+        events.execute(
+            "UPDATE sink_batches SET state = 'taken', next_attempt_at = 0, error = ? WHERE id = ?",
+            reason, batch.id,
+        )  # fmt: skip
+        _succeed(sink, batch.stream)
+    logger.warning("the sink %s took %s, a copy is kept as %s: %s", sink, batch.stream, batch.id, reason)
+    return True
+
+
+def _halve(sink: str, batch: Batch) -> bool:
+    """Send each half by itself, with an id of its own: nothing of the whole was taken."""
+    lines = batch.body.splitlines(keepends=True)
+    middle = len(lines) // 2
+    now = clock.now()
+    with transaction(events_db):
+        if events.execute("DELETE FROM sink_batches WHERE id = ? AND state = 'waiting'", batch.id):
+            for half in (lines[:middle], lines[middle:]):
+                first, last = (orjson.loads(line)["seq"] for line in (half[0], half[-1]))
+                part = Batch(new_id(now), batch.stream, first, last, len(half), b"".join(half), 0)
+                _store(sink, part, 0, now)
+    return True

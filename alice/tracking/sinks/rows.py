@@ -1,0 +1,333 @@
+"""Events as rows of `events_v1`, visits as rows of `session_v1`: what all sinks are sent.
+
+A row stands by itself: ids, names and times as text, nothing that only our tables could explain. `seq` is the
+place in our log. Bots are there, and say so. A property of an event that is named like a column and fits it
+is in that column; the others are `metadata`, JSON text.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from alice.clock import rfc3339
+from alice.database import events
+from alice.tracking.event import Kind
+from alice.tracking.event_property import properties
+from alice.tracking.sinks.sink import EVENTS
+from alice.tracking.text import texts
+from alice.tracking.uuid7 import event_id, visit_id
+
+UNKNOWN = "Unknown"  # what the tables say of a place or a device that nobody knows
+EU = frozenset(
+    ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
+     "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK")
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    number: int  # seq of an event, number of a visit
+    line: bytes  # a JSON object and a line feed
+
+
+class Waiting(NamedTuple):
+    count: int  # at most as many as were asked for
+    since: int | None  # when the oldest was written (ms)
+
+
+def waiting(stream: str, position: int, limit: int) -> Waiting:
+    """How many rows come after this position."""
+    return Waiting(*events.query(_WAITING[stream], position, limit)[0])
+
+
+def read(stream: str, position: int, limit: int) -> list[Row]:
+    """The rows after this position, in order. The number of queries does not depend on how many there are."""
+    return _events(position, limit) if stream == EVENTS else _visits(position, limit)
+
+
+def newest(stream: str) -> int:
+    """The position of the newest row; 0 when there is none."""
+    return events.query(_NEWEST[stream])[0][0]
+
+
+_WAITING = {
+    "events": "SELECT COUNT(*), MIN(received_at) FROM "
+    "(SELECT received_at FROM events WHERE seq > ? ORDER BY seq LIMIT ?) w",
+    "visits": "SELECT COUNT(*), MIN(started_at) FROM "
+    "(SELECT started_at FROM visits WHERE number > ? ORDER BY number LIMIT ?) w",
+}
+_NEWEST = {
+    "events": "SELECT COALESCE(MAX(seq), 0) FROM events",
+    "visits": "SELECT COALESCE(MAX(number), 0) FROM visits",
+}
+
+
+# Events
+
+_EVENTS = """
+SELECT e.seq, e.received_at, e.occurred_at, e.sequence, e.kind, e.name, e.path, e.engaged_ms, s.id,
+       v.number, v.started_at, v.session_id, v.user_id, o.hash, v.context, v.ab_test, v.ab_variant, v.is_bot
+FROM events e
+JOIN visits v ON v.number = e.visit_number
+JOIN sites s ON s.number = v.site_number
+JOIN visitors o ON o.number = v.visitor_number
+WHERE e.seq > ? ORDER BY e.seq LIMIT ?
+"""
+
+
+class _Event(NamedTuple):
+    seq: int
+    received_at: int
+    occurred_at: int
+    sequence: int
+    kind: int
+    name: int | None
+    path: int | None
+    engaged_ms: int | None
+    site_id: str
+    visit_number: int
+    started_at: int
+    session_id: str | None
+    user_id: str | None
+    hash: bytes
+    context: str | None
+    ab_test: int | None
+    ab_variant: int | None
+    is_bot: int
+
+
+TYPES = {
+    Kind.PAGE_VIEW: "pageview",
+    Kind.CUSTOM: "custom",
+    Kind.PAGE_EXIT: "page_exit",
+    Kind.HEARTBEAT: "heartbeat",
+    Kind.IDENTIFY: "identify",
+    Kind.CLICK: "click",
+    Kind.SCROLL: "scroll",
+    Kind.HOVER: "hover",
+    Kind.FORM_INTERACTION: "form_interaction",
+    Kind.FORM_SUBMIT: "form_submit",
+    Kind.CONVERSION: "conversion",
+    Kind.ENGAGEMENT: "engagement",
+    Kind.SYSTEM: "system",
+}
+
+
+def _events(position: int, limit: int) -> list[Row]:
+    found = [_Event._make(row) for row in events.query(_EVENTS, position, limit)]
+    said = properties([event.seq for event in found])
+    words = texts({n for e in found for n in (e.name, e.path, e.ab_test, e.ab_variant)})
+    return [_row(event.seq, _event(event, said[event.seq], words)) for event in found]
+
+
+def _event(event: _Event, said: dict[str, Any], words: dict[int | None, str | None]) -> dict[str, Any]:
+    told = _context(event.context)
+    columns, metadata = _columns(said)
+    row = {
+        "timestamp": rfc3339(event.occurred_at),
+        "received_at": rfc3339(event.received_at),
+        "id": event_id(event.received_at, event.seq, event.site_id),
+        "seq": event.seq,
+        "event_id": words[event.name] or Kind(event.kind).name.lower().replace("_", "-"),
+        "event_type": TYPES[Kind(event.kind)],
+        "event_value": 0.0,
+        "event_value_currency": "USD",
+        "event_value_type": "static",
+        "event_placement": "internal",
+        "session_event_sequence": event.sequence,
+        "page_url": words[event.path] or "",
+        "time_on_page": event.engaged_ms // 1000 if event.engaged_ms else None,
+        "metadata": metadata,
+        "is_bot": event.is_bot,
+        **dict.fromkeys(_NULL),
+        **_ids(event, told),
+        "attribution_id": told.get("attribution_id"),
+        "segment_id": told.get("segment_id"),
+        "ab_test_id": words[event.ab_test],
+        "ab_test_variant_id": words[event.ab_variant],
+    }
+    return row | columns
+
+
+_NULL = (
+    "form_id", "clicked_element", "clicked_url", "page_load_time", "dom_ready_time", "scroll_percentage",
+    "viewport_width", "viewport_height", "referrer_url",
+)  # fmt: skip
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _whole(most: int) -> Callable[[Any], int | None]:
+    def fit(value: Any) -> int | None:
+        number = _number(value)
+        return round(number) if number is not None and 0 <= number <= most else None
+
+    return fit
+
+
+def _type(value: Any) -> str | None:
+    return value if isinstance(value, str) and value in TYPES.values() else None
+
+
+# What an event may say about itself for a column of its own, and what fits there.
+_FITS: dict[str, Callable[[Any], Any]] = {
+    "event_type": _type,  # of an EventTracker page view that was sent as something else
+    "event_value": _number,
+    "page_load_time": _number,
+    "dom_ready_time": _number,
+    "scroll_percentage": _whole(100),
+    "time_on_page": _whole((1 << 32) - 1),
+    "viewport_width": _whole((1 << 16) - 1),
+    "viewport_height": _whole((1 << 16) - 1),
+} | dict.fromkeys(
+    ("event_value_currency", "event_value_type", "event_placement", "attribution_id", "segment_id",
+     "ab_test_id", "ab_test_variant_id", "form_id", "clicked_element", "clicked_url", "environment",
+     "campaign_environment", "page_url", "referrer_url"),
+    _text,
+)  # fmt: skip
+# What the other dialects call the same.
+_ALSO = {
+    "element": "clicked_element",
+    "href": "clicked_url",
+    "form": "form_id",
+    "depth": "scroll_percentage",
+    "scroll": "scroll_percentage",
+}
+
+
+def _columns(said: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """What an event said about itself: what has a column, and the rest as JSON text."""
+    columns, rest = {}, {}
+    for name, value in said.items():
+        column = _ALSO.get(name, name)
+        fitting = _FITS[column](value) if column in _FITS else None
+        if fitting is None:
+            rest[name] = value
+        else:
+            columns[column] = fitting
+    if not rest:
+        return columns, None
+    only = rest.get("metadata") if len(rest) == 1 else None
+    return columns, only if isinstance(only, str) else orjson.dumps(rest).decode()
+
+
+# Visits
+
+_TEXTS = (
+    "landing_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+    "bucket", "device", "browser", "os", "language", "timezone", "country", "ab_test", "ab_variant",
+)  # fmt: skip
+_VISITS = f"""
+SELECT v.number, v.started_at, s.id, s.domain, v.session_id, v.user_id, o.hash, v.context, v.is_bot,
+       EXISTS (SELECT 1 FROM visits p WHERE p.visitor_number = v.visitor_number AND p.number < v.number),
+       {", ".join(f"v.{name}" for name in _TEXTS)}
+FROM visits v
+JOIN sites s ON s.number = v.site_number
+JOIN visitors o ON o.number = v.visitor_number
+WHERE v.number > ? ORDER BY v.number LIMIT ?
+"""
+
+
+class _Visit(NamedTuple):
+    visit_number: int
+    started_at: int
+    site_id: str
+    domain: str
+    session_id: str | None
+    user_id: str | None
+    hash: bytes
+    context: str | None
+    is_bot: int
+    returns: int
+
+
+def _visits(position: int, limit: int) -> list[Row]:
+    found = events.query(_VISITS, position, limit)
+    fixed = len(_Visit._fields)
+    words = texts({number for row in found for number in row[fixed:]})
+    return [
+        _row(
+            row[0],
+            _visit(
+                _Visit._make(row[:fixed]),
+                {name: words[number] for name, number in zip(_TEXTS, row[fixed:], strict=True)},
+            ),
+        )
+        for row in found
+    ]
+
+
+def _visit(visit: _Visit, is_: dict[str, str | None]) -> dict[str, Any]:
+    told = _context(visit.context)
+    return {
+        "timestamp": rfc3339(visit.started_at),
+        "seq": visit.visit_number,
+        **_ids(visit, told),
+        "segment_id": told.get("segment_id"),
+        "ab_test_id": is_["ab_test"],
+        "ab_test_variant_id": is_["ab_variant"],
+        **{f"utm_{name}": is_[f"utm_{name}"] for name in ("source", "medium", "campaign", "term", "content")},
+        "ref": told.get("ref"),
+        "source": told.get("source"),
+        "bucket": is_["bucket"] or "Direct",
+        "country": is_["country"] or UNKNOWN,
+        "continent": UNKNOWN,
+        "city": UNKNOWN,
+        "region": UNKNOWN,
+        "region_code": None,
+        "timezone": is_["timezone"],
+        "is_eu_country": int(is_["country"] in EU),
+        "device_type": is_["device"] or UNKNOWN,
+        "device_os": is_["os"] or UNKNOWN,
+        "browser": is_["browser"] or UNKNOWN,
+        "browser_version": None,
+        "connection_type": UNKNOWN,
+        "is_mobile": int(is_["device"] == "mobile"),
+        "referrer": is_["referrer_host"],
+        "language": is_["language"],
+        "user_agent": "",  # it is never kept
+        "bot_score": 0.0,
+        "is_bot": visit.is_bot,
+        "is_verified_bot": 0,
+        "is_corporate_proxy": 0,
+        "is_ssl": 0,
+        "domain_type": None,
+        "user_hostname": visit.domain,
+        "is_returning": int(bool(visit.returns)),
+        "uri": is_["landing_path"],
+    }
+
+
+# Both
+
+
+def _ids(of: _Event | _Visit, told: dict[str, str | None]) -> dict[str, str | None]:
+    """Who and where. Somebody without a name is called by the hash that their visits of that day share."""
+    known_as = visit_id(of.started_at, of.visit_number)
+    return {
+        "visit_id": known_as,
+        "session_id": of.session_id or known_as,
+        "user_id": of.user_id or bytes(of.hash).hex(),
+        "project_id": of.site_id,
+        "workspace_id": told.get("workspace_id") or "",
+        "campaign_id": told.get("campaign_id") or "",
+        "landing_page_id": told.get("landing_page_id") or "",
+        "environment": told.get("environment") or "production",
+        "campaign_environment": told.get("campaign_environment") or "production",
+    }
+
+
+def _context(text: str | None) -> dict[str, str | None]:
+    """The texts that a visit carries along."""
+    said: Iterable[tuple[str, Any]] = orjson.loads(text).items() if text else ()
+    return {name: _text(value) for name, value in said}
+
+
+def _row(number: int, columns: dict[str, Any]) -> Row:
+    return Row(number, orjson.dumps(columns, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,0 +1,269 @@
+"""visits: one row a tracking session, changed in the transaction of the event that changes it."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+from peewee import BigIntegerField, ForeignKeyField, IntegerField, SmallIntegerField, TextField
+
+from alice.database import EventsModel, Millis, Sequence, events
+from alice.tracking.site import Site
+from alice.tracking.uuid7 import visit_id
+from alice.tracking.visitor import Visitor
+
+
+class Dialect(IntEnum):
+    """Whose words a visit was told in; the numbers are kept."""
+
+    USER_TRACKER = 1
+    EVENT_TRACKER = 2
+    LITTLESTATS = 3
+
+
+class Expired(Exception):
+    """The visit is over, or was never there; its events want a new one."""
+
+
+class Visit(EventsModel):
+    number = Sequence()
+    site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
+    visitor = ForeignKeyField(Visitor, column_name="visitor_number", on_delete="CASCADE", index=False)
+    dialect = SmallIntegerField()
+    session_id = TextField(null=True)  # the client's own name for it (UserTracker, EventTracker)
+    user_id = TextField(null=True)  # who it is, if they or their site said so
+    started_at = Millis()
+    last_at = Millis()  # the newest sign of life, by the server's clock
+    due_at = Millis()  # when it ends if nothing comes
+    closed_at = Millis(null=True)
+    sequence = IntegerField(default=0)  # of the newest event
+    page_views = IntegerField(default=0)
+    interactions = IntegerField(default=0)  # events that somebody meant: neither views nor beats
+    engaged_ms = IntegerField(default=0)
+    landing_path = IntegerField(null=True)  # numbers of strings from here on
+    exit_path = IntegerField(null=True)
+    referrer_host = IntegerField(null=True)
+    utm_source = IntegerField(null=True)
+    utm_medium = IntegerField(null=True)
+    utm_campaign = IntegerField(null=True)
+    utm_term = IntegerField(null=True)
+    utm_content = IntegerField(null=True)
+    bucket = IntegerField(null=True)
+    device = IntegerField(null=True)
+    browser = IntegerField(null=True)
+    os = IntegerField(null=True)
+    language = IntegerField(null=True)
+    timezone = IntegerField(null=True)
+    screen = IntegerField(null=True)
+    country = IntegerField(null=True)
+    country_source = IntegerField(null=True)
+    ab_test = IntegerField(null=True)
+    ab_variant = IntegerField(null=True)
+    is_bot = SmallIntegerField(default=0)
+    context = TextField(null=True)  # JSON: what a dialect carries along, such as campaign and attribution ids
+    renewed_from = BigIntegerField(null=True)  # the visit whose attribution this one carries on
+
+    class Meta:
+        table_name = "visits"
+        indexes = ((("site", "started_at"), False),)
+
+
+Visit.add_index(Visit.visitor)
+Visit.add_index(Visit.session_id, where=Visit.session_id.is_null(False))
+Visit.add_index(Visit.site, Visit.user_id, where=Visit.user_id.is_null(False))
+# Without due_at, which every event moves: those that are open are few enough to be looked through.
+Visit.add_index(Visit.started_at, where=Visit.closed_at.is_null())
+
+
+# What a visit is told when it opens: numbers of strings, by column.
+TOLD = (
+    "landing_path", "exit_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term",
+    "utm_content", "bucket", "device", "browser", "os", "language", "timezone", "screen", "country",
+    "country_source", "ab_test", "ab_variant",
+)  # fmt: skip
+# Where somebody came from, which a renewed visit carries on.
+ATTRIBUTION = (
+    "landing_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+    "bucket", "ab_test", "ab_variant",
+)  # fmt: skip
+
+
+class VisitRow(NamedTuple):
+    """A visit as the pipeline reads it. Times in ms."""
+
+    number: int
+    site_number: int
+    visitor_number: int
+    dialect: int
+    session_id: str | None
+    user_id: str | None
+    started_at: int
+    last_at: int
+    due_at: int
+    closed_at: int | None
+    sequence: int
+    page_views: int
+    interactions: int
+    engaged_ms: int
+    landing_path: int | None
+    is_bot: int
+    context_json: str | None
+    renewed_from: int | None
+
+    @property
+    def id(self) -> str:
+        """The id under which it is known outside."""
+        return visit_id(self.started_at, self.number)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return orjson.loads(self.context_json) if self.context_json else {}
+
+    @property
+    def idle_ms(self) -> int:
+        return self.due_at - self.last_at
+
+    def is_over(self, now: int) -> bool:
+        return self.closed_at is not None or now > self.due_at
+
+
+_NAMES = ["context" if name == "context_json" else name for name in VisitRow._fields]
+COLUMNS = ", ".join(_NAMES)
+
+
+# How a visit is found: a subquery that gives its number, and that one's parameters.
+Selector = tuple[str, tuple[Any, ...]]
+
+_OF_VISITOR = (
+    "SELECT v.number FROM visitors o JOIN visits v ON v.visitor_number = o.number "
+    "WHERE o.site_number = ? AND o.hash = ? AND v.dialect = ? ORDER BY v.number DESC LIMIT 1"
+)
+
+
+def of_visitor(site_number: int, hash: bytes, dialect: Dialect) -> Selector:
+    """The newest visit of a visitor who is known by this hash."""
+    return _OF_VISITOR, (site_number, hash, int(dialect))
+
+
+def named(
+    dialect: Dialect, session_id: str, site_number: int | None = None, user_id: str | None = None
+) -> Selector:
+    """The newest visit that its client calls so; of one site or user only, if they are given."""
+    sql, values = "SELECT number FROM visits WHERE session_id = ? AND dialect = ?", [session_id, int(dialect)]
+    for column, value in (("site_number", site_number), ("user_id", user_id)):
+        if value is not None:
+            sql += f" AND {column} = ?"
+            values.append(value)
+    return f"{sql} ORDER BY number DESC LIMIT 1", tuple(values)
+
+
+def numbered(number: int) -> Selector:
+    return "SELECT ?", (number,)
+
+
+def find(which: Selector) -> VisitRow | None:
+    sql, values = which
+    rows = events.query(f"SELECT {COLUMNS} FROM visits WHERE number = ({sql})", *values)
+    return VisitRow(*rows[0]) if rows else None
+
+
+# What happened in a visit, to be added to its row.
+
+
+class Progress(NamedTuple):
+    events: int = 0
+    page_views: int = 0
+    interactions: int = 0
+    engaged_ms: int = 0
+    last_path: int | None = None  # of the last page view; numbers of strings
+    first_path: int | None = None  # of the first
+
+
+_ADVANCE = (
+    "UPDATE visits SET last_at = CASE WHEN last_at > ? THEN last_at ELSE ? END, "
+    "due_at = due_at + CASE WHEN last_at > ? THEN 0 ELSE ? - last_at END, "
+    "sequence = sequence + ?, page_views = page_views + ?, interactions = interactions + ?, "
+    "engaged_ms = engaged_ms + ?, exit_path = COALESCE(?, exit_path), "
+    "landing_path = COALESCE(landing_path, ?), user_id = COALESCE(?, user_id) "
+    "WHERE number = ({}) AND closed_at IS NULL AND due_at >= ? "
+    f"RETURNING {COLUMNS}"
+)
+
+
+def advance(which: Selector, made: Progress, now: int, user_id: str | None = None) -> VisitRow | None:
+    """Add what happened to the visit, and put its end off; answer it as it is now, None if it is over.
+
+    One statement finds, checks, changes and reads it: this is what every event costs.
+    """
+    sql, values = which
+    rows = events.query(
+        _advance_sql(sql),
+        now, now, now, now, made.events, made.page_views, made.interactions, made.engaged_ms,
+        made.last_path, made.first_path, user_id, *values, now,
+    )  # fmt: skip
+    return VisitRow(*rows[0]) if rows else None
+
+
+@lru_cache(maxsize=32)
+def _advance_sql(subquery: str) -> str:
+    return _ADVANCE.format(subquery)
+
+
+_OPENED = (
+    "site_number", "visitor_number", "dialect", "session_id", "user_id", "started_at", "last_at", "due_at",
+    "is_bot", "context", "renewed_from", *TOLD,
+)  # fmt: skip
+_OPEN = (
+    f"INSERT INTO visits ({', '.join(_OPENED)}, sequence, page_views, interactions, engaged_ms) "
+    f"VALUES ({', '.join('?' * len(_OPENED))}, 0, 0, 0, 0) RETURNING number"
+)
+
+
+def open(values: Mapping[str, Any]) -> VisitRow:
+    """Open a visit with these columns; a missing one is NULL. Runs inside an appending transaction."""
+    (number,) = events.query(_OPEN, *map(values.get, _OPENED))[0]
+    return VisitRow(
+        number, values["site_number"], values["visitor_number"], values["dialect"], values.get("session_id"),
+        values.get("user_id"), values["started_at"], values["last_at"], values["due_at"], None, 0, 0, 0, 0,
+        values.get("landing_path"), values["is_bot"], values.get("context"), values.get("renewed_from"),
+    )  # fmt: skip
+
+
+def attribution(number: int) -> dict[str, int | None]:
+    """Where the visitor of this visit came from."""
+    rows = events.query(f"SELECT {', '.join(ATTRIBUTION)} FROM visits WHERE number = ?", number)
+    return dict(zip(ATTRIBUTION, rows[0], strict=True))
+
+
+def learn(number: int, columns: Mapping[str, int | None]) -> None:
+    """Fill in what the visit was not told yet."""
+    told = {name: value for name, value in columns.items() if value is not None}
+    if told:
+        settings = ", ".join(f"{name} = COALESCE({name}, ?)" for name in told)
+        events.execute(f"UPDATE visits SET {settings} WHERE number = ?", *told.values(), number)
+
+
+# Closing
+
+
+def close(number: int, at: int) -> None:
+    """Close a visit, unless it is closed already."""
+    events.execute("UPDATE visits SET closed_at = ? WHERE number = ? AND closed_at IS NULL", at, number)
+
+
+CLOSE_AT_ONCE = 1000
+
+
+def close_due(now: int, limit: int = CLOSE_AT_ONCE) -> int:
+    """Close visits whose time is up (at most `limit`); answer how many. Nothing of them is lost by it."""
+    return events.execute(
+        "UPDATE visits SET closed_at = due_at WHERE number IN "
+        "(SELECT number FROM visits WHERE closed_at IS NULL AND due_at < ? LIMIT ?)",
+        now, limit,
+    )  # fmt: skip
+
+
+def is_bounce(page_views: int, interactions: int) -> bool:
+    """Whether a visit saw one page and did nothing there."""
+    return page_views <= 1 and interactions == 0

@@ -1,0 +1,150 @@
+"""Nobody sends more than is allowed, and counting it keeps nothing about them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import active_count
+
+import pytest
+
+from alice import clock
+from alice.clock import minutes, seconds
+from alice.tracking import limit
+from alice.tracking.limit import Limits
+
+ADDRESS, OTHER = "192.0.2.1", "192.0.2.2"
+SITE, OTHER_SITE = "wonderland00", "lookingglass"
+
+pytestmark = pytest.mark.usefixtures("frozen_clock")
+
+
+def test_an_address_may_send_so_many_events_a_minute() -> None:
+    limits = Limits(per_address="3/minute")
+    clock.advance(seconds(1))
+
+    said = [limits.check(ADDRESS, SITE) for _ in range(4)]
+
+    assert said == [None, None, None, 60]
+    assert limits.check(OTHER, SITE) is None
+
+
+def test_a_refusal_says_when_to_come_back() -> None:
+    limits = Limits(per_address="1/minute")
+    limits.check(ADDRESS, SITE)
+    clock.advance(seconds(20) + 1)
+    assert limits.check(ADDRESS, SITE) == 40
+    clock.advance(seconds(40) - 2)
+    assert limits.check(ADDRESS, SITE) == 1
+
+    clock.advance(1)
+
+    assert limits.check(ADDRESS, SITE) is None
+
+
+def test_a_site_gets_so_many_events_whoever_sends_them() -> None:
+    limits = Limits(per_site="3/minute")
+
+    said = [limits.check(f"192.0.2.{number}", SITE) for number in range(4)]
+
+    assert said == [None, None, None, 60]
+    assert limits.check(ADDRESS, OTHER_SITE) is None
+
+
+def test_who_is_refused_takes_nothing_from_the_site() -> None:
+    limits = Limits(per_address="1/minute", per_site="2/minute")
+
+    for _ in range(5):
+        limits.check(ADDRESS, SITE)
+
+    assert limits.check(OTHER, SITE) is None
+
+
+def test_a_batch_counts_as_its_events_and_one_refused_as_none() -> None:
+    limits = Limits(per_address="10/minute")
+
+    said = [limits.check(ADDRESS, SITE, cost) for cost in (6, 5, 4, 1)]
+
+    assert said == [None, 60, None, 60]
+
+
+def test_a_batch_larger_than_a_window_takes_a_whole_one() -> None:
+    limits = Limits(per_address="10/minute")
+
+    assert [limits.check(ADDRESS, SITE, 500), limits.check(ADDRESS, SITE)] == [None, 60]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
+        ("2001:db8:1:2::1", "2001:0DB8:1:2::3"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::2%eth0"),
+    ],
+)
+def test_addresses_of_one_household_are_one(first: str, second: str) -> None:
+    limits = Limits(per_address="1/minute")
+
+    assert [limits.check(first, SITE), limits.check(second, SITE)] == [None, 60]
+
+
+@pytest.mark.parametrize(
+    "other", ["2001:db8:1:3::1", "::ffff:192.0.2.1", "192.0.2.1", "", "no:address", "\ud800"]
+)
+def test_addresses_of_different_households_are_not(other: str) -> None:
+    limits = Limits(per_address="1/minute")
+    limits.check("2001:db8:1:2::1", SITE)
+
+    assert limits.check(other, SITE) is None
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
+    limits = Limits(per_address="1/minute")
+    limits.check(ADDRESS, SITE)
+
+    clock.advance(-minutes(120))
+
+    assert limits.check(ADDRESS, SITE) is None
+
+
+def test_many_threads_get_no_more_than_one() -> None:
+    limits = Limits(per_address="500/minute")
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: limits.check(ADDRESS, SITE), range(1000)))
+
+    assert said.count(None) == 500
+
+
+def test_counters_do_not_grow_with_the_number_of_addresses() -> None:
+    limits = Limits(per_address="2/minute")
+    limits.check(ADDRESS, SITE, 2)
+
+    for number in range(limit.MOST_COUNTERS + 5000):
+        limits.check(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", OTHER_SITE)
+
+    counters = limits._of_address._counters._counts
+    assert len(counters) <= limit.MOST_COUNTERS + 256
+    assert limits.check(ADDRESS, SITE) == 60, "whoever was counted before still is"
+
+
+def test_no_address_stays_in_memory() -> None:
+    limits = Limits()
+    limits.check("198.51.100.77", SITE)
+
+    kept = limits._of_address._counters._counts
+
+    assert len(kept) == 1
+    assert not any(b"198.51.100.77" in name for name in kept)
+
+
+def test_limits_start_no_thread() -> None:
+    before = active_count()
+
+    Limits().check(ADDRESS, SITE)
+
+    assert active_count() == before
+
+
+@pytest.mark.parametrize("text", ["", "many", "10", "10/fortnight"])
+def test_a_limit_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"rate limit|granularity"):
+        Limits(per_address=text)

@@ -1,0 +1,242 @@
+"""The pipeline: every event once, in order, in the visit it belongs to."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alice import clock
+from alice.clock import days, minutes
+from alice.tracking import visit
+from alice.tracking.event import Kind
+from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
+from alice.tracking.request import Caller
+from alice.tracking.site import SiteRow
+from alice.tracking.visit import Dialect, Expired
+from tests.conftest import EventRows
+
+VIEW = Hit(Kind.PAGE_VIEW, path="/")
+
+pytestmark = pytest.mark.usefixtures("events_connection")
+
+
+@pytest.fixture
+def key(tracking: Tracking, site: SiteRow) -> Key:
+    return Key(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:alice"), "session-1")
+
+
+def test_events_of_a_visit_are_numbered_from_one(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller
+) -> None:
+    first = tracking.record(site, key, caller, Arrival(), [VIEW, VIEW])
+    second = tracking.record(site, key, caller, Arrival(), [VIEW])
+
+    assert (first.sequences, second.sequences) == ([1, 2], [3])
+    assert second.visit.number == first.visit.number
+
+
+def test_an_event_sent_again_is_answered_as_the_first_time_and_changes_nothing(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
+    first = tracking.record(site, key, caller, Arrival(), [hit])
+    before = events_db.query("SELECT * FROM visits")
+    again = tracking.record(site, key, caller, Arrival(), [hit])
+
+    assert again.sequences == first.sequences == [1]
+    assert (first.created, again.created) == ([True], [False])
+    assert events_db.query("SELECT * FROM visits") == before
+
+
+def test_a_retry_with_something_new_adds_only_that(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller
+) -> None:
+    old, new = Hit(Kind.CUSTOM, "a", id=str(uuid4())), Hit(Kind.CUSTOM, "b", id=str(uuid4()))
+    tracking.record(site, key, caller, Arrival(), [old])
+    again = tracking.record(site, key, caller, Arrival(), [old, new, new])
+
+    assert again.sequences == [1, 2, 2]
+    assert again.created == [False, True, False]
+    assert again.visit.sequence == 2
+
+
+def test_an_id_is_known_on_its_own_site_only(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller
+) -> None:
+    from alice.tracking import site as sites
+
+    other = sites.create("elsewhere.example", "Elsewhere", owner_id=None)
+    hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
+    tracking.record(site, key, caller, Arrival(), [hit])
+
+    assert tracking.record(other, key, caller, Arrival(), [hit]).created == [True]
+
+
+def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int
+) -> None:
+    first = tracking.record(site, key, caller, Arrival(), [VIEW], idle_ms=minutes(5))
+    clock.advance(minutes(5))
+    same = tracking.record(site, key, caller, Arrival(), [VIEW])
+    clock.advance(minutes(5) + 1)
+    new = tracking.record(site, key, caller, Arrival(), [VIEW])
+
+    assert same.visit.number == first.visit.number
+    assert new.visit.number > first.visit.number
+    assert new.sequences == [1]
+
+
+def test_a_job_closes_visits_without_any_traffic(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    recorded = tracking.record(site, key, caller, Arrival(), [VIEW])
+    assert visit.close_due(clock.now()) == 0
+    clock.advance(minutes(30) + 1)
+
+    assert visit.close_due(clock.now()) == 1
+    assert events_db.one("SELECT closed_at FROM visits") == recorded.visit.due_at
+    assert events_db.one("SELECT COUNT(*) FROM events") == 1
+
+
+def test_an_event_for_a_visit_that_is_over_is_refused(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    opened = tracking.open(site, key, caller, Arrival())
+    assert tracking.append(opened.number, [VIEW]).sequences == [1]
+    clock.advance(minutes(30) + 1)
+
+    with pytest.raises(Expired):
+        tracking.append(opened.number, [VIEW])
+    assert events_db.one("SELECT COUNT(*) FROM events") == 1
+
+
+def test_a_renewed_visit_carries_on_where_its_visitor_came_from(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    arrival = Arrival(path="/landing", referrer="rabbit.example", context={"campaign_id": "c-1"})
+    old = tracking.open(site, key, caller, arrival)
+    clock.advance(minutes(31))
+    new = tracking.renew(site, key._replace(session_id="session-2"), caller, Arrival(), "session-1")
+
+    assert (new.sequence, new.renewed_from) == (0, old.number)
+    assert new.context == {"campaign_id": "c-1"}
+    columns = "SELECT landing_path, referrer_host, bucket FROM visits WHERE number = ?"
+    assert events_db.query(columns, new.number) == events_db.query(columns, old.number)
+
+
+def test_a_visit_knows_what_happened_in_it(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    hits = [
+        Hit(Kind.PAGE_VIEW, path="/a"),
+        Hit(Kind.CUSTOM, "bought", path="/a"),
+        Hit(Kind.PAGE_EXIT, path="/a", engaged_ms=4000),
+        Hit(Kind.PAGE_VIEW, path="/b"),
+        Hit(Kind.HEARTBEAT, path="/b", engaged_ms=2500),
+    ]
+    recorded = tracking.record(site, key, caller, Arrival(path="/a"), hits).visit
+
+    assert (recorded.page_views, recorded.interactions, recorded.engaged_ms) == (2, 1, 6500)
+    landing, left = events_db.query(
+        "SELECT a.text, b.text FROM visits v JOIN strings a ON a.number = v.landing_path "
+        "JOIN strings b ON b.number = v.exit_path"
+    )[0]
+    assert (landing, left) == ("/a", "/b")
+
+
+@pytest.mark.parametrize(("ahead", "kept"), [(minutes(5), 0), (-days(1), -days(1)), (-days(30), -days(7))])
+def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
+    tracking: Tracking,
+    site: SiteRow,
+    key: Key,
+    caller: Caller,
+    frozen_clock: int,
+    events_db: EventRows,
+    ahead: int,
+    kept: int,
+) -> None:
+    tracking.record(site, key, caller, Arrival(), [Hit(Kind.PAGE_VIEW, occurred_at=frozen_clock + ahead)])
+
+    assert events_db.query("SELECT occurred_at, received_at FROM events") == [
+        (frozen_clock + kept, frozen_clock)
+    ]
+
+
+def test_a_clock_that_jumps_back_moves_no_visit_back(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int
+) -> None:
+    first = tracking.record(site, key, caller, Arrival(), [VIEW]).visit
+    clock.advance(-minutes(10))
+    second = tracking.record(site, key, caller, Arrival(), [VIEW]).visit
+
+    assert (second.number, second.last_at) == (first.number, first.last_at)
+
+
+def test_properties_keep_their_types(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    from alice.tracking.event_property import properties
+
+    said = {
+        "text": "caucus-race", "whole": 42, "part": 9.99, "big": 2**60 + 1, "yes": True, "no": False,
+        "day": "2025-01-20", "moment": "2025-01-20T10:30:00Z", "nothing": None,
+        "nested": {"x": [1, 2.5, "three"]}, "list": [],
+    }  # fmt: skip
+    tracking.record(site, key, caller, Arrival(), [Hit(Kind.CUSTOM, "all", properties=said)])
+    seq = events_db.one("SELECT seq FROM events")
+
+    assert properties([seq]) == {seq: said}
+    types = dict(
+        events_db.query("SELECT s.text, p.type FROM event_properties p JOIN strings s ON s.number = p.key")
+    )
+    assert [types[name] for name in ("text", "whole", "yes", "day", "nested")] == [1, 2, 3, 4, 5]
+
+
+def test_threads_share_a_visit_without_gaps(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    tracking.recorder.start()
+
+    def send() -> None:
+        for _ in range(10):
+            tracking.record(site, key, caller, Arrival(), [VIEW])
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tracking.recorder.stop()
+
+    rows = events_db.query("SELECT sequence FROM events ORDER BY seq")
+    assert [sequence for (sequence,) in rows] == [*range(1, 61)]
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 1
+
+
+IDS = [str(uuid4()) for _ in range(6)]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(st.sampled_from(IDS), min_size=1, max_size=5), min_size=1, max_size=6))
+def test_however_often_and_in_whatever_batches_each_id_counts_once(
+    tracking: Tracking,
+    site: SiteRow,
+    caller: Caller,
+    events_db: EventRows,
+    batches: list[list[str]],
+) -> None:
+    session = str(uuid4())
+    key = Key(Dialect.EVENT_TRACKER, tracking.visitors.known(site, session), session)
+    expected: dict[str, int] = {}
+    for batch in batches:
+        hits = [Hit(Kind.CUSTOM, "x", id=f"{session}{id}") for id in batch]
+        recorded = tracking.record(site, key, caller, Arrival(), hits)
+        for id, sequence, created in zip(batch, recorded.sequences, recorded.created, strict=True):
+            assert created == (id not in expected)
+            assert expected.setdefault(id, len(expected) + 1) == sequence
+
+    number = events_db.one("SELECT MAX(number) FROM visits")
+    rows = events_db.query("SELECT sequence FROM events WHERE visit_number = ? ORDER BY seq", number)
+    assert [sequence for (sequence,) in rows] == [*range(1, len(expected) + 1)]
