@@ -1,0 +1,319 @@
+"""The UserTracker dialect and the sites, over HTTP.
+
+Movements are sent and read by signed-in users, who reach their own (admins read anybody's) on Alice's own
+site; or with an API key, which reaches all of its site. Errors are `{"error": "..."}`.
+"""
+
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from flask import Blueprint, Response, request
+from flask_login import current_user
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from werkzeug.exceptions import HTTPException
+
+from alice import clock, database
+from alice.accounts.user import ADMIN, CONSULTANT
+from alice.clock import days, hours, rfc3339
+from alice.tracking import api_key, body, movement, site, usertracker
+from alice.tracking.api_key import INGEST, READ
+from alice.tracking.context import tracking
+from alice.tracking.movement import CURSOR, MOST_SESSIONS, RECENT, Filters, Range
+from alice.tracking.request import Caller, caller
+from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
+from alice.tracking.visit import Dialect
+from alice.web import address, answers
+from alice.web.access import public, roles
+from alice.web.context import settings
+from alice.web.errors import Forbidden, Malformed, NotFound, Refusal, Unauthenticated
+from alice.web.json import respond
+
+RANGES = {"1h": hours(1), "24h": hours(24), "7d": days(7), "30d": days(30)}
+NEWEST = 100  # movements of a session, in one answer
+
+blueprint = Blueprint("tracking_api", __name__, url_prefix="/api")
+
+
+# Who asks
+
+
+class Reach(NamedTuple):
+    """What the sender of a request may send or read."""
+
+    site: SiteRow
+    own_id: str | None = None  # None: whoever they are asked about
+    by_key: bool = False
+
+    def require(self, user_id: str) -> None:
+        if self.own_id not in (None, user_id):
+            raise Forbidden()
+
+
+def _reach(scope: str) -> Reach:
+    """Raises Unauthenticated, or Forbidden for a key of the other scope."""
+    key = _key()
+    if key is not None:
+        return Reach(_opened_by(key, scope), by_key=True)
+    user = current_user._get_current_object()
+    if not user.is_authenticated:
+        raise Unauthenticated()
+    everybodys = user.role == ADMIN and scope == READ
+    return Reach(tracking().sites.own(settings().public_url), None if everybodys else user.id)
+
+
+def _key() -> str | None:
+    """The API key of the request, if it has one; a wrong one is not made good by a session."""
+    sent = request.headers.get("X-API-Key")
+    if sent is not None:
+        return sent.strip()
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return bearer if api_key.KEY.fullmatch(bearer) else None
+
+
+def _opened_by(key: str, scope: str) -> SiteRow:
+    found = api_key.check(key)
+    if found is None:
+        raise Unauthenticated()
+    if found.scope != scope:
+        raise Forbidden(f"This key is for scope {found.scope} only.", "wrong_scope")
+    now = clock.now()
+    if found.is_to_be_noted(now):
+        tracking().recorder.touch(api_key.write_used, found.id, now)
+    opened = tracking().site(found.site_id)
+    if opened is None:
+        raise Unauthenticated()
+    return opened
+
+
+# Movements
+
+
+@blueprint.post("/track")
+@public
+def track() -> Response:
+    """One movement, or up to 500; a 2xx means committed."""
+    with database.connected(database.events_db):
+        reach, who = _reach(INGEST), _caller()
+        tracking().admit(who, reach.site.id)
+        movements = usertracker.movements(request.get_data(cache=False))
+        for user_id in {movement.userId for movement in movements}:
+            reach.require(user_id)
+        if len(movements) > 1:
+            tracking().admit(who, reach.site.id, len(movements) - 1)
+        if not who.objects:
+            about = usertracker.told_by_server(who) if reach.by_key else who
+            usertracker.record(tracking(), reach.site, movements, about)
+    return respond({"success": True})
+
+
+@blueprint.post("/track/session")
+@public
+def open_session() -> Response:
+    """Open a session, or go on with the live one of that name."""
+    with database.connected(database.events_db):
+        reach, who = _reach(INGEST), _caller()
+        tracking().admit(who, reach.site.id)
+        asked = usertracker.opening(request.get_data(cache=False))
+        reach.require(asked.userId)
+        if who.objects:
+            return respond({"success": True, "session": _unkept(asked)})
+        about = usertracker.told_by_server(who, asked.deviceInfo) if reach.by_key else who
+        row = usertracker.open_session(tracking(), reach.site, asked, about)
+        return respond({"success": True, "session": _with_movements(reach.site, movement.session(row))})
+
+
+class Queried(BaseModel):
+    """A query string of this dialect; unknown names are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    before: Annotated[str, Field(pattern=rf"^{CURSOR.pattern}$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = NEWEST
+
+
+class SessionQuery(Queried):
+    userId: usertracker.Id  # noqa: N815 - names are the dialect's
+    sessionId: usertracker.Id  # noqa: N815
+
+
+class AnalyticsQuery(Queried):
+    userId: usertracker.Id | None = None  # noqa: N815
+    timeRange: Literal["1h", "24h", "7d", "30d"] = "24h"  # noqa: N815
+    event: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    path: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    session: usertracker.Id | None = None
+
+
+@blueprint.get("/track/session")
+@public
+def get_session() -> Response:
+    """A session with its newest movements, or with those before a cursor."""
+    with database.connected(database.events_db):
+        reach = _reach(READ)
+        asked = _query(SessionQuery)
+        reach.require(asked.userId)
+        row = tracking().find(Dialect.USER_TRACKER, asked.sessionId, reach.site.number, asked.userId)
+        if row is None:
+            raise NotFound("There is no session with this id.")
+        return respond(_with_movements(reach.site, movement.session(row), asked.limit, asked.before))
+
+
+@blueprint.get("/track/analytics")
+@public
+def analytics() -> Response:
+    """Sessions and movements of a time range: a user's, or (for admins and keys) the whole site's."""
+    with database.connected(database.events_db):
+        reach = _reach(READ)
+        asked = _query(AnalyticsQuery)
+        if asked.userId is None and reach.own_id is not None:
+            raise Malformed("userId is required.", "invalid")
+        if asked.userId is not None:
+            reach.require(asked.userId)
+        return respond(_analytics(reach.site, asked))
+
+
+def _analytics(of_site: SiteRow, asked: AnalyticsQuery) -> dict[str, Any]:
+    of = Range(of_site, asked.userId, clock.now() - RANGES[asked.timeRange])
+    only = Filters(asked.event, asked.path, asked.session)
+    sessions = movement.sessions(of, RECENT if asked.userId is None else MOST_SESSIONS)
+    movements, next_before = movement.page(of, asked.limit, asked.before, only)
+    return {
+        "totalSessions": movement.count_sessions(of),
+        "userSessions": [] if asked.userId is None else sessions,
+        "recentActivity": sessions[:RECENT],
+        "timeRange": asked.timeRange,
+        "movements": movements,
+        "nextBefore": next_before,
+    }
+
+
+def _with_movements(
+    of_site: SiteRow, session: dict[str, Any], limit: int = NEWEST, before: str | None = None
+) -> dict[str, Any]:
+    of = Range(of_site, session["userId"])
+    movements, next_before = movement.page(of, limit, before, Filters(session=session["sessionId"]))
+    return session | {"movements": movements, "nextBefore": next_before}
+
+
+def _unkept(asked: usertracker.Opening) -> dict[str, Any]:
+    """The session of somebody who does not want to be tracked: they are answered, and nothing is kept."""
+    now = clock.now()
+    return {
+        "userId": asked.userId,
+        "sessionId": asked.sessionId,
+        "startTime": now,
+        "lastActivity": now,
+        "deviceInfo": {},
+        "movements": [],
+        "nextBefore": None,
+    }
+
+
+def _caller() -> Caller:
+    return caller(request.environ, settings().trusted_proxies)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _query(model: type[Model]) -> Model:
+    values = request.args.to_dict()
+    if any("\0" in value for value in values.values()):
+        raise Malformed("The query holds a character that cannot be kept.", "invalid")
+    return usertracker.validated(model, values)
+
+
+# Sites
+
+Origin = Annotated[str, Field(max_length=300), AfterValidator(site.normal_origin)]
+
+
+class NewSite(BaseModel):
+    """A site to be added; unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    domain: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(site.normal_domain)]
+    name: Annotated[str, AfterValidator(site.normal_name)] | None = None  # None: the domain
+    origins: Annotated[list[Origin], Field(max_length=MAX_ORIGINS)] = []
+    idleMinutes: Annotated[int, Field(ge=IDLE_MINUTES[0], le=IDLE_MINUTES[1])] = 30  # noqa: N815
+    retentionDays: Annotated[int, Field(ge=1, le=LONGEST_RETENTION)] | None = None  # noqa: N815
+
+
+@blueprint.post("/v2/sites")
+@roles(CONSULTANT, ADMIN)
+def add_site() -> Response:
+    """Add a site of the sender's."""
+    asked = usertracker.validated(NewSite, body.read(request.get_data(cache=False)))
+    made = site.create(
+        asked.domain, asked.name or asked.domain[: site.LONGEST_NAME], current_user.id, asked.origins,
+        asked.idleMinutes, asked.retentionDays,
+    )  # fmt: skip
+    return respond(_told(made), 201)
+
+
+@blueprint.get("/v2/sites")
+@roles(CONSULTANT, ADMIN)
+def list_sites() -> Response:
+    """The sender's sites (an admin's are all), the newest first."""
+    found = site.everyones() if current_user.role == ADMIN else site.owned_by(current_user.id)
+    return respond({"sites": [_told(row) for row in found]})
+
+
+@blueprint.delete("/v2/sites/<site_id>")
+@roles(CONSULTANT, ADMIN)
+def remove_site(site_id: str) -> Response:
+    """Delete a site of the sender's (an admin: any) with all that is kept of it."""
+    found = site.find(site_id)
+    if found is None:
+        raise NotFound("There is no site with this id.")
+    if current_user.role != ADMIN and found.owner_id != current_user.id:
+        raise Forbidden()
+    site.remove(site_id)
+    tracking().sites.forget(site_id)
+    return respond({"success": True})
+
+
+def _told(row: SiteRow) -> dict[str, Any]:
+    here = settings().public_url or f"{address.scheme()}://{request.host}"
+    return {
+        "id": row.id,
+        "domain": row.domain,
+        "name": row.name,
+        "origins": sorted(row.origins),
+        "idleMinutes": row.idle_ms // clock.minutes(1),
+        "retentionDays": row.retention_days,
+        "embedCode": site.embed_code(row.id, here),
+        "createdAt": rfc3339(row.created_at),
+    }
+
+
+# Errors, in the words of the dialects
+
+WORDS = {"unauthenticated": "Unauthorized", "forbidden": "Access denied"}
+
+
+@blueprint.errorhandler(Refusal)
+def refused(refusal: Refusal) -> Response:
+    return _in_our_words(answers.refused(refusal))
+
+
+@blueprint.errorhandler(HTTPException)
+def stopped(error: HTTPException) -> Response:
+    return _in_our_words(answers.stopped(error))
+
+
+@blueprint.errorhandler(Exception)
+def failed(error: Exception) -> Response:
+    return _in_our_words(answers.failed(error))
+
+
+def _in_our_words(answer: Response) -> Response:
+    error = answer.get_json()["error"]
+    told = {"error": WORDS.get(error["code"], error["message"])}
+    if answer.status_code == 401:
+        told["code"] = "AUTH_REQUIRED"
+    ours = respond(told, answer.status_code)
+    if "Retry-After" in answer.headers:
+        ours.headers["Retry-After"] = answer.headers["Retry-After"]
+    return ours

@@ -1,0 +1,467 @@
+"""The EventTracker dialect: sessions that a client names, opens and renews, and the events in them.
+
+Everything is under `/api/v1/events`: `POST session` (also as `session/init`), `session/validate`,
+`session/renew`, `session/flush`, `track`, `batch-track`, and `GET session/:id`. A session is a visit.
+Answers are `{success, data}`, refusals `{success: false, error}`. An expired session answers 200 with
+`new_session_id`, so that the client renews and sends the event again.
+
+What is answered is committed, so nothing ever waits in a buffer: `events_in_buffer` and `flushed_events` are
+0, and `flushed_to_tinybird` is false because sinks read the log later, on their own.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import UUID
+
+from alice import clock, database
+from alice.clock import days, minutes
+from alice.database import new_id
+from alice.tracking import body, campaign
+from alice.tracking.answer import Answer
+from alice.tracking.event import Kind
+from alice.tracking.eventtracker_schema import CAMPAIGN, Event, Init, Named, Renewal, Session, check
+from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
+from alice.tracking.request import Caller
+from alice.tracking.site import SiteRow
+from alice.tracking.text import texts
+from alice.tracking.visit import Dialect, Expired, VisitRow, attribution
+from alice.web.errors import Malformed, NotFound, Refusal, TooLarge
+
+PREFIX = "/api/v1/events/"
+ATTRIBUTION_DAYS = 30  # how long after an old session's end a renewal carries its attribution over
+EXPIRED = "Session expired"
+NOT_FOUND = "Session not found"
+UNKNOWN = ""  # what limits count requests under that name no site
+KINDS = {
+    "pageview": Kind.PAGE_VIEW,
+    "click": Kind.CLICK,
+    "scroll": Kind.SCROLL,
+    "form_submit": Kind.FORM_SUBMIT,
+    "conversion": Kind.CONVERSION,
+    "engagement": Kind.ENGAGEMENT,
+    "system": Kind.SYSTEM,
+}
+PAGE_VIEW = "page-view"  # the event_id by which clients without the type "pageview" mean one
+# Ids that a session carries along, besides those of the A/B test.
+CONTEXT = (
+    "project_id", "workspace_id", "campaign_id", "landing_page_id", "attribution_id", "segment_id",
+    "environment", "campaign_environment", "campaign_slug", "original_hostname", "is_ephemeral",
+)  # fmt: skip
+SHOWN = ("project_id", "workspace_id", "campaign_id", "landing_page_id")
+# Of an event, what is kept as it is; the rest is its kind, name, time, id and visit.
+PROPERTIES = frozenset(Event.model_fields) - {
+    "session_id", "project_id", "id", "timestamp", "event_type", "event_id"
+}  # fmt: skip
+
+# Pages of any origin may send, and nothing here looks at a cookie.
+OPEN = ("Access-Control-Allow-Origin", "*")
+PREFLIGHT = [
+    OPEN,
+    ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Content-Type"),
+    ("Access-Control-Max-Age", "86400"),
+]
+
+
+def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Caller) -> Answer:
+    """Answer a request to the dialect's addresses."""
+    name = path.removeprefix(PREFIX)
+    post = POSTS.get(name)
+    shown = None if post else _shown_session(name)
+    if post is None and shown is None:
+        return _refused(404, "There is nothing here.")
+    allowed = "POST" if post else "GET"
+    if method == "OPTIONS":
+        return Answer(204, None, PREFLIGHT)
+    if method != allowed:
+        return _refused(405, f"Only {allowed} goes here.", [("Allow", f"{allowed}, OPTIONS")])
+    try:
+        status, answer = post(tracking, raw, caller) if post else _show(tracking, shown, caller)
+    except Refusal as refusal:
+        return _refused(refusal.status, refusal.message, [*refusal.headers.items()])
+    return Answer(status, answer, [OPEN])
+
+
+def _shown_session(name: str) -> str | None:
+    """The session's id in `session/:id`, as WSGI hands it over: bytes in the clothes of Latin-1."""
+    where, _, session_id = name.partition("/")
+    if where != "session" or not session_id:
+        return None
+    return session_id.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _refused(status: int, message: str, headers: list[tuple[str, str]] | None = None) -> Answer:
+    return Answer(status, {"success": False, "error": message}, [OPEN, *(headers or [])])
+
+
+Answered = tuple[int, dict[str, Any]]  # status and body
+
+
+class Found(NamedTuple):
+    """A session, and the site it belongs to."""
+
+    visit: VisitRow
+    site: SiteRow
+
+
+def _success(data: dict[str, Any]) -> Answered:
+    return 200, {"success": True, "data": data}
+
+
+# Sessions
+
+
+def _init(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Open the session, or resume it when it is live."""
+    asked = check(Init, _read(raw))
+    site = _site(tracking, asked.project_id, caller)
+    if caller.objects:
+        return _success(_untracked(asked.session_id, asked, site))
+    user_id = None if asked.is_ephemeral else asked.user_id
+    key = _key(tracking, site, asked.session_id, user_id, caller)
+    arrival = _arrival(asked, user_id, site, _origin(asked))
+    visit = tracking.open(site, key, caller, arrival, _idle(asked))
+    return _success(_state(visit) | {"click_id": visit.id})
+
+
+def _validate(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Whether the session is live; asking is a sign of life."""
+    asked = check(Named, _read(raw))
+    if caller.objects:
+        return 200, {"success": True, "valid": True, "reason": "not_tracked"}
+    found = _find(tracking, asked.session_id)
+    _admit(tracking, caller, found)
+    if found is None:
+        return 200, {"success": True, "valid": False, "reason": "not_found"}
+    if not found.visit.is_over(clock.now()):
+        tracking.touch(found.visit.number)
+        found = _find(tracking, asked.session_id) or found
+    if found.visit.is_over(clock.now()):
+        new = _successor(tracking, found.site, found.visit)
+        return 200, {"success": True, "valid": False, "reason": "expired", "new_session_id": new}
+    return 200, {"success": True, "valid": True, "reason": "valid", "session": _state(found.visit)}
+
+
+def _renew(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Open a session that carries on where the visitor of an old one came from."""
+    asked = check(Renewal, _read(raw))
+    site = _site(tracking, asked.project_id, caller)
+    old = None if caller.objects else _old_visit(tracking, site, asked)
+    new = asked.new_session_id or (_successor(tracking, site, old) if old else new_id())
+    if caller.objects:
+        return _success(_untracked(new, asked, site) | {"user_id": asked.user_id})
+    user_id = None if _is_ephemeral(asked, old) else asked.user_id or (old.user_id if old else None)
+    # What an old visit knows of where somebody came from is not mixed with anything newer.
+    origin = {} if old else _preserved(asked) or _origin(asked)
+    visit = tracking.renew(
+        site,
+        _key(tracking, site, new, user_id, caller),
+        caller,
+        _arrival(asked, user_id, site, origin),
+        old.session_id if old else None,
+        _idle(asked) or (old.idle_ms if old else None),
+    )
+    kept = visit.renewed_from is not None or (not old and bool(_preserved(asked)))
+    return _success(_state(visit) | {"click_id": visit.id} | _renewal(visit, asked.user_id, kept))
+
+
+def _old_visit(tracking: Tracking, site: SiteRow, asked: Renewal) -> VisitRow | None:
+    """The visit that is carried on, unless it is too long ago, or consent to know who it was is withdrawn."""
+    if asked.old_session_id is None:
+        return None
+    old = tracking.find(Dialect.EVENT_TRACKER, asked.old_session_id, site.number)
+    if old is None or clock.now() - old.last_at > days(ATTRIBUTION_DAYS):
+        return None
+    return None if asked.is_ephemeral and old.user_id else old
+
+
+def _is_ephemeral(asked: Renewal, old: VisitRow | None) -> bool:
+    """As the client says; else as the old session was."""
+    if asked.is_ephemeral is None and old is not None:
+        return bool(old.context.get("is_ephemeral"))
+    return bool(asked.is_ephemeral)
+
+
+def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]:
+    """What is told of a renewed session besides its state; who it is only if the client said so itself."""
+    with database.connected(database.events_db):
+        came = attribution(visit.number)
+        words = texts((came["ab_test"], came["ab_variant"]))
+    return {
+        "user_id": user_id,
+        "ab_test_id": words[came["ab_test"]],
+        "ab_test_variant_id": words[came["ab_variant"]],
+        "attribution_duration_days": ATTRIBUTION_DAYS,
+        "attribution_preserved": kept,
+    }
+
+
+def _flush(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    asked = check(Named, _read(raw))
+    if not caller.objects:
+        _require(tracking, asked.session_id, caller)
+    return _success({"flushed_events": 0})
+
+
+def _show(tracking: Tracking, session_id: str, caller: Caller) -> Answered:
+    return _success(_state(_require(tracking, session_id, caller).visit))
+
+
+def _state(visit: VisitRow) -> dict[str, Any]:
+    """Whoever knows a session's id is told ids, times (ms) and its sequence; not who it is, or from where."""
+    context = visit.context
+    return {
+        "session_id": visit.session_id,
+        **{name: context.get(name) for name in SHOWN},
+        "session_duration_minutes": visit.idle_ms // minutes(1),
+        "event_sequence": visit.sequence,
+        "created_at": visit.started_at,
+        "last_activity": visit.last_at,
+        "expires_at": visit.due_at,
+        "is_expired": visit.is_over(clock.now()),
+    }
+
+
+def _untracked(session_id: str, asked: Session, site: SiteRow) -> dict[str, Any]:
+    """The session of somebody who objects to being tracked: they are answered, and nothing is kept."""
+    return {
+        "session_id": session_id,
+        "session_duration_minutes": (_idle(asked) or site.idle_ms) // minutes(1),
+        "event_sequence": 0,
+        "click_id": None,
+    }
+
+
+def _idle(asked: Session) -> int | None:
+    return minutes(asked.session_timeout_minutes) if asked.session_timeout_minutes else None
+
+
+# Who it is, and where they come from
+
+
+def _key(tracking: Tracking, site: SiteRow, session_id: str, user_id: str | None, caller: Caller) -> Key:
+    visitors = tracking.visitors
+    visitor = visitors.known(site, f"user:{user_id}") if user_id else visitors.anonymous(site, caller)
+    return Key(Dialect.EVENT_TRACKER, visitor, session_id)
+
+
+def _arrival(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping[str, str]) -> Arrival:
+    page = asked.page_url or asked.uri
+    query = urlencode({name: value for name, value in origin.items() if name in CAMPAIGN})
+    referrer = origin.get("referrer")
+    return Arrival(
+        path=campaign.address(page).path if page else None,
+        referrer=campaign.referrer(referrer, frozenset((site.domain,))) if referrer else None,
+        campaign=campaign.address(f"/?{query}").campaign if query else None,
+        language=asked.language,
+        timezone=asked.timezone,
+        screen=asked.screen,
+        ab_test=asked.ab_test_id,
+        ab_variant=asked.ab_test_variant_id,
+        user_id=user_id,
+        context={name: value for name in CONTEXT if (value := getattr(asked, name, None)) is not None},
+    )
+
+
+def _origin(asked: Session) -> dict[str, str]:
+    """The referrer and campaign that a request names itself, or in the address of its page."""
+    found = dict(parse_qsl(urlsplit(asked.page_url or asked.uri or "").query))
+    if isinstance(asked, Renewal):
+        found |= _texts(asked.current_url_utm)
+    told = {name: getattr(asked, name) for name in CAMPAIGN}
+    told["referrer"] = asked.referrer or asked.referrer_url or getattr(asked, "current_referrer", None)
+    return found | {name: value for name, value in told.items() if value}
+
+
+def _preserved(asked: Renewal) -> dict[str, str]:
+    """The attribution that the client has kept for itself."""
+    return _texts(asked.preserved_attribution)
+
+
+def _texts(given: Mapping[str, Any] | None) -> dict[str, str]:
+    names = (*CAMPAIGN, "referrer")
+    return {name: value for name in names if given and isinstance(value := given.get(name), str) and value}
+
+
+# Events
+
+
+def _track(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Append one event to its session."""
+    asked = check(Event, _read(raw))
+    if caller.objects:
+        return _success({"event_sequence": 0} | _UNBUFFERED)
+    found = _require(tracking, asked.session_id, caller, asked.project_id)
+    try:
+        recorded = tracking.append(found.visit.number, [_hit(asked)], _variant([asked]))
+    except Expired:
+        new = _successor(tracking, found.site, found.visit)
+        return 200, {"success": False, "error": EXPIRED, "new_session_id": new}
+    return _success({"event_sequence": recorded.sequences[0]} | _UNBUFFERED)
+
+
+_UNBUFFERED = {"events_in_buffer": 0, "flushed_to_tinybird": False}
+
+
+def _hit(event: Event) -> Hit:
+    kind = Kind.PAGE_VIEW if event.event_id == PAGE_VIEW else KINDS[event.event_type]
+    properties = {name: value for name in PROPERTIES if (value := getattr(event, name)) is not None}
+    if kind != KINDS[event.event_type]:
+        properties["event_type"] = event.event_type
+    path = campaign.address(event.page_url).path if event.page_url else None
+    return Hit(kind, event.event_id or None, path, event.timestamp, event.id, properties)
+
+
+def _variant(events: Iterable[Event]) -> Arrival | None:
+    """The A/B test that a session hears of first from its events."""
+    for event in events:
+        if event.ab_test_id or event.ab_test_variant_id:
+            return Arrival(ab_test=event.ab_test_id, ab_variant=event.ab_test_variant_id)
+    return None
+
+
+class Failure(NamedTuple):
+    """An event of a batch that was not kept."""
+
+    index: int
+    error: str
+    new_session_id: str | None = None
+
+
+SessionName = tuple[str, str | None]  # a session's id, and its project's if the events name it
+Group = list[tuple[int, Event]]  # events of one session with their places in the batch
+
+
+def _batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Append events of one or several sessions; those of a session all at once."""
+    groups, failed = _groups(body.read(raw))
+    total = len(failed) + sum(map(len, groups.values()))
+    if caller.objects:
+        return _success(_processed(0))
+    found = {name: _find(tracking, *name) for name in groups}
+    for name, group in groups.items():
+        _admit(tracking, caller, found[name], len(group))
+    for name, group in groups.items():
+        failed += _append(tracking, found[name], group)
+    return _batch_answer(total, sorted(failed))
+
+
+def _groups(document: Any) -> tuple[dict[SessionName, Group], list[Failure]]:
+    """The good events of a batch by session, in their order, and what is wrong with the others."""
+    items = document.get("events") if isinstance(document, dict) else None
+    if not isinstance(items, list) or not 1 <= len(items) <= body.MAX_EVENTS:
+        raise Malformed(f"events must be a list of 1 to {body.MAX_EVENTS}.")
+    groups: dict[SessionName, Group] = defaultdict(list)
+    failed = []
+    for index, item in enumerate(items):
+        try:
+            event = check(Event, item)
+        except Malformed as error:
+            failed.append(Failure(index, error.message))
+        else:
+            groups[event.session_id, event.project_id].append((index, event))
+    return groups, failed
+
+
+def _append(tracking: Tracking, found: Found | None, group: Group) -> list[Failure]:
+    if found is None:
+        return [Failure(index, NOT_FOUND) for index, _ in group]
+    events = [event for _, event in group]
+    try:
+        tracking.append(found.visit.number, [_hit(event) for event in events], _variant(events))
+    except Expired:
+        new = _successor(tracking, found.site, found.visit)
+        return [Failure(index, EXPIRED, new) for index, _ in group]
+    return []
+
+
+def _processed(events: int) -> dict[str, Any]:
+    return {"processed_events": events, "batch_id": new_id()} | _UNBUFFERED
+
+
+def _batch_answer(total: int, failed: list[Failure]) -> Answered:
+    """Success when all are kept. Else 200 if some are, or only a renewal is wanted; 404 or 400 if none is."""
+    data = _processed(total - len(failed))
+    if not failed:
+        return _success(data)
+    errors = {failure.error for failure in failed}
+    answer: dict[str, Any] = {
+        "success": False,
+        "error": min(errors) if len(errors) == 1 else f"{len(failed)} of {total} events were not kept.",
+        "processed_events": total - len(failed),
+        "data": data | {"failed": [_told(failure) for failure in failed]},
+    }
+    renewals = {failure.new_session_id for failure in failed if failure.new_session_id}
+    if len(renewals) == 1:
+        answer["new_session_id"] = min(renewals)
+    if renewals or len(failed) < total:
+        return 200, answer
+    return 404 if errors == {NOT_FOUND} else 400, answer
+
+
+def _told(failure: Failure) -> dict[str, Any]:
+    told = {"index": failure.index, "error": failure.error}
+    return told | {"new_session_id": failure.new_session_id} if failure.new_session_id else told
+
+
+# Finding
+
+
+def _read(raw: bytes) -> Any:
+    if len(raw) > body.MAX_ONE:
+        raise TooLarge("One event may hold at most 64 KB.")
+    return body.read(raw)
+
+
+def _site(tracking: Tracking, project_id: str, caller: Caller) -> SiteRow:
+    site = tracking.site(project_id)
+    tracking.admit(caller, site.id if site else UNKNOWN)
+    if site is None:
+        raise NotFound("There is no project with this id.")
+    return site
+
+
+def _find(tracking: Tracking, session_id: str, project_id: str | None = None) -> Found | None:
+    """The newest session of this name, and its site; of one project only if that is named."""
+    named = tracking.site(project_id) if project_id else None
+    if project_id and named is None:
+        return None
+    visit = tracking.find(Dialect.EVENT_TRACKER, session_id, named.number if named else None)
+    site = tracking.site(visit.context["project_id"]) if visit else None
+    return Found(visit, site) if visit and site else None
+
+
+def _admit(tracking: Tracking, caller: Caller, found: Found | None, cost: int = 1) -> None:
+    tracking.admit(caller, found.site.id if found else UNKNOWN, cost)
+
+
+def _require(tracking: Tracking, session_id: str, caller: Caller, project_id: str | None = None) -> Found:
+    """The session; within the limits. Raises NotFound or TooMany."""
+    found = _find(tracking, session_id, project_id)
+    _admit(tracking, caller, found)
+    if found is None:
+        raise NotFound(NOT_FOUND)
+    return found
+
+
+def _successor(tracking: Tracking, site: SiteRow, visit: VisitRow) -> str:
+    """The id for a session that follows this one: a UUIDv7 that nobody can guess.
+
+    It is the same at every call, so that tabs that renew at once meet in one session.
+    """
+    secret = int.from_bytes(tracking.visitors.known(site, f"after:{visit.number}").hash)
+    random = secret & ~(0xF << 76 | 0x3 << 62) & (1 << 80) - 1
+    return str(UUID(int=(visit.started_at & (1 << 48) - 1) << 80 | 0x7 << 76 | 0x2 << 62 | random))
+
+
+POSTS: dict[str, Callable[[Tracking, bytes, Caller], Answered]] = {
+    "session": _init,
+    "session/init": _init,
+    "session/validate": _validate,
+    "session/renew": _renew,
+    "session/flush": _flush,
+    "track": _track,
+    "batch-track": _batch,
+}

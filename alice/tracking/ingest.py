@@ -1,0 +1,84 @@
+"""The front door of public ingest: a plain WSGI callable that stands before Flask.
+
+A beacon needs no routing, session, form or template. It shares the pipeline with the rest, and nothing else.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from alice import database
+from alice.tracking import eventtracker, littlestats
+from alice.tracking.answer import Answer
+from alice.tracking.body import MAX_BATCH
+from alice.tracking.pipeline import Tracking
+from alice.tracking.request import caller
+
+logger = logging.getLogger(__name__)
+Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]
+
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_HEADERS = [
+    ("Content-Type", "application/json"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+
+
+class Ingest:
+    """Takes what is for a public dialect, and hands everything else on."""
+
+    def __init__(self, application: Application, tracking: Tracking) -> None:
+        self._application = application
+        self._tracking = tracking
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path.startswith(littlestats.PREFIX):
+            handle = littlestats.handle
+        elif path.startswith(eventtracker.PREFIX):
+            handle = eventtracker.handle
+        else:
+            return self._application(environ, start_response)
+        status, document, headers = self._answer(handle, environ, path)
+        content = b"" if document is None else orjson.dumps(document)
+        start_response(_STATUS[status], [*_HEADERS, ("Content-Length", str(len(content))), *headers])
+        return (content,)
+
+    def _answer(self, handle: Callable[..., Answer], environ: dict[str, Any], path: str) -> Answer:
+        try:
+            raw = _read(environ)
+        except OSError:
+            return Answer(400, {"success": False, "error": "The body did not arrive in one piece."})
+        if raw is None:
+            return Answer(413, {"success": False, "error": "A request may hold at most 1 MB."})
+        tracking = self._tracking
+        try:
+            who = caller(environ, tracking.trusted_proxies)
+            return handle(tracking, environ["REQUEST_METHOD"], path, raw, who)
+        except Exception as error:  # whatever it is, the page that sent this must not suffer
+            if database.is_temporary(error):
+                logger.warning("an event could not be kept: %s", error)
+                return Answer(
+                    503,
+                    {"success": False, "error": "Alice is busy. Please try again."},
+                    [("Retry-After", "1")],
+                )
+            logger.error("%s %s failed", environ["REQUEST_METHOD"], path, exc_info=error)
+            return Answer(500, {"success": False, "error": "Something went wrong here."})
+
+
+def _read(environ: dict[str, Any]) -> bytes | None:
+    """The body; None when it is too large."""
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raw = environ["wsgi.input"].read(MAX_BATCH + 1)
+        return raw if len(raw) <= MAX_BATCH else None
+    size = int(environ.get("CONTENT_LENGTH") or 0)
+    if size > MAX_BATCH:
+        return None
+    raw = environ["wsgi.input"].read(size)
+    if len(raw) < size:
+        raise OSError("the client went away")
+    return raw

@@ -1,0 +1,166 @@
+"""Movements as the UserTracker dialect gives them back: sessions, and pages of what was done in them.
+
+A session is all visits of one name of one user: its times are the newest visit's, its movements are those of
+all of them. What a range holds is counted from movements, whether or not their visits are closed.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from alice.database import events
+from alice.tracking import campaign
+from alice.tracking.event import Kind
+from alice.tracking.event_property import properties
+from alice.tracking.site import SiteRow
+from alice.tracking.text import texts
+from alice.tracking.usertracker import KINDS, NAMES
+from alice.tracking.uuid7 import event_id
+from alice.tracking.visit import COLUMNS, Dialect, VisitRow
+
+CURSOR = re.compile(r"(\d{1,15})-(\d{1,18})")
+MOST_SESSIONS = 500  # in one answer
+RECENT = 10
+
+DIALECT = int(Dialect.USER_TRACKER)
+
+
+class Range(NamedTuple):
+    """Whose movements, and since when (ms)."""
+
+    site: SiteRow
+    user_id: str | None  # None: everybody's on the site
+    since: int = 0
+
+
+class Filters(NamedTuple):
+    """Which of them only; None: all."""
+
+    event: str | None = None
+    path: str | None = None
+    session: str | None = None
+
+
+class Page(NamedTuple):
+    """Movements, the newest first, and the cursor that the next page begins before (None: there is none)."""
+
+    movements: list[dict[str, Any]]
+    next_before: str | None
+
+
+# Movements
+
+
+def page(of: Range, limit: int, before: str | None = None, only: Filters = Filters()) -> Page:  # noqa: B008
+    """At most `limit` movements before the cursor, which must have the form of CURSOR."""
+    condition, values = _condition(of, before, only)
+    # CROSS JOIN holds SQLite to this order: a user's visits are few, and so are a site's events of a range.
+    whole_site = of.user_id is None and only.session is None
+    tables = "events e CROSS JOIN visits v" if whole_site else "visits v CROSS JOIN events e"
+    rows = events.query(
+        "SELECT e.seq, e.received_at, e.occurred_at, e.kind, e.name, v.user_id, v.session_id "
+        f"FROM {tables} WHERE v.number = e.visit_number AND {condition} "
+        "ORDER BY e.received_at DESC, e.seq DESC LIMIT ?",
+        *values, limit + 1,
+    )  # fmt: skip
+    shown = rows[:limit]
+    cursor = f"{shown[-1][1]}-{shown[-1][0]}" if len(rows) > limit else None
+    return Page(_movements(of.site, shown), cursor)
+
+
+def _condition(of: Range, before: str | None, only: Filters) -> tuple[str, list[Any]]:
+    conditions: list[tuple[str, tuple[Any, ...]]] = [("v.dialect = ?", (DIALECT,))]
+    if of.user_id is None and only.session is None:
+        conditions.append(("e.site_number = ?", (of.site.number,)))
+    else:
+        conditions.append(("v.site_number = ?", (of.site.number,)))
+    if of.user_id is not None:
+        conditions.append(("v.user_id = ?", (of.user_id,)))
+    if of.since:
+        # What is received is never older than it happened, so that the first two only help to find it.
+        since = "v.last_at >= ? AND e.received_at >= ? AND e.occurred_at >= ?"
+        conditions.append((since, (of.since,) * 3))
+    if before is not None:
+        conditions.append(("(e.received_at, e.seq) < (?, ?)", _cursor(before)))
+    conditions += _filters(only)
+    return " AND ".join(sql for sql, _ in conditions), [value for _, values in conditions for value in values]
+
+
+def _filters(only: Filters) -> Iterable[tuple[str, tuple[Any, ...]]]:
+    number = "(SELECT number FROM strings WHERE text = ?)"
+    if only.event in KINDS:
+        yield "e.kind = ?", (int(KINDS[only.event]),)
+    elif only.event is not None:
+        yield f"e.kind = ? AND e.name = {number}", (int(Kind.CUSTOM), only.event)
+    if only.path is not None:
+        yield f"e.path = {number}", (campaign.address(only.path).path or only.path,)
+    if only.session is not None:
+        yield "v.session_id = ?", (only.session,)
+
+
+def _cursor(before: str) -> tuple[int, int]:
+    received_at, _, seq = before.partition("-")
+    return int(received_at), int(seq)
+
+
+def _movements(site: SiteRow, rows: list[tuple]) -> list[dict[str, Any]]:
+    data = properties([row[0] for row in rows])
+    names = texts({row[4] for row in rows})
+    return [
+        {
+            "id": event_id(received_at, seq, site.id),
+            "userId": user_id,
+            "sessionId": session_id,
+            "timestamp": occurred_at,
+            "event": NAMES.get(kind) or names[name],
+            "data": data[seq],
+        }
+        for seq, received_at, occurred_at, kind, name, user_id, session_id in rows
+    ]
+
+
+# Sessions
+
+
+def session(row: VisitRow) -> dict[str, Any]:
+    """A session as it is told, without its movements. Times in ms."""
+    return {
+        "userId": row.user_id,
+        "sessionId": row.session_id,
+        "startTime": row.started_at,
+        "lastActivity": row.last_at,
+        "deviceInfo": row.context.get("deviceInfo", {}),
+    }
+
+
+def count_sessions(of: Range) -> int:
+    """How many sessions have movements in the range."""
+    chosen, values = _sessions(of)
+    return events.query(f"SELECT COUNT(*) FROM ({chosen}) AS chosen", *values)[0][0]
+
+
+def sessions(of: Range, limit: int) -> list[dict[str, Any]]:
+    """The sessions that have movements in the range, the one with the newest activity first."""
+    chosen, values = _sessions(of)
+    rows = events.query(
+        f"SELECT {COLUMNS} FROM visits WHERE number IN ({chosen}) ORDER BY last_at DESC, number DESC LIMIT ?",
+        *values, limit,
+    )  # fmt: skip
+    return [session(VisitRow(*row)) for row in rows]
+
+
+def _sessions(of: Range) -> tuple[str, tuple[Any, ...]]:
+    """A query for the newest visit of each session."""
+    if of.user_id is None:
+        condition = (
+            "v.dialect = ? AND v.number IN (SELECT e.visit_number FROM events e "
+            "WHERE e.site_number = ? AND e.received_at >= ? AND e.occurred_at >= ?)"
+        )
+        values: tuple[Any, ...] = (DIALECT, of.site.number, of.since, of.since)
+    else:
+        condition = (
+            "v.site_number = ? AND v.user_id = ? AND v.dialect = ? AND v.last_at >= ? AND EXISTS "
+            "(SELECT 1 FROM events e WHERE e.visit_number = v.number AND e.occurred_at >= ?)"
+        )
+        values = (of.site.number, of.user_id, DIALECT, of.since, of.since)
+    return f"SELECT MAX(v.number) FROM visits v WHERE {condition} GROUP BY v.user_id, v.session_id", values

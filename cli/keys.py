@@ -1,0 +1,74 @@
+"""`alice keys`: how servers send and read the events of a site."""
+
+from typing import Any
+
+import click
+
+from alice.clock import rfc3339
+from alice.tracking import api_key
+from alice.tracking.api_key import SCOPES, Listed
+from alice.tracking.site import LONGEST_NAME, normal_name
+
+from .shared import connected, json_option, print_json, print_table
+from .sites import find
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke the API keys of sites."""
+
+
+@keys.command()
+@click.option("--site", "site_id", required=True, metavar="SITE", help="The id of the site it is for.")
+@click.option("--scope", required=True, type=click.Choice(SCOPES), help="Send events, or read them.")
+@click.option("--name", required=True, help="Which server has it: for those who read the list.")
+@connected
+def create(site_id: str, scope: str, name: str) -> None:
+    """Make a key and print it. It is shown only now, and kept only as a hash."""
+    try:
+        name = normal_name(name)
+    except ValueError:
+        raise click.ClickException(f"The name must be one line of 1 to {LONGEST_NAME} characters.") from None
+    made = api_key.create(find(site_id).number, scope, name)
+    click.echo(made.key)
+    click.echo(f"It is shown only now. `alice keys revoke {made.id}` ends it.", err=True)
+
+
+@keys.command("list")
+@click.option("--site", "site_id", metavar="SITE", help="Only this site's.")
+@json_option
+@connected
+def list_keys(site_id: str | None, as_json: bool) -> None:
+    """List keys, the newest first; the keys themselves are kept nowhere."""
+    found = api_key.everyones(find(site_id).number if site_id is not None else None)
+    if as_json:
+        print_json([_record(listed) for listed in found])
+        return
+    print_table(["id", "site", "scope", "last used", "revoked", "name"], [_row(listed) for listed in found])
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@connected
+def revoke(key_id: str) -> None:
+    """Let the key with this ID open nothing from now on."""
+    if not api_key.revoke(key_id):
+        raise click.ClickException(f"There is no live key {key_id}. `alice keys list` shows them all.")
+    click.echo(f"Revoked {key_id}.")
+
+
+def _record(listed: Listed) -> dict[str, Any]:
+    return listed._asdict() | {
+        "created_at": rfc3339(listed.created_at),
+        "last_used_at": _when(listed.last_used_at),
+        "revoked_at": _when(listed.revoked_at),
+    }
+
+
+def _row(listed: Listed) -> list[str]:
+    used, revoked = _when(listed.last_used_at) or "never", _when(listed.revoked_at) or "no"
+    return [listed.id, listed.site_id, listed.scope, used, revoked, listed.name]
+
+
+def _when(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)

@@ -1,0 +1,201 @@
+"""`alice sites`: what is tracked besides Alice's own pages, and by which rules."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from alice.accounts import user
+from alice.clock import minutes, rfc3339
+from alice.tracking import site
+from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
+from alice.web.errors import Conflict, NotFound
+
+from .shared import connected, json_option, load_settings, print_json, print_table
+
+HERE = "https://alice.example.org"  # stands for the address that ALICE_PUBLIC_URL should say
+
+
+def _checked(check: Callable[[str], str]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """An option's or argument's callback: its text in normal form, or what it must be."""
+
+    def convert(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        try:
+            if isinstance(value, tuple):
+                return tuple(check(text) for text in value)
+            return None if value is None else check(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{error}.") from None
+
+    return convert
+
+
+def _origins(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if len(value) > MAX_ORIGINS:
+        raise click.BadParameter(f"at most {MAX_ORIGINS}.")
+    return _checked(site.normal_origin)(ctx, parameter, value)
+
+
+name_option = click.option(
+    "--name", callback=_checked(site.normal_name), help="What people call it; the domain if not given."
+)
+origin_option = click.option(
+    "--origin", "origins", multiple=True, metavar="URL", callback=_origins,
+    help="Another origin whose pages may send events; may be repeated.",
+)  # fmt: skip
+idle_option = click.option(
+    "--idle-minutes", type=click.IntRange(*IDLE_MINUTES), help="Minutes after which a visit is over."
+)
+retention_option = click.option(
+    "--retention-days",
+    type=click.IntRange(0, LONGEST_RETENTION),
+    help="Days that events are kept; 0: for ever.",
+)
+
+
+@click.group()
+def sites() -> None:
+    """Add, list, change and remove the sites that are tracked."""
+
+
+@sites.command()
+@click.argument("domain", callback=_checked(site.normal_domain))
+@name_option
+@click.option(
+    "--owner", metavar="EMAIL", help="The consultant or admin whose site it is; nobody's if not given."
+)
+@origin_option
+@idle_option
+@retention_option
+@connected
+def add(
+    domain: str,
+    name: str | None,
+    owner: str | None,
+    origins: tuple[str, ...],
+    idle_minutes: int | None,
+    retention_days: int | None,
+) -> None:
+    """Add the site DOMAIN, and print its id and the line of HTML for its pages."""
+    try:
+        made = site.create(
+            domain, name or domain[: site.LONGEST_NAME], _owner_id(owner), origins,
+            idle_minutes or IDLE_MINUTES[1], retention_days or None,
+        )  # fmt: skip
+    except Conflict as conflict:
+        raise click.ClickException(conflict.message) from None
+    click.echo(f"Added {made.domain} ({made.id}).")
+    click.echo(site.embed_code(made.id, load_settings().public_url or HERE))
+
+
+@sites.command("list")
+@json_option
+@connected
+def list_sites(as_json: bool) -> None:
+    """List the sites, the newest first."""
+    found = site.everyones()
+    emails = {listed.id: listed.email for listed in user.everyone()}
+    if as_json:
+        print_json([_record(row, emails) for row in found])
+        return
+    print_table(["id", "domain", "owner", "idle", "kept", "name"], [_row(row, emails) for row in found])
+
+
+@sites.command("set")
+@click.argument("site_id", metavar="SITE")
+@click.option("--domain", callback=_checked(site.normal_domain), help="Its domain.")
+@name_option
+@origin_option
+@click.option("--no-origins", is_flag=True, help="Its own domain alone may send events.")
+@idle_option
+@retention_option
+@connected
+def set_site(
+    site_id: str,
+    domain: str | None,
+    name: str | None,
+    origins: tuple[str, ...],
+    no_origins: bool,
+    idle_minutes: int | None,
+    retention_days: int | None,
+) -> None:
+    """Change what is given of SITE (an id); origins replace those it had. Servers follow within 2 seconds."""
+    given: dict[str, Any] = {"domain": domain, "name": name, "idle_minutes": idle_minutes}
+    given = {column: value for column, value in given.items() if value is not None}
+    if origins or no_origins:
+        given["origins"] = site.origins_json(origins)
+    if retention_days is not None:
+        given["retention_days"] = retention_days or None
+    if not given:
+        raise click.UsageError("Nothing to change. `alice sites set --help` shows what can be.")
+    try:
+        changed = site.change(site_id, **given)
+    except NotFound:
+        raise unknown(site_id) from None
+    except Conflict as conflict:
+        raise click.ClickException(conflict.message) from None
+    click.echo(f"Changed {changed.domain} ({changed.id}).")
+
+
+@sites.command()
+@click.argument("site_id", metavar="SITE")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@connected
+def remove(site_id: str, yes: bool) -> None:
+    """Remove SITE (an id) with its keys, visits and events."""
+    found = find(site_id)
+    if not yes:
+        click.confirm(f"Remove {found.domain} ({found.id}) with all its visits and events?", abort=True)
+    try:
+        site.remove(site_id)
+    except NotFound:
+        raise unknown(site_id) from None
+    except Conflict as conflict:
+        raise click.ClickException(conflict.message) from None
+    click.echo(f"Removed {found.domain} ({found.id}).")
+
+
+def find(site_id: str) -> SiteRow:
+    """The site with this id, or the end of the command."""
+    found = site.find(site_id)
+    if found is None:
+        raise unknown(site_id)
+    return found
+
+
+def unknown(site_id: str) -> click.ClickException:
+    return click.ClickException(f"There is no site {site_id}. `alice sites list` shows them all.")
+
+
+def _owner_id(email: str | None) -> str | None:
+    if email is None:
+        return None
+    found = user.find(email)
+    if found is None:
+        raise click.ClickException(f"There is no user {email}. `alice users list` shows them all.")
+    if found.role not in user.STAFF:
+        raise click.ClickException(
+            f"{found.email} is a {found.role}; sites belong to consultants and admins. "
+            "`alice users set-role` changes that."
+        )
+    return found.id
+
+
+def _record(row: SiteRow, emails: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "domain": row.domain,
+        "name": row.name,
+        "owner_id": row.owner_id,
+        "owner_email": emails.get(row.owner_id or ""),
+        "origins": sorted(row.origins),
+        "idle_minutes": row.idle_ms // minutes(1),
+        "retention_days": row.retention_days,
+        "created_at": rfc3339(row.created_at),
+    }
+
+
+def _row(row: SiteRow, emails: dict[str, str]) -> list[str]:
+    owner = "-" if row.owner_id is None else emails.get(row.owner_id, "(deleted)")
+    kept = "for ever" if row.retention_days is None else f"{row.retention_days} d"
+    return [row.id, row.domain, owner, f"{row.idle_ms // minutes(1)} min", kept, row.name]

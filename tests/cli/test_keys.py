@@ -1,0 +1,85 @@
+"""`alice keys` makes, lists and revokes the API keys of sites."""
+
+import json
+
+import pytest
+
+from alice import clock
+from alice.config import Settings
+from alice.tracking import api_key, site
+from alice.tracking.site import SiteRow
+from tests.cli.accounts.running import Alice
+
+
+@pytest.fixture
+def alice(settings: Settings) -> Alice:
+    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
+    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
+
+
+@pytest.fixture
+def wonderland(settings: Settings) -> SiteRow:
+    return site.create("wonderland.example", "Wonderland", owner_id=None)
+
+
+def test_a_key_is_printed_once_and_nothing_else(alice: Alice, wonderland: SiteRow) -> None:
+    done = alice("keys", "create", "--site", wonderland.id, "--scope", "ingest", "--name", "server")
+
+    found = api_key.check(done.stdout.strip())
+    assert (done.exit_code, found.site_id, found.scope) == (0, wonderland.id, "ingest")
+    assert f"`alice keys revoke {found.id}`" in done.stderr
+    assert done.stdout.strip() not in alice("keys", "list", "--json").output
+
+
+def test_keys_are_listed_for_programs_and_people(
+    alice: Alice, wonderland: SiteRow, frozen_clock: int
+) -> None:
+    other = site.create("elsewhere.example", "Elsewhere", owner_id=None)
+    made = api_key.create(wonderland.number, "read", "auditor")
+    clock.advance(1)
+    api_key.create(other.number, "ingest", "server")
+
+    (listed,) = json.loads(alice("keys", "list", "--site", wonderland.id, "--json").output)
+    assert listed.pop("created_at").endswith("Z")
+    assert listed == {
+        "id": made.id,
+        "site_id": wonderland.id,
+        "name": "auditor",
+        "scope": "read",
+        "last_used_at": None,
+        "revoked_at": None,
+    }
+    heads, newest, oldest = alice("keys", "list").output.splitlines()
+    assert heads.split() == ["id", "site", "scope", "last", "used", "revoked", "name"]
+    assert newest.split()[1:] == [other.id, "ingest", "never", "no", "server"]
+    assert oldest.split() == [made.id, wonderland.id, "read", "never", "no", "auditor"]
+
+
+def test_a_key_is_revoked_once(alice: Alice, wonderland: SiteRow) -> None:
+    made = api_key.create(wonderland.number, "read", "auditor")
+    done, again = alice("keys", "revoke", made.id), alice("keys", "revoke", made.id)
+
+    assert (done.exit_code, done.output) == (0, f"Revoked {made.id}.\n")
+    assert api_key.check(made.key) is None
+    assert (again.exit_code, again.stderr) == (
+        1, f"Error: There is no live key {made.id}. `alice keys list` shows them all.\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("create", "--site", "nowhere", "--scope", "read", "--name", "x"), 1),
+        (("create", "--site", "nowhere", "--scope", "write", "--name", "x"), 2),
+        (("create", "--site", "nowhere", "--scope", "read"), 2),
+        (("create", "--site", "nowhere", "--scope", "read", "--name", "two\nlines"), 1),
+        (("list", "--site", "nowhere"), 1),
+    ],
+)
+def test_a_mistake_makes_no_key(
+    alice: Alice, wonderland: SiteRow, arguments: tuple[str, ...], status: int
+) -> None:
+    done = alice("keys", *arguments)
+
+    assert (done.exit_code, done.stdout) == (status, "")
+    assert api_key.everyones() == []

@@ -1,0 +1,139 @@
+"""API keys: what each opens, and that nobody can read one anywhere."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from alice import clock
+from alice.clock import minutes
+from alice.config import Settings
+from alice.tracking import api_key
+from alice.tracking import site as sites
+from alice.tracking.pipeline import Tracking
+from alice.tracking.site import SiteRow
+from tests.conftest import Cast, EventRows
+
+MOVEMENT = {"userId": "hatter", "sessionId": "tab-1", "event": "click"}
+UNAUTHORIZED = {"error": "Unauthorized", "code": "AUTH_REQUIRED"}
+
+
+@pytest.fixture
+def program(app: Flask) -> FlaskClient:
+    return app.test_client(use_cookies=False)
+
+
+def by_header(key: str) -> dict[str, str]:
+    return {"X-API-Key": key}
+
+
+def by_bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+both_ways = pytest.mark.parametrize("way", [by_header, by_bearer])
+
+
+def send(program: FlaskClient, headers: dict[str, str]) -> Any:
+    return program.post("/api/track", json=MOVEMENT, headers=headers)
+
+
+def read(program: FlaskClient, headers: dict[str, str], user_id: str = "hatter") -> Any:
+    return program.get("/api/track/analytics", query_string={"userId": user_id}, headers=headers)
+
+
+@both_ways
+def test_a_key_sends_or_reads_for_any_user_of_its_site(program: FlaskClient, site: SiteRow, way: Any) -> None:
+    ingest = api_key.create(site.number, "ingest", "server").key
+    reads = api_key.create(site.number, "read", "auditor").key
+
+    assert send(program, way(ingest)).status_code == 200
+    assert read(program, way(reads)).json["totalSessions"] == 1
+
+
+@both_ways
+def test_a_key_is_for_its_scope_only(program: FlaskClient, site: SiteRow, way: Any) -> None:
+    ingest = api_key.create(site.number, "ingest", "server").key
+    reads = api_key.create(site.number, "read", "auditor").key
+
+    for answer, scope in ((send(program, way(reads)), "read"), (read(program, way(ingest)), "ingest")):
+        assert (answer.status_code, answer.json) == (
+            403, {"error": f"This key is for scope {scope} only."},
+        )  # fmt: skip
+
+
+def test_a_key_sees_its_own_site_only(program: FlaskClient, site: SiteRow) -> None:
+    other = sites.create("elsewhere.example", "Elsewhere", owner_id=None)
+    send(program, by_header(api_key.create(site.number, "ingest", "server").key))
+    reads = api_key.create(other.number, "read", "auditor").key
+
+    assert read(program, by_header(reads)).json["movements"] == []
+
+
+@both_ways
+@pytest.mark.parametrize("key", ["", "x", "0" * 64, "F" * 64, "0" * 63 + "\u00e9", "' OR 1=1 --"])
+def test_what_is_no_key_is_a_401(program: FlaskClient, site: SiteRow, way: Any, key: str) -> None:
+    for answer in (send(program, way(key)), read(program, way(key))):
+        assert (answer.status_code, answer.json) == (401, UNAUTHORIZED)
+
+
+def test_a_wrong_key_is_not_made_good_by_a_session(cast: Cast) -> None:
+    answer = read(cast.reader.client, by_header("0" * 64), cast.reader.id)
+
+    assert (answer.status_code, answer.json) == (401, UNAUTHORIZED)
+
+
+@both_ways
+def test_a_revoked_key_opens_nothing_at_once(program: FlaskClient, site: SiteRow, way: Any) -> None:
+    made = api_key.create(site.number, "ingest", "server")
+    assert send(program, way(made.key)).status_code == 200
+
+    assert api_key.revoke(made.id) is True
+    assert send(program, way(made.key)).status_code == 401
+    assert api_key.revoke(made.id) is False
+
+
+def test_a_key_of_a_removed_site_opens_nothing(program: FlaskClient, site: SiteRow) -> None:
+    made = api_key.create(site.number, "ingest", "server")
+    assert send(program, by_header(made.key)).status_code == 200
+    sites.remove(site.id)
+
+    assert send(program, by_header(made.key)).status_code == 401
+
+
+def test_a_key_opens_nothing_else(program: FlaskClient, site: SiteRow) -> None:
+    made = api_key.create(site.number, "read", "auditor")
+    for path in ("/api/v2/sites", "/api/auth/me", "/api/books"):
+        for headers in (by_header(made.key), by_bearer(made.key)):
+            assert program.get(path, headers=headers).status_code == 401
+
+
+def test_keys_are_random_and_kept_as_hashes_only(
+    program: FlaskClient, site: SiteRow, settings: Settings, events_db: EventRows
+) -> None:
+    made = [api_key.create(site.number, "ingest", "server") for _ in range(3)]
+    send(program, by_header(made[0].key))
+
+    kept = str(events_db.query("SELECT * FROM api_keys")) + "".join(
+        map(_text, settings.data_dir.glob("*.db*"))
+    )
+    assert len({one.key for one in made}) == 3
+    assert all(len(one.key) == 64 and one.key not in kept for one in made)
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("latin-1")
+
+
+def test_it_is_known_when_a_key_was_last_used_without_a_write_at_each_use(
+    program: FlaskClient, site: SiteRow, tracking: Tracking, frozen_clock: int
+) -> None:
+    headers = by_header(api_key.create(site.number, "read", "auditor").key)
+    for after, noted in ((0, 0), (minutes(1) - 1, 0), (minutes(1), minutes(1))):
+        clock.freeze(frozen_clock + after)
+        read(program, headers)
+        tracking.recorder.flush()
+        (listed,) = api_key.everyones(site.number)
+        assert listed.last_used_at == frozen_clock + noted

@@ -1,0 +1,268 @@
+"""The LittleStats dialect: what browsers send, what they are answered, and what is kept of it."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from flask.testing import FlaskClient
+
+from alice import clock
+from alice.clock import DAY, hours, minutes
+from alice.tracking import visit
+from alice.tracking.event import Kind
+from alice.tracking.site import SiteRow
+from tests.conftest import EventRows
+from tests.tracking.conftest import Post
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"
+
+
+@pytest.fixture
+def midday() -> Iterator[int]:
+    """The clock stands at noon, far from the change of salts."""
+    noon = clock.now() // DAY * DAY + hours(12)
+    clock.freeze(noon)
+    yield noon
+    clock.thaw()
+
+
+def column(events_db: EventRows, name: str) -> Any:
+    """The text that the only visit has in a column of strings."""
+    return events_db.one(f"SELECT s.text FROM visits v LEFT JOIN strings s ON s.number = v.{name}")
+
+
+def test_a_page_view_is_answered_with_its_visit(post: Post, midday: int) -> None:
+    answer = post(type="pageview", url="/", website="ignored")
+
+    assert answer["success"] is True
+    assert answer["cache"] == {
+        "visitId": answer["cache"]["visitId"], "iat": midday // 1000, "sessionStart": midday,
+    }  # fmt: skip
+
+
+def test_a_payload_without_type_is_a_page_view(post: Post, events_db: EventRows) -> None:
+    post(url="/chapter/1")
+
+    assert events_db.query("SELECT kind, sequence FROM events") == [(Kind.PAGE_VIEW, 1)]
+    assert events_db.one("SELECT page_views FROM visits") == 1
+
+
+def test_hits_of_one_browser_are_one_visit_until_it_is_idle(
+    post: Post, midday: int, events_db: EventRows
+) -> None:
+    first = post(url="/a")["cache"]["visitId"]
+    clock.advance(minutes(29))
+    assert post(url="/b")["cache"]["visitId"] == first
+    clock.advance(minutes(31))
+
+    assert post(url="/c")["cache"]["visitId"] != first
+    assert events_db.query("SELECT page_views, sequence FROM visits ORDER BY number") == [(2, 2), (1, 1)]
+
+
+def test_two_browsers_are_two_visitors(
+    post: Post, browser: FlaskClient, site: SiteRow, events_db: EventRows
+) -> None:
+    post(url="/")
+    browser.post(f"/api/v2/track/{site.id}", json={"url": "/"}, headers={"User-Agent": FIREFOX})
+
+    assert events_db.one("SELECT COUNT(*) FROM visitors") == 2
+
+
+def test_a_visit_goes_on_past_midnight(post: Post, events_db: EventRows) -> None:
+    clock.freeze((clock.now() // DAY + 1) * DAY - minutes(5))
+    post(url="/late")
+    clock.advance(minutes(10))
+    post(url="/early")
+    clock.thaw()
+
+    assert events_db.query("SELECT page_views FROM visits") == [(2,)]
+
+
+def test_without_consent_a_visitor_is_another_one_the_next_day(
+    post: Post, midday: int, events_db: EventRows
+) -> None:
+    post(url="/", visitorId="should-not-be-kept")
+    clock.advance(DAY)
+    post(url="/", visitorId="should-not-be-kept")
+
+    hashes = events_db.query("SELECT hash, day FROM visitors ORDER BY number")
+    assert len({bytes(hash) for hash, _ in hashes}) == 2
+    assert [day for _, day in hashes] == [midday // DAY, midday // DAY + 1]
+
+
+def test_with_consent_a_visitor_is_known_again(post: Post, midday: int, events_db: EventRows) -> None:
+    for _ in range(2):
+        post(url="/", visitorId="kept-by-the-browser", consent="granted")
+        clock.advance(DAY)
+
+    assert events_db.query("SELECT day FROM visitors") == [(None,)]
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 2
+
+
+def test_where_a_visitor_came_from_is_kept(post: Post, events_db: EventRows) -> None:
+    post(
+        url="/landing?utm_source=news&utm_medium=mail&utm_campaign=tea&secret=1#part",
+        referrer="https://www.rabbit.example/hole?q=private",
+        screen="1280x800", language="en-GB", timezone="Europe/London",
+    )  # fmt: skip
+    post(url="/next")
+
+    assert column(events_db, "landing_path") == "/landing"
+    assert column(events_db, "exit_path") == "/next"
+    assert column(events_db, "referrer_host") == "rabbit.example"
+    assert column(events_db, "bucket") == "news|mail|tea"
+    assert column(events_db, "screen") == "1280x800"
+    assert column(events_db, "browser") == "Chrome"
+    assert column(events_db, "os") == "Windows"
+    strings = {text for (text,) in events_db.query("SELECT text FROM strings")}
+    assert not any("secret" in text or "private" in text for text in strings)
+
+
+def test_ones_own_pages_are_no_referrer(post: Post, events_db: EventRows) -> None:
+    post(url="/a", referrer="https://wonderland.example/b")
+
+    assert column(events_db, "referrer_host") is None
+    assert column(events_db, "bucket") == "Direct"
+
+
+def test_a_custom_event_keeps_its_properties(post: Post, events_db: EventRows) -> None:
+    post(type="event", name="purchase_complete", data={"orderId": "12345", "value": 99.99, "gift": True})
+
+    assert (
+        events_db.one("SELECT s.text FROM events e JOIN strings s ON s.number = e.name")
+        == "purchase_complete"
+    )
+    rows = events_db.query(
+        "SELECT s.text, p.type FROM event_properties p JOIN strings s ON s.number = p.key ORDER BY s.text"
+    )
+    assert rows == [("gift", 3), ("orderId", 1), ("value", 2)]
+    assert events_db.one("SELECT interactions FROM visits") == 1
+
+
+def test_time_on_page_adds_up(post: Post, events_db: EventRows) -> None:
+    post(url="/")
+    post(type="page_exit", url="/", engaged=12.5, scroll=80)
+    post(type="heartbeat", url="/", engaged=5)
+
+    assert events_db.query("SELECT engaged_ms, page_views FROM visits") == [(17500, 1)]
+
+
+def test_somebody_is_identified_only_with_consent(post: Post, events_db: EventRows) -> None:
+    post(type="identify", id="user_123", data={"plan": "premium"})
+    assert events_db.query("SELECT * FROM identities") == []
+    assert events_db.query("SELECT user_id FROM visits") == [(None,)]
+
+    post(type="identify", id="user_123", data={"plan": "premium"}, consent="granted", visitorId="v1")
+    assert events_db.query("SELECT user_id, data FROM identities") == [("user_123", '{"plan":"premium"}')]
+    assert events_db.one("SELECT COUNT(*) FROM visits WHERE user_id = 'user_123'") == 1
+
+
+def test_the_same_event_twice_counts_once(post: Post, events_db: EventRows) -> None:
+    id = str(uuid4())
+    first = post(url="/", eventId=id)
+    again = post(url="/", eventId=id)
+
+    assert again["cache"]["visitId"] == first["cache"]["visitId"]
+    assert events_db.query("SELECT page_views, sequence FROM visits") == [(1, 1)]
+
+
+def test_a_batch_keeps_the_good_and_names_the_bad(post: Post, events_db: EventRows) -> None:
+    answer = post(
+        screen="1x1",
+        events=[{"url": "/a"}, {"type": "nonsense"}, {"type": "event"}, {"type": "event", "name": "x"}, 7],
+    )
+
+    assert [item["index"] for item in answer["failed"]] == [1, 2, 4]
+    assert "type must be one of" in answer["failed"][0]["error"]
+    assert events_db.one("SELECT COUNT(*) FROM events") == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"no json", 400), (b"[]", 400), (b'"text"', 400), (b'{"type": "x"}', 400), (b'{"events": []}', 400),
+        (b'{"screen": "wide"}', 400), (b'{"url": "/\\u0000"}', 400), (b'{"a":' * 20 + b"1" + b"}" * 20, 400),
+        (orjson.dumps({f"k{n}": n for n in range(101)}), 400),
+        (orjson.dumps({"events": [{"url": "/"}] * 501}), 400),
+        (orjson.dumps({"url": "/", "data": {"x": "y" * 70_000}}), 413),
+        (b" " * 1_000_001, 413),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_kept_is_refused_and_leaves_nothing(
+    browser: FlaskClient, site: SiteRow, events_db: EventRows, raw: bytes, status: int
+) -> None:
+    answer = browser.post(f"/api/v2/track/{site.id}", data=raw, content_type="text/plain")
+
+    assert answer.status_code == status
+    assert answer.json["error"]
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 0
+
+
+def test_an_unknown_site_is_not_found_and_made_by_nobody(
+    browser: FlaskClient, site: SiteRow, events_db: EventRows
+) -> None:
+    for id in ("nosuchsite12", "", "a/b", site.id.upper() + "x"):
+        assert browser.post(f"/api/v2/track/{id}", json={"url": "/"}).status_code == 404
+
+    assert events_db.one("SELECT COUNT(*) FROM sites") == 1
+    assert events_db.one("SELECT COUNT(*) FROM visitors") == 0
+
+
+@pytest.mark.parametrize("header", ["DNT", "Sec-GPC"])
+def test_who_objects_is_not_tracked(
+    browser: FlaskClient, site: SiteRow, events_db: EventRows, header: str
+) -> None:
+    answer = browser.post(f"/api/v2/track/{site.id}", json={"url": "/"}, headers={header: "1"})
+
+    assert answer.json == {"success": True, "cache": None}
+    assert events_db.one("SELECT COUNT(*) FROM visitors") == 0
+
+
+def test_beacons_as_plain_text_are_taken(browser: FlaskClient, site: SiteRow, events_db: EventRows) -> None:
+    answer = browser.post(f"/api/v2/track/{site.id}", data=b'{"url": "/"}', content_type="text/plain")
+
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://wonderland.example"
+    assert events_db.one("SELECT COUNT(*) FROM events") == 1
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://wonderland.example", 204), ("http://wonderland.example", 204),
+        ("https://www.wonderland.example", 204), ("https://evil.example", 403),
+        ("https://wonderland.example.evil.example", 403), ("null", 403), ("https://[", 403),
+    ],
+)  # fmt: skip
+def test_only_the_sites_own_pages_may_send(
+    browser: FlaskClient, site: SiteRow, origin: str, status: int
+) -> None:
+    answer = browser.options(f"/api/v2/track/{site.id}", headers={"Origin": origin})
+
+    assert answer.status_code == status
+    assert answer.headers.get("Access-Control-Allow-Origin") == (origin if status == 204 else None)
+    if status == 204:
+        assert answer.headers["Access-Control-Max-Age"] == "86400"
+
+
+def test_other_methods_are_told_what_goes(browser: FlaskClient, site: SiteRow) -> None:
+    answer = browser.get(f"/api/v2/track/{site.id}")
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
+
+
+def test_bots_are_kept_apart(browser: FlaskClient, site: SiteRow, events_db: EventRows) -> None:
+    agent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+    browser.post(f"/api/v2/track/{site.id}", json={"url": "/"}, headers={"User-Agent": agent})
+
+    assert events_db.query("SELECT is_bot FROM visits") == [(1,)]
+
+
+def test_a_bounce_is_one_view_and_nothing_done(post: Post, events_db: EventRows) -> None:
+    post(url="/")
+    assert visit.is_bounce(*events_db.query("SELECT page_views, interactions FROM visits")[0])
+    post(type="event", name="liked")
+
+    assert not visit.is_bounce(*events_db.query("SELECT page_views, interactions FROM visits")[0])

@@ -1,0 +1,231 @@
+"""Sites: who may add, see and remove them, and what goes with one."""
+
+import threading
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from alice import clock
+from alice.clock import rfc3339, seconds
+from alice.tracking import api_key
+from alice.tracking import site as sites
+from alice.tracking.pipeline import Tracking
+from alice.tracking.site import SiteRow, Sites
+from alice.web.errors import Conflict, NotFound
+from tests.conftest import Cast, EventRows
+from tests.tracking.conftest import Post
+
+ACCESS_DENIED = {"error": "Access denied"}
+
+
+def add(client: FlaskClient, **site: Any) -> Any:
+    answer = client.post("/api/v2/sites", json=site)
+    assert answer.status_code == 201, answer.json
+    return answer.json
+
+
+def ids(client: FlaskClient) -> list[str]:
+    return [site["id"] for site in client.get("/api/v2/sites").json["sites"]]
+
+
+def test_a_site_is_added_and_told_with_the_line_for_its_pages(cast: Cast, frozen_clock: int) -> None:
+    made = add(cast.consultant.client, domain="https://Wonderland.example/tea", name=" Wonderland ")
+
+    assert made == {
+        "id": made["id"],
+        "domain": "wonderland.example",
+        "name": "Wonderland",
+        "origins": [],
+        "idleMinutes": 30,
+        "retentionDays": None,
+        "embedCode": f'<script defer src="http://localhost/tracker.js" data-site-id="{made["id"]}"></script>',
+        "createdAt": rfc3339(frozen_clock),
+    }
+    assert sites.ID.fullmatch(made["id"])
+    assert cast.consultant.client.get("/api/v2/sites").json == {"sites": [made]}
+
+
+def test_what_is_not_said_of_a_site_has_a_default_and_what_is_said_counts(
+    cast: Cast, tracking: Tracking
+) -> None:
+    named = add(cast.admin.client, domain="wonderland.example", unknown="ignored")
+    told = add(
+        cast.admin.client, domain="bücher.example", origins=["https://App.example:443", "http://localhost:8080"],
+        idleMinutes=5, retentionDays=90,
+    )  # fmt: skip
+
+    assert named["name"] == "wonderland.example"
+    assert (told["domain"], told["idleMinutes"], told["retentionDays"]) == ("xn--bcher-kva.example", 5, 90)
+    assert tracking.site(told["id"]).origins == {"https://app.example", "http://localhost:8080"}
+    assert tracking.site(told["id"]).idle_ms == clock.minutes(5)
+
+
+@pytest.mark.parametrize(
+    ("site", "field"),
+    [
+        ({}, "domain"),
+        ({"domain": ""}, "domain"),
+        ({"domain": "two words"}, "domain"),
+        ({"domain": 7}, "domain"),
+        ({"domain": "user@example.org"}, "domain"),
+        ({"domain": "x" * 301}, "domain"),
+        ({"domain": "a.example", "name": " "}, "name"),
+        ({"domain": "a.example", "name": "x" * 101}, "name"),
+        ({"domain": "a.example", "name": "two\nlines"}, "name"),
+        ({"domain": "a.example", "origins": "https://a.example"}, "origins"),
+        ({"domain": "a.example", "origins": ["https://a.example/path"]}, "origins[0]"),
+        ({"domain": "a.example", "origins": ["*"]}, "origins[0]"),
+        ({"domain": "a.example", "origins": ["https://a.example"] * 21}, "origins"),
+        ({"domain": "a.example", "idleMinutes": 4}, "idleMinutes"),
+        ({"domain": "a.example", "idleMinutes": 31}, "idleMinutes"),
+        ({"domain": "a.example", "retentionDays": 0}, "retentionDays"),
+    ],
+    ids=str,
+)
+def test_what_a_site_cannot_be_is_a_400_that_names_it(
+    cast: Cast, events_db: EventRows, site: dict[str, Any], field: str
+) -> None:
+    answer = cast.consultant.client.post("/api/v2/sites", json=site)
+
+    assert answer.status_code == 400
+    assert answer.json["error"].startswith(f"{field} ")
+    assert events_db.one("SELECT COUNT(*) FROM sites") == 0
+
+
+def test_owners_see_their_own_sites_and_admins_all_the_newest_first(cast: Cast) -> None:
+    first = add(cast.consultant.client, domain="a.example")["id"]
+    second = add(cast.stranger.client, domain="b.example")["id"]
+    third = add(cast.consultant.client, domain="c.example")["id"]
+
+    assert ids(cast.consultant.client) == [third, first]
+    assert ids(cast.stranger.client) == [second]
+    assert ids(cast.admin.client) == [third, second, first]
+
+
+def test_a_site_is_removed_by_its_owner_or_an_admin_and_nobody_else(cast: Cast) -> None:
+    for who in (cast.consultant, cast.admin):
+        path = f"/api/v2/sites/{add(cast.consultant.client, domain='a.example')['id']}"
+        refused = cast.stranger.client.delete(path)
+        removed = who.client.delete(path)
+        again = who.client.delete(path)
+
+        assert (refused.status_code, refused.json) == (403, ACCESS_DENIED)
+        assert (removed.status_code, removed.json) == (200, {"success": True})
+        assert (again.status_code, again.json) == (404, {"error": "There is no site with this id."})
+
+
+def test_readers_have_no_sites(cast: Cast) -> None:
+    for answer in (
+        cast.reader.client.get("/api/v2/sites"),
+        cast.reader.client.post("/api/v2/sites", json={"domain": "a.example"}),
+    ):
+        assert (answer.status_code, answer.json) == (403, ACCESS_DENIED)
+
+
+def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
+    post: Post, site: SiteRow, tracking: Tracking, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sites.create("elsewhere.example", "Elsewhere", None, ["https://wonderland.example"])
+    for where in (site, other):
+        api_key.create(where.number, "read", "auditor")
+        for number in range(3):
+            post(
+                where.id, type="identify", id="hatter", data={"hat": 10}, consent="granted",
+                visitorId=f"v{number}", eventId=f"{number}",
+            )  # fmt: skip
+            post(
+                where.id,
+                type="event",
+                name="tea",
+                data={"cups": number},
+                consent="granted",
+                visitorId=f"v{number}",
+            )
+    tables = ("visits", "visitors", "events", "event_ids", "event_properties", "identities", "api_keys")
+    before = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
+    monkeypatch.setattr(sites, "REMOVED_AT_ONCE", 2)  # in several steps
+    sites.remove(site.id)
+    after = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
+
+    assert all(count > 0 for count in after)
+    assert [count * 2 for count in after] == before
+    assert [row.id for row in sites.everyones()] == [other.id]
+
+
+def test_a_removed_site_is_unknown_to_those_who_send(cast: Cast, browser: FlaskClient) -> None:
+    id = add(cast.admin.client, domain="wonderland.example")["id"]
+    assert browser.post(f"/api/v2/track/{id}", json={"url": "/"}).status_code == 200
+    cast.admin.client.delete(f"/api/v2/sites/{id}")
+
+    assert browser.post(f"/api/v2/track/{id}", json={"url": "/"}).status_code == 404
+
+
+def test_a_site_is_read_again_after_2_seconds(site: SiteRow, frozen_clock: int) -> None:
+    cache = Sites()
+    assert cache.find(site.id).domain == "wonderland.example"
+    sites.change(site.id, domain="elsewhere.example")
+
+    clock.advance(seconds(2) - 1)
+    assert cache.find(site.id).domain == "wonderland.example"
+    clock.advance(1)
+    assert cache.find(site.id).domain == "elsewhere.example"
+    clock.advance(seconds(-60))  # the clock is set back
+    assert cache.find(site.id).domain == "elsewhere.example"
+
+
+def test_a_new_site_is_known_at_once_though_it_was_asked_for_before(app: Flask, events_db: EventRows) -> None:
+    cache = Sites()
+    made = sites.create("wonderland.example", "Wonderland", None)
+    sites.remove(made.id)
+    assert cache.find(made.id) is None
+    events_db.execute(
+        "INSERT INTO sites (id, domain, name, origins, idle_minutes, created_at) "
+        "VALUES (?, 'a', 'a', '[]', 30, 0)",
+        made.id,
+    )
+
+    assert cache.find(made.id).domain == "a"
+
+
+@pytest.mark.parametrize("site_id", ["", "x", "x" * 13, "../../etc/pas", "wonderland\0.", "\N{SNOWMAN}" * 12])
+def test_what_is_no_id_names_no_site(app: Flask, site_id: str) -> None:
+    assert sites.find(site_id) is None
+    with pytest.raises(NotFound):
+        sites.remove(site_id)
+
+
+# Alice's own
+
+
+def test_alice_has_one_site_of_her_own_whoever_asks_first(app: Flask) -> None:
+    found: list[SiteRow] = []
+    threads = [threading.Thread(target=lambda: found.append(sites.own())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert len(found) == 3 and len({row.id for row in found}) == 1
+    assert (found[0].name, found[0].owner_id, found[0].domain) == ("Alice", None, "localhost")
+    assert len(sites.everyones()) == 1
+
+
+def test_the_domain_of_alices_own_site_follows_her_address(app: Flask) -> None:
+    first = sites.own()
+    moved = sites.own("https://alice.example.org:8443")
+
+    assert moved == first._replace(domain="alice.example.org") == sites.own()
+
+
+def test_alices_own_site_cannot_be_removed_renamed_or_counterfeited(cast: Cast) -> None:
+    own = sites.own()
+    answer = cast.admin.client.delete(f"/api/v2/sites/{own.id}")
+
+    assert (answer.status_code, "ALICE_TRACK_PAGES" in answer.json["error"]) == (409, True)
+    with pytest.raises(Conflict):
+        sites.change(own.id, name="Alicia")
+    with pytest.raises(Conflict):
+        sites.create("evil.example", "Alice", None)
+    assert sites.own() == own
