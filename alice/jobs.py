@@ -61,10 +61,11 @@ def run_due(jobs: Sequence[Job]) -> None:
 
 
 class Scheduler:
-    """A thread that does what is due."""
+    """A thread that does what is due, and looks every so many seconds."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Job], look_every: float = LOOK_EVERY) -> None:
         self._jobs = jobs
+        self._look_every = look_every
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -80,7 +81,7 @@ class Scheduler:
             self._thread = None
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY):
+        while not self._stop.wait(self._look_every):
             try:
                 run_due(self._jobs)
             except (PeeweeException, database.Unavailable) as error:

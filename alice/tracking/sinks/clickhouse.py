@@ -1,0 +1,119 @@
+"""The ClickHouse sink: JSONEachRow over HTTP, into the tables of schema/clickhouse.sql.
+
+A batch that is sent again is the same to the server: by its deduplication token where the server knows one,
+by the key of the (replacing) tables where it does not.
+"""
+
+import re
+
+from alice.tracking.sinks.sink import TABLES, Batch, Later, Stopped, TooLarge, Unreadable, Unwanted
+from alice.tracking.sinks.transport import TIMEOUT, Answer, Server
+
+# What we would set, where the server knows it: an old one answers 404 to what it does not.
+WANTED = (
+    "async_insert",
+    "date_time_input_format",
+    "input_format_skip_unknown_fields",
+    "insert_deduplication_token",
+)
+QUESTION = (
+    "SELECT version(), name FROM system.settings WHERE name IN "
+    f"({', '.join(repr(name) for name in WANTED)}) FORMAT TabSeparated"
+)
+CODE = re.compile(r"\bCode: (\d+)")
+
+# Error codes by what is to be done; the server's status alone does not tell (18.16 answers 500 to bad rows).
+UNKNOWN_SETTING = 115
+UNREADABLE = frozenset(
+    # cannot parse text, quoted string, input, date, date and time, number, UUID, boolean, addresses
+    (6, 26, 27, 38, 41, 72, 376, 441, 467, 675, 676,
+    # type mismatch, out of bounds, no conversion, incorrect data, too large, forbidden NULL, no such value
+    53, 69, 70, 117, 131, 321, 349, 691)
+)  # fmt: skip
+AT_FAULT = frozenset(
+    # no such column, wrong argument, unknown identifier, table, database or format, syntax, not implemented
+    (16, 36, 47, 60, 81, 73, 62, 48,
+    # read-only, user, password, address, database access, access, authentication
+    164, 192, 193, 194, 195, 291, 497, 516)
+)  # fmt: skip
+
+
+class ClickHouse:
+    name = "clickhouse"
+
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        """`url`: http(s)://user:password@host:port/database."""
+        self._server = Server(url, timeout)
+        self._database = self._server.path.strip("/") or "default"
+        self._known: frozenset[str] | None = None  # settings
+
+    def send(self, batch: Batch) -> None:
+        if self._known is None:
+            self._known = self._ask()
+        answer = self._server.request("POST", "/", self._parameters(batch), batch.body, self._sign_in())
+        self._judge(answer)
+
+    def _ask(self) -> frozenset[str]:
+        """Which settings the server knows."""
+        answer = self._server.request("GET", "/", {"query": QUESTION}, None, self._sign_in())
+        self._judge(answer, empty=False)
+        return frozenset(line.partition("\t")[2] for line in answer.text.splitlines())
+
+    def _parameters(self, batch: Batch) -> dict[str, str]:
+        settings = {
+            "async_insert": "0",  # an answer is given when the rows are there
+            "date_time_input_format": "best_effort",  # 2025-01-20T10:30:00.123Z
+            "input_format_skip_unknown_fields": "1",
+            "insert_deduplication_token": batch.id,
+        }
+        return {
+            "query": f"INSERT INTO {TABLES[batch.stream]} FORMAT JSONEachRow",
+            "database": self._database,
+            "query_id": batch.id,  # while an earlier attempt still runs over there, another is refused
+            "wait_end_of_query": "1",
+        } | {name: value for name, value in settings.items() if name in self._known}
+
+    def _sign_in(self) -> dict[str, str]:
+        if not self._server.user:
+            return {}
+        return {"X-ClickHouse-User": self._server.user, "X-ClickHouse-Key": self._server.password}
+
+    def _judge(self, answer: Answer, *, empty: bool = True) -> None:
+        """Raise what the answer means; an error may stand in its status, in a header or in its text."""
+        code = _code(answer)
+        if answer.status == 200 and code is None:
+            if empty and answer.text.strip():
+                raise Later(f"an answer that no insert gives: {answer.said}")
+            return
+        if code == UNKNOWN_SETTING:
+            self._known = None  # another server, or another version, answers now
+            raise Later(answer.said)
+        if code in UNREADABLE:
+            raise Unreadable(answer.said)
+        if code in AT_FAULT or (code is None and answer.status in (401, 403, 404)):
+            raise Stopped(_explained(code, answer))
+        _judge_status(answer)
+
+
+def _judge_status(answer: Answer) -> None:
+    if answer.status == 413:
+        raise TooLarge(answer.said)
+    if answer.status == 400:
+        raise Unwanted(answer.said)
+    if 300 <= answer.status < 500 and answer.status not in (408, 429):
+        raise Stopped(answer.said)
+    raise Later(answer.said)
+
+
+def _code(answer: Answer) -> int | None:
+    header = answer.headers.get("x-clickhouse-exception-code", "")
+    if header.isdigit():
+        return int(header) or None
+    found = CODE.search(answer.text)
+    return int(found[1]) if found else None
+
+
+def _explained(code: int | None, answer: Answer) -> str:
+    if code == 60:
+        return f"{answer.said} (the tables are in alice/tracking/sinks/schema/clickhouse.sql)"
+    return answer.said

@@ -1,0 +1,82 @@
+"""The file sink: a JSON object a line, appended to a file a day.
+
+Beside the files, a note says which batch was appended last and where it began. A batch that comes again,
+since nobody heard that it was written, is written over itself.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from alice import clock
+from alice.tracking.sinks.sink import TABLES, Batch, Later
+
+
+class NdjsonFiles:
+    name = "ndjson"
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made when it is needed, open to its owner only."""
+        self._folder = folder
+
+    def send(self, batch: Batch) -> None:
+        table = TABLES[batch.stream]
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone(self._folder / f".{table}.lock"):
+                self._append(self._folder / f".{table}.last", table, batch)
+        except OSError as error:
+            raise Later(f"cannot write in {self._folder}: {error.strerror}") from error
+
+    def _append(self, note: Path, table: str, batch: Batch) -> None:
+        path = self._folder / f"{table}-{_day(batch.id)}.ndjson"
+        last = _read(note)
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            start = end
+            if last and last["file"] == path.name and (last["batch"] == batch.id or not last["written"]):
+                if last["written"] and end < last["start"] + len(batch.body):
+                    return  # it was written, and somebody has moved the file away since
+                start = min(last["start"], end)
+            about = {"batch": batch.id, "file": path.name, "start": start}
+            _write(note, about | {"written": False})
+            file.truncate(start)
+            file.seek(start)
+            file.write(batch.body)
+            file.flush()
+            os.fsync(file.fileno())
+        _write(note, about | {"written": True})
+
+
+def _day(id: str) -> str:
+    """The UTC date on which a batch was put together, as its id (UUIDv7) says: the same at every attempt."""
+    return clock.rfc3339(UUID(id).int >> 80)[:10]
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Of all processes one at a time."""
+    with open(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _read(note: Path) -> dict:
+    try:
+        return json.loads(note.read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def _write(note: Path, said: dict) -> None:
+    """Replace the note in one step, so that nobody ever reads half of it."""
+    draft = note.with_suffix(".draft")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(said, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(note)

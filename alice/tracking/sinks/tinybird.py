@@ -1,0 +1,71 @@
+"""The Tinybird sink: the Events API, into the data sources of schema/*.datasource.
+
+It waits for the database (`wait=true`), so that 200 means written. Tinybird drops no doubles: rows have an id
+that stays the same, and the data sources replace by it.
+"""
+
+import gzip
+import json
+
+from alice.tracking.sinks.sink import TABLES, Batch, Later, Stopped, Taken, TooLarge, Unwanted
+from alice.tracking.sinks.transport import TIMEOUT, Answer, Server, retry_after
+
+
+class Tinybird:
+    name = "tinybird"
+
+    def __init__(self, url: str, token: str, timeout: float = TIMEOUT) -> None:
+        self._server = Server(url, timeout)
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/x-ndjson",
+            "Content-Encoding": "gzip",
+        }
+
+    def send(self, batch: Batch) -> None:
+        answer = self._server.request(
+            "POST",
+            f"{self._server.path}/v0/events",
+            {"name": TABLES[batch.stream], "wait": "true"},
+            gzip.compress(batch.body, compresslevel=6, mtime=0),
+            self._headers,
+        )
+        _judge(answer, batch)
+
+
+def _judge(answer: Answer, batch: Batch) -> None:
+    """Raise what the answer means."""
+    match answer.status:
+        case 200 | 202:
+            _count(answer, batch)
+        case 400:
+            raise Unwanted(answer.said)
+        case 413:
+            raise TooLarge(answer.said)
+        case 422:
+            raise Taken(f"in part only, a materialized view failed: {answer.said}")
+        case 429:
+            raise Later(answer.said, retry_after(answer.headers))
+        case 401 | 403:
+            raise Stopped(f"{answer.said} (the token may not append to {TABLES[batch.stream]})")
+        case 404:
+            raise Stopped(f"{answer.said} (another region, or no data source {TABLES[batch.stream]})")
+        case status if 300 <= status < 500 and status != 408:
+            raise Stopped(answer.said)
+        case _:
+            raise Later(answer.said, retry_after(answer.headers))
+
+
+def _count(answer: Answer, batch: Batch) -> None:
+    """Raise Taken unless every row is where it belongs."""
+    try:
+        counts = json.loads(answer.text)
+        good, bad = int(counts["successful_rows"]), int(counts["quarantined_rows"])
+    except (ValueError, TypeError, KeyError):
+        if answer.status == 202:
+            return  # it may say nothing: it has not looked yet
+        raise Taken(f"an answer without row counts: {answer.said}") from None
+    if bad:
+        raise Taken(f"{bad} of {batch.rows} rows are in {TABLES[batch.stream]}_quarantine")
+    if good != batch.rows:
+        raise Taken(f"{good} of {batch.rows} rows were written: {answer.said}")

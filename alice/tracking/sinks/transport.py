@@ -1,0 +1,118 @@
+"""HTTP to the servers that sinks send to: one request, one connection, one deadline.
+
+No redirect is followed: what a setting names is what gets the data.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+from urllib.parse import unquote, urlencode, urlsplit
+
+from alice import clock
+from alice.tracking.sinks.sink import Later
+
+TIMEOUT = 15.0  # seconds for a whole request, once connected
+CONNECT_TIMEOUT = 5.0  # seconds
+READ = 64 * 1024  # bytes of an answer that are looked at
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    text: str
+
+    @property
+    def said(self) -> str:
+        """The answer for a person: its status and the beginning of its text, on one line."""
+        return f"{self.status} {' '.join(self.text.split())[:300]}".strip()
+
+
+class Server:
+    """An HTTP server, as a setting names it: scheme, host, port, perhaps user, password and path."""
+
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        parts = urlsplit(url)
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._host, self._port = parts.hostname or "", parts.port
+        self._timeout = timeout
+        self.path = parts.path.rstrip("/")
+        self.user = unquote(parts.username or "")
+        self.password = unquote(parts.password or "")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Raises Later for whatever kept a whole answer from arriving in time."""
+        connection = self._connection()
+        try:
+            connection.connect()
+            with _deadline(connection, self._timeout):
+                connection.request(method, f"{path}?{urlencode(query)}", body, dict(headers or {}))
+                response = connection.getresponse()
+                text = response.read(READ).decode("utf-8", "replace")
+                return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, text)
+        except (OSError, http.client.HTTPException) as error:
+            raise Later(f"no answer: {type(error).__name__} {error}".rstrip()) from error
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        timeout = min(CONNECT_TIMEOUT, self._timeout)
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
+
+
+@contextmanager
+def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """End the connection when the time is up, however slowly bytes still trickle in."""
+    sock = connection.sock
+    sock.settimeout(seconds)
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it is closed already
+
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if expired.is_set():
+            raise TimeoutError(f"after {seconds:g} s") from error
+        raise
+    finally:
+        timer.cancel()
+    if expired.is_set():
+        raise TimeoutError(f"after {seconds:g} s")
+
+
+def retry_after(headers: Mapping[str, str]) -> int | None:
+    """The wait (ms) that an answer asks for: Retry-After in seconds or as a date, else X-RateLimit-Reset."""
+    for text in (headers.get("retry-after"), headers.get("x-ratelimit-reset")):
+        if text is None:
+            continue
+        try:
+            return max(0, int(float(text) * 1000))
+        except (ValueError, OverflowError):
+            pass  # a date, then
+        try:
+            return max(0, int(parsedate_to_datetime(text).timestamp() * 1000) - clock.now())
+        except ValueError:
+            pass  # neither: as if it were not there
+    return None

@@ -1,0 +1,108 @@
+"""A log to copy from, and the other sides: an HTTP peer, a real ClickHouse."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
+
+import pytest
+from flask import Flask
+
+from alice import clock, database
+from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks.delivery import LONGEST_WAIT, Pace
+from alice.tracking.sinks.sink import SCHEMA, STREAMS, Sink
+from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.peer import Peer, listening
+
+CLICKHOUSE = os.environ.get("ALICE_TEST_CLICKHOUSE_URL")
+PACE = Pace(10, clock.seconds(30))
+Drain = Callable[..., None]
+
+
+@pytest.fixture
+def log(app: Flask) -> Log:
+    return Log()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with listening() as peer:
+        yield peer
+
+
+@pytest.fixture
+def drain(frozen_clock: int) -> Drain:
+    """Let a sink deliver everything there is, however often it must wait; time passes for it."""
+
+    def draining(sink: Sink, pace: Pace = PACE, tries: int = 60) -> None:
+        for _ in range(tries):
+            idle = True
+            for stream in STREAMS:
+                while delivery.deliver(sink, stream, pace):
+                    idle = False
+            clock.advance(LONGEST_WAIT // 12)
+            if idle and not unsent():
+                break
+
+    return draining
+
+
+def unsent() -> bool:
+    """Whether rows are on their way, or in no batch yet and not held up."""
+    with database.connected(database.events_db):
+        behind = [stream for stream in upkeep.status() if stream.behind and stream.state != "stopped"]
+        return bool(behind or upkeep.letters(None, ("waiting",)))
+
+
+# ClickHouse
+
+
+@dataclass
+class ClickHouseServer:
+    """A database of the test's own on the real server."""
+
+    server: str
+    database: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.server}/{self.database}"
+
+    def ask(self, sql: str, database: str | None = None) -> list[list[str]]:
+        """The rows of a query, as texts."""
+        address = f"{self.server}/?database={quote(database or self.database)}"
+        with urlopen(address, sql.encode(), timeout=30) as answer:
+            return [line.split("\t") for line in answer.read().decode().splitlines()]
+
+
+@pytest.fixture
+def clickhouse() -> Iterator[ClickHouseServer]:
+    if not CLICKHOUSE:
+        pytest.skip(
+            "needs ClickHouse: apt install clickhouse-server, start it, and set "
+            "ALICE_TEST_CLICKHOUSE_URL=http://127.0.0.1:8123"
+        )
+    parts = urlsplit(CLICKHOUSE)
+    server = ClickHouseServer(f"{parts.scheme}://{parts.netloc}", f"alice_test_{uuid.uuid4().hex}")
+    server.ask(f"CREATE DATABASE {server.database}", "default")
+    try:
+        for statement in statements(_schema_for(server)):
+            server.ask(statement)
+        yield server
+    finally:
+        server.ask(f"DROP DATABASE {server.database}", "default")
+
+
+def _schema_for(server: ClickHouseServer) -> str:
+    ((version,),) = server.ask("SELECT version()")
+    return "clickhouse-18.sql" if int(version.partition(".")[0]) < 20 else "clickhouse.sql"
+
+
+def statements(schema: str) -> list[str]:
+    """The statements of a schema file."""
+    text = (SCHEMA / schema).read_text()
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return [statement for statement in code.split(";") if statement.strip()]

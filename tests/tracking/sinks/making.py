@@ -1,0 +1,89 @@
+"""Visits and events, written straight into the tables."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from alice import clock, database
+from alice.database import EVENT_LOG, events, events_db
+from alice.tracking import event, event_property
+from alice.tracking.event import Kind
+from alice.tracking.visit import Dialect
+
+SITE = "wonderland12"
+
+
+def string(text: str | None) -> int | None:
+    """The number of a text, as the log refers to it."""
+    if text is None:
+        return None
+    events.execute("INSERT INTO strings (text) VALUES (?) ON CONFLICT DO NOTHING", text)
+    return events.query("SELECT number FROM strings WHERE text = ?", text)[0][0]
+
+
+@dataclass
+class Log:
+    """The log of one site; every call is one committed transaction."""
+
+    def __post_init__(self) -> None:
+        with database.connected(events_db), database.appending(events_db, EVENT_LOG):
+            self.site = _insert(
+                "sites", id=SITE, domain="wonderland.example", name="Wonderland", origins="[]",
+                idle_minutes=30, created_at=clock.now(),
+            )  # fmt: skip
+            self.visitor = _insert("visitors", site_number=self.site, hash=b"0123456789abcdef", day=20000)
+
+    def visit(self, context: dict | None = None, **columns: Any) -> int:
+        """Open a visit; texts of columns that refer to strings may be given as they are."""
+        now = clock.now()
+        with database.connected(events_db), database.appending(events_db, EVENT_LOG):
+            values = {
+                name: string(value)
+                if isinstance(value, str) and name not in ("session_id", "user_id")
+                else value
+                for name, value in columns.items()
+            }
+            if context:
+                values["context"] = orjson.dumps(context).decode()
+            return _insert(
+                "visits",
+                **{
+                    "site_number": self.site, "visitor_number": self.visitor, "dialect": Dialect.LITTLESTATS,
+                    "started_at": now, "last_at": now, "due_at": now + clock.minutes(30), "sequence": 0,
+                    "page_views": 0, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
+                }
+                | values,
+            )  # fmt: skip
+
+    def events(
+        self,
+        visit: int,
+        count: int = 1,
+        kind: Kind = Kind.PAGE_VIEW,
+        name: str | None = None,
+        path: str | None = "/tea",
+        engaged_ms: int | None = None,
+        **properties: Any,
+    ) -> list[int]:
+        """Append events of one kind; answer their seq."""
+        now = clock.now()
+        with database.connected(events_db), database.appending(events_db, EVENT_LOG):
+            ((last,),) = events.query("SELECT sequence FROM visits WHERE number = ?", visit)
+            rows = [
+                (visit, last + n, kind, string(name), string(path), now, now, engaged_ms)
+                for n in range(1, count + 1)
+            ]
+            seqs = event.append(self.site, rows)
+            events.execute("UPDATE visits SET sequence = sequence + ? WHERE number = ?", count, visit)
+            event_property.append(
+                [(seq, string(key), value) for seq in seqs for key, value in properties.items()]
+            )
+        return seqs
+
+
+def _insert(table: str, **columns: Any) -> int:
+    marks = ", ".join("?" * len(columns))
+    return events.query(
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) RETURNING number", *columns.values()
+    )[0][0]

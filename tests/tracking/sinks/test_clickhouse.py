@@ -1,0 +1,243 @@
+"""The ClickHouse sink, against a real server; what a newer one would say comes from a peer that says it."""
+
+import pytest
+
+from alice import clock, database
+from alice.clock import minutes
+from alice.tracking.event import Kind
+from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks.clickhouse import ClickHouse
+from alice.tracking.sinks.sink import EVENTS, VISITS
+from tests.servers import free_port
+from tests.tracking.sinks.conftest import PACE, ClickHouseServer, Drain
+from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.peer import DROP, Peer, Reply
+
+
+@pytest.fixture
+def sink(clickhouse: ClickHouseServer) -> ClickHouse:
+    return ClickHouse(clickhouse.url)
+
+
+def letters() -> list[upkeep.Letter]:
+    with database.connected(database.events_db):
+        return upkeep.letters()
+
+
+def stream(name: str = EVENTS) -> upkeep.StreamStatus:
+    with database.connected(database.events_db):
+        return next(stream for stream in upkeep.status() if stream.stream == name)
+
+
+def numbers(clickhouse: ClickHouseServer, table: str = "events_v1") -> list[int]:
+    """The seq of each row as a report sees them."""
+    return [int(seq) for (seq,) in clickhouse.ask(f"SELECT seq FROM {table} FINAL ORDER BY seq")]
+
+
+def test_events_and_visits_arrive_whole(
+    log: Log, clickhouse: ClickHouseServer, sink: ClickHouse, drain: Drain, frozen_clock: int
+) -> None:
+    visit = log.visit({"campaign_id": "c'1"}, country="FR", is_bot=1, utm_source='"quoted"\n\t\\')
+    seqs = log.events(
+        visit, 25, kind=Kind.CONVERSION, name="order ☕", event_value=12.5, cups={"hare": [1, None]}
+    )
+    drain(sink)
+
+    assert numbers(clickhouse) == seqs
+    assert numbers(clickhouse, "session_v1") == [visit]
+    assert clickhouse.ask(
+        "SELECT event_id, event_value, metadata, campaign_id, toUnixTimestamp(timestamp), time_on_page "
+        f"FROM events_v1 WHERE seq = {seqs[0]}"
+    ) == [["order ☕", "12.5", '{"cups":{"hare":[1,null]}}', "c\\'1", str(frozen_clock // 1000), "\\N"]]
+    assert clickhouse.ask("SELECT country, is_bot, is_eu_country, utm_source FROM session_v1") == [
+        ["FR", "1", "1", '"quoted"\\n\\t\\\\']
+    ]
+
+
+def test_a_batch_that_is_sent_again_is_there_once(
+    log: Log, clickhouse: ClickHouseServer, sink: ClickHouse, drain: Drain
+) -> None:
+    class Deaf(ClickHouse):
+        """Never hears the answer."""
+
+        def send(self, batch: delivery.Batch) -> None:
+            super().send(batch)
+            raise delivery.Later("no answer")
+
+    seqs = log.events(log.visit(), 10)
+    deaf = Deaf(clickhouse.url)
+    for _ in range(3):
+        delivery.deliver(deaf, EVENTS, PACE)
+        clock.advance(minutes(1))
+    drain(sink)
+
+    assert numbers(clickhouse) == seqs
+
+
+def test_a_row_that_does_not_fit_is_found_and_the_others_arrive(
+    log: Log, clickhouse: ClickHouseServer, sink: ClickHouse, drain: Drain
+) -> None:
+    clickhouse.ask("DROP TABLE events_v1")
+    clickhouse.ask(
+        "CREATE TABLE events_v1 (timestamp DateTime('UTC'), seq UInt64, metadata Nullable(UInt8)) "
+        "ENGINE = ReplacingMergeTree() PARTITION BY toYYYYMM(timestamp) ORDER BY seq"
+    )
+    good = log.events(log.visit(), 6)
+    bad = log.events(log.visit(), 1, cups=2)
+    good += log.events(log.visit(), 3)
+    drain(sink)
+
+    assert numbers(clickhouse) == good
+    assert [(letter.state, letter.first, letter.rows) for letter in letters()] == [("dead", bad[0], 1)]
+    assert "Code: 27" in letters()[0].error
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"path": "/nowhere"}, "nowhere"),
+        ({"user": "stranger:secret@"}, "stranger"),
+    ],
+)
+def test_a_wrong_address_stops_the_sink_until_an_admin_has_looked(
+    log: Log, clickhouse: ClickHouseServer, drain: Drain, change: dict[str, str], reason: str
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    address = clickhouse.url.replace("://", f"://{change.get('user', '')}")
+    wrong = ClickHouse(
+        address.replace(f"/{clickhouse.database}", change.get("path", f"/{clickhouse.database}"))
+    )
+    drain(wrong, tries=3)
+
+    assert stream().state == "stopped"
+    assert reason in stream().reason
+    assert "secret" not in stream().reason
+    with database.connected(database.events_db):
+        upkeep.retry("clickhouse")
+    drain(ClickHouse(clickhouse.url))
+    assert numbers(clickhouse) == seqs
+
+
+def test_missing_tables_stop_the_sink_and_say_where_they_are(
+    log: Log, clickhouse: ClickHouseServer, sink: ClickHouse, drain: Drain
+) -> None:
+    visit = log.visit()
+    clickhouse.ask("DROP TABLE session_v1")
+    drain(sink, tries=3)
+
+    assert stream(VISITS).state == "stopped"
+    assert "schema/clickhouse.sql" in stream(VISITS).reason
+    assert letters() == []
+    assert visit
+
+
+def test_a_user_and_password_sign_in(clickhouse: ClickHouseServer, log: Log, drain: Drain) -> None:
+    seqs = log.events(log.visit(), 10)
+    drain(ClickHouse(clickhouse.url.replace("://", "://default:@")))
+
+    assert numbers(clickhouse) == seqs
+
+
+def test_an_outage_of_a_day_loses_nothing(
+    log: Log, clickhouse: ClickHouseServer, sink: ClickHouse, drain: Drain
+) -> None:
+    away = ClickHouse(f"http://127.0.0.1:{free_port()}/{clickhouse.database}")
+    visit = log.visit()
+    seqs = log.events(visit, 25)
+    for _ in range(24):
+        drain(away, tries=12)
+    seqs += log.events(visit, 25)
+    drain(sink)
+
+    assert numbers(clickhouse) == seqs
+
+
+# A newer server
+
+MODERN = b"".join(
+    b"26.9.2.1\t%s\n" % name
+    for name in (
+        b"async_insert",
+        b"date_time_input_format",
+        b"input_format_skip_unknown_fields",
+        b"insert_deduplication_token",
+    )
+)
+WRITTEN = Reply(200, b"")
+
+
+def test_a_server_that_knows_tokens_gets_the_same_one_at_every_attempt(
+    log: Log, peer: Peer, frozen_clock: int
+) -> None:
+    peer.script = [Reply(200, MODERN), DROP, WRITTEN]
+    sink = ClickHouse(f"{peer.url}/alice")
+    log.events(log.visit(), 10)
+    delivery.deliver(sink, EVENTS, PACE)
+    clock.advance(minutes(1))
+    assert delivery.deliver(sink, EVENTS, PACE)
+
+    asked, first, again = peer.requests
+    assert "version()" in asked.query["query"]
+    assert (first.query, first.body) == (again.query, again.body)
+    assert first.query["insert_deduplication_token"] == first.query["query_id"]
+    assert first.query["async_insert"] == "0"
+    assert first.query["database"] == "alice"
+
+
+def test_a_server_that_changed_its_version_is_asked_again(log: Log, peer: Peer, frozen_clock: int) -> None:
+    unknown = Reply(404, b"Code: 115, e.displayText() = DB::Exception: Unknown setting async_insert")
+    old = Reply(200, b"18.16.1\tdate_time_input_format\n")
+    peer.script = [Reply(200, MODERN), unknown, old, WRITTEN]
+    sink = ClickHouse(peer.url)
+    log.events(log.visit(), 10)
+    delivery.deliver(sink, EVENTS, PACE)
+    clock.advance(minutes(1))
+
+    assert delivery.deliver(sink, EVENTS, PACE)
+    assert "async_insert" not in peer.requests[-1].query
+
+
+@pytest.mark.parametrize(
+    ("reply", "state"),
+    [
+        (Reply(200, b"", {"X-ClickHouse-Exception-Code": "241"}), "waiting"),
+        (Reply(200, b"Code: 241. DB::Exception: Memory limit exceeded"), "waiting"),
+        (Reply(200, b"something else"), "waiting"),
+        (Reply(500, b"Code: 252. DB::Exception: Too many parts"), "waiting"),
+        (Reply(500, b"Code: 216. DB::Exception: Query with id = x is already running"), "waiting"),
+        (Reply(503, b""), "waiting"),
+        (Reply(408, b""), "waiting"),
+        (DROP, "waiting"),
+        (Reply(403, b"Code: 516. DB::Exception: Authentication failed"), "stopped"),
+        (Reply(200, b"Code: 497. DB::Exception: Not enough privileges"), "stopped"),
+        (Reply(404, b"Code: 81. DB::Exception: Unknown database"), "stopped"),
+        (Reply(404, b"<html>no ClickHouse at all</html>"), "stopped"),
+        (Reply(301, b"", {"Location": "https://elsewhere.example/"}), "stopped"),
+    ],
+)
+def test_an_error_is_heard_wherever_it_is_said(
+    log: Log, peer: Peer, frozen_clock: int, reply: Reply, state: str
+) -> None:
+    peer.script = [Reply(200, MODERN), reply]
+    log.events(log.visit(), 10)
+
+    assert not delivery.deliver(ClickHouse(peer.url), EVENTS, PACE)
+    assert stream().state == state
+    assert letters() == []
+
+
+@pytest.mark.parametrize(
+    "said", [b"Code: 27. DB::Exception: Cannot parse input", b"", b"Code: 117. Incorrect data"]
+)
+def test_a_batch_that_is_refused_row_by_row_is_kept(log: Log, peer: Peer, drain: Drain, said: bytes) -> None:
+    peer.script = [Reply(200, MODERN)]
+    peer.otherwise = Reply(400, said)
+    log.events(log.visit(), 10)
+    sink = ClickHouse(peer.url)
+    for _ in range(20):
+        delivery.deliver(sink, EVENTS, PACE)
+    with database.connected(database.events_db):
+        kept = upkeep.letters(None, ("waiting", "dead"))
+
+    assert sum(letter.rows for letter in kept) == 10
+    assert {letter.state for letter in kept} <= {"dead"}

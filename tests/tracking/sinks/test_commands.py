@@ -1,0 +1,111 @@
+"""`alice sinks`: what has not arrived, and what to do about it."""
+
+import json
+from collections.abc import Callable
+from subprocess import CompletedProcess
+
+import pytest
+
+from alice.config import Settings
+from alice.tracking.sinks import delivery
+from alice.tracking.sinks.sink import EVENTS
+from alice.tracking.sinks.tinybird import Tinybird
+from tests.servers import run
+from tests.tracking.sinks.conftest import PACE
+from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.peer import Peer, Reply
+
+Sinks = Callable[..., CompletedProcess]
+
+
+@pytest.fixture
+def sinks(settings: Settings, peer: Peer) -> Sinks:
+    """Run `alice sinks ...` where Tinybird is set."""
+
+    def running(*arguments: str) -> CompletedProcess:
+        return run(settings, "sinks", *arguments, ALICE_TINYBIRD_URL=peer.url, ALICE_TINYBIRD_TOKEN="p.token")
+
+    return running
+
+
+@pytest.fixture
+def sink(peer: Peer) -> Tinybird:
+    return Tinybird(peer.url, "p.token")
+
+
+def test_status_shows_each_stream_and_what_is_kept(
+    log: Log, peer: Peer, sink: Tinybird, sinks: Sinks, frozen_clock: int
+) -> None:
+    peer.script = [Reply(400), Reply(403)]
+    seqs = log.events(log.visit(), 25)
+    for _ in range(2):
+        delivery.deliver(sink, EVENTS, PACE)
+
+    said = json.loads(sinks("status", "--json").stdout)
+    assert said["configured"] == ["tinybird"]
+    ((stream),) = said["streams"]
+    assert (stream["stream"], stream["state"], stream["behind"]) == (EVENTS, "stopped", 5)
+    ((letter),) = said["letters"]
+    assert (letter["state"], letter["first"], letter["last"], letter["rows"]) == (
+        "dead",
+        seqs[0],
+        seqs[9],
+        10,
+    )
+    plain = sinks("status")
+    assert letter["id"] in plain.stdout
+    assert "p.token" not in plain.stdout + plain.stderr
+
+
+def test_retry_and_skip_say_what_they_did(
+    log: Log, peer: Peer, sink: Tinybird, sinks: Sinks, frozen_clock: int
+) -> None:
+    peer.script = [Reply(400), Reply(400)]
+    log.events(log.visit(), 20)
+    for _ in range(2):
+        delivery.deliver(sink, EVENTS, PACE)
+
+    letter = json.loads(sinks("status", "--json").stdout)["letters"][0]["id"]
+    assert sinks("retry", "tinybird", "--batch", letter).stdout.startswith("tinybird goes on; 1 batch will")
+    delivery.deliver(sink, EVENTS, PACE)
+    assert len(peer.ids()) == 10
+    assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout)["batches"] == 1
+    assert json.loads(sinks("status", "--json").stdout)["letters"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (("retry", "kafka"), "There is no sink kafka. There are tinybird."),
+        (("skip", "tinybird", "--batch", "42", "--yes"), "`alice sinks status` lists them."),
+    ],
+)
+def test_a_mistake_ends_with_one_line(sinks: Sinks, arguments: tuple[str, ...], remedy: str) -> None:
+    ended = sinks(*arguments)
+
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith(remedy)
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_without_a_sink_status_says_how_to_set_one(settings: Settings) -> None:
+    assert "ALICE_CLICKHOUSE_URL" in run(settings, "sinks", "status").stdout
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ALICE_CLICKHOUSE_URL": "clickhouse://secret@127.0.0.1"},
+        {"ALICE_CLICKHOUSE_URL": "http://:secret@"},
+        {"ALICE_TINYBIRD_URL": "api.tinybird.co"},
+        {"ALICE_NDJSON": "perhaps"},
+        {"ALICE_SINK_BATCH": "0"},
+        {"ALICE_SINK_SECONDS": "soon"},
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(settings: Settings, variables: dict[str, str]) -> None:
+    ended = run(settings, "sinks", "status", **variables)
+
+    assert ended.returncode == 1
+    assert next(iter(variables)) in ended.stderr
+    assert "secret" not in ended.stderr

@@ -1,0 +1,380 @@
+"""Delivery: whatever the other side does, nothing is lost, and nothing is put together twice."""
+
+import logging
+import threading
+
+import pytest
+
+from alice import clock, database
+from alice.clock import hours, minutes, seconds
+from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks.delivery import LEASE, OPENS_AFTER, Pace
+from alice.tracking.sinks.sink import EVENTS, VISITS
+from alice.tracking.sinks.tinybird import Tinybird
+from tests.conftest import Rows
+from tests.tracking.sinks.conftest import PACE, Drain
+from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.peer import DROP, DROP_AFTER_TAKING, Peer, Reply, listening, success
+
+
+@pytest.fixture
+def sink(peer: Peer) -> Tinybird:
+    return Tinybird(peer.url, "token")
+
+
+def positions(events_db: Rows) -> dict[str, int]:
+    return dict(events_db.query("SELECT stream, position FROM sink_cursors"))
+
+
+def letters(*states: str) -> list[upkeep.Letter]:
+    with database.connected(database.events_db):
+        return upkeep.letters(None, states or ("waiting", "dead", "taken"))
+
+
+def status() -> dict[str, upkeep.StreamStatus]:
+    with database.connected(database.events_db):
+        return {stream.stream: stream for stream in upkeep.status()}
+
+
+def test_events_go_in_batches_of_so_many(log: Log, peer: Peer, sink: Tinybird, frozen_clock: int) -> None:
+    seqs = log.events(log.visit(), 25)
+
+    while delivery.deliver(sink, EVENTS, PACE):
+        pass
+
+    assert [len(request.rows) for request in peer.requests] == [10, 10]
+    assert peer.ids() == seqs[:20]
+
+
+def test_what_does_not_fill_a_batch_goes_after_so_long(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    seqs = log.events(log.visit(), 3)
+    clock.advance(PACE.wait - 1)
+    assert not delivery.deliver(sink, EVENTS, PACE)
+
+    clock.advance(1)
+
+    assert delivery.deliver(sink, EVENTS, PACE)
+    assert peer.ids() == seqs
+
+
+def test_a_visit_is_sent_once_it_has_opened_and_before_its_events(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain
+) -> None:
+    visit = log.visit()
+    log.events(visit, 2)
+    drain(sink)
+
+    assert [row["table"] for row in peer.taken] == ["session_v1", "events_v1", "events_v1"]
+    assert len({row["visit_id"] for row in peer.taken}) == 1
+
+
+def test_a_confirmed_batch_is_gone_and_the_cursor_behind_it(
+    log: Log, sink: Tinybird, drain: Drain, events_db: Rows
+) -> None:
+    visit = log.visit()
+    seqs = log.events(visit, 12)
+    drain(sink)
+
+    assert positions(events_db) == {EVENTS: seqs[-1], VISITS: visit}
+    assert letters() == []
+
+
+def test_the_bytes_of_a_batch_are_the_same_at_every_attempt(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, events_db: Rows
+) -> None:
+    visit = log.visit()
+    log.events(visit, 10)
+    peer.script = [DROP, DROP, DROP]
+    for _ in range(4):
+        delivery.deliver(sink, EVENTS, PACE)
+        events_db.execute("UPDATE visits SET user_id = 'somebody', is_bot = 1")
+        log.events(visit)
+        clock.advance(minutes(5))
+
+    assert len(peer.requests) == 4
+    assert len({request.body for request in peer.requests}) == 1
+
+
+@pytest.mark.parametrize("outage", [DROP, Reply(500), Reply(503), Reply(408), Reply(429)])
+def test_an_outage_loses_nothing_and_doubles_nothing(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain, outage: Reply
+) -> None:
+    peer.otherwise = outage
+    visit = log.visit()
+    seqs = log.events(visit, 25)
+    for _ in range(24 * 12):  # a day, with visitors all the time
+        drain(sink, tries=1)
+    seqs += log.events(visit, 25)
+    assert peer.taken == []
+    assert len(letters()) == 2  # however long it takes: one batch a stream
+
+    peer.otherwise = success
+    drain(sink)
+
+    assert peer.ids() == seqs
+    assert peer.ids("session_v1") == [visit]
+    assert letters() == []
+
+
+def test_a_peer_that_is_not_there_is_an_outage(log: Log, drain: Drain) -> None:
+    with listening() as peer:
+        port = int(peer.url.rpartition(":")[2])
+    sink = Tinybird(peer.url, "token")
+    seqs = log.events(log.visit(), 10)
+    drain(sink, tries=3)
+    assert "no answer" in letters("waiting")[0].error
+
+    with listening(port, peer):
+        drain(sink)
+
+    assert peer.ids() == seqs
+
+
+def test_attempts_are_further_and_further_apart(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    peer.otherwise = Reply(503)
+    log.events(log.visit(), 10)
+    waits = []
+    for _ in range(14):
+        delivery.deliver(sink, EVENTS, PACE)
+        at = status()[EVENTS].next_attempt_at
+        waits.append(at - clock.now())
+        delivery.deliver(sink, EVENTS, PACE)  # nothing happens before
+        clock.advance(waits[-1])
+
+    assert len(peer.requests) == 14
+    assert seconds(0.5) <= waits[0] <= seconds(1)
+    assert seconds(1) <= waits[1] <= seconds(2)
+    assert all(minutes(2.5) <= wait <= minutes(5) for wait in waits[10:])
+    assert len(set(waits[10:])) > 1  # with jitter
+
+
+def test_the_circuit_opens_after_failures_in_a_row_and_closes_with_a_success(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    peer.script = [Reply(503)] * OPENS_AFTER
+    seqs = log.events(log.visit(), 20)
+    for _ in range(OPENS_AFTER):
+        delivery.deliver(sink, EVENTS, PACE)
+        clock.advance(seconds(40))
+
+    assert status()[EVENTS].state == "open"
+    assert not delivery.deliver(sink, EVENTS, PACE)
+    assert len(peer.requests) == OPENS_AFTER
+    clock.advance(minutes(1))
+    assert delivery.deliver(sink, EVENTS, PACE)
+    assert status()[EVENTS][2:6] == ("ok", seqs[9], 10, 0)
+    assert "its circuit is open" in caplog.text
+    assert "takes events again" in caplog.text
+
+
+@pytest.mark.parametrize(("header", "wait"), [("120", seconds(120)), ("86400", hours(1))])
+def test_retry_after_is_in_seconds_and_an_hour_at_most(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, header: str, wait: int
+) -> None:
+    peer.script = [Reply(429, headers={"Retry-After": header})]
+    log.events(log.visit(), 10)
+    delivery.deliver(sink, EVENTS, PACE)
+
+    clock.advance(wait - 1)
+    assert not delivery.deliver(sink, EVENTS, PACE)
+    clock.advance(1)
+    assert delivery.deliver(sink, EVENTS, PACE)
+
+
+def test_who_falls_far_behind_catches_up_in_larger_batches(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(), 450)
+    drain(sink)
+
+    sizes = [len(request.rows) for request in peer.requests if request.query["name"] == "events_v1"]
+    assert sizes == [100, 100, 100] + [10] * 15
+    assert peer.ids() == seqs
+
+
+def test_a_batch_stays_below_what_a_peer_takes(log: Log, peer: Peer, sink: Tinybird, drain: Drain) -> None:
+    seqs = log.events(log.visit(), 10, story="x" * 900_000)
+    drain(sink)
+
+    assert peer.ids() == seqs
+    assert max(len(request.body) for request in peer.requests) <= delivery.MOST_BYTES
+
+
+def test_two_who_serve_a_sink_at_once_send_each_row_once(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    seqs = log.events(log.visit(), 100)
+    failed: list[Exception] = []
+
+    def serve() -> None:
+        try:
+            for _ in range(200):
+                delivery.deliver(sink, EVENTS, PACE)
+        except Exception as error:  # noqa: BLE001 - the test says what it was
+            failed.append(error)
+
+    threads = [threading.Thread(target=serve) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    assert sorted(peer.ids()) == seqs
+
+
+@pytest.mark.parametrize(
+    ("outage", "read"), [(False, "FROM events e"), (True, "SELECT id, attempts, next_attempt_at")]
+)
+def test_of_two_who_see_the_same_to_do_one_does_it(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, outage: bool, read: str
+) -> None:
+    log.events(log.visit(), 10)
+    if outage:
+        peer.script = [Reply(503)]
+        delivery.deliver(sink, EVENTS, PACE)
+        clock.advance(minutes(1))
+    both_have_read = threading.Barrier(2)
+
+    def meet(event: object) -> None:
+        if read in event.sql:
+            both_have_read.wait(30)
+
+    database.events_db.query_hooks.append(meet)
+    threads = [threading.Thread(target=delivery.deliver, args=(sink, EVENTS, PACE)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    database.events_db.query_hooks.remove(meet)
+
+    assert len(peer.requests) == 1 + outage
+    assert len(peer.ids()) == 10
+
+
+def test_nobody_sends_what_is_being_sent_again(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    class Looking(Tinybird):
+        def send(self, batch: delivery.Batch) -> None:
+            assert not delivery.deliver(sink, EVENTS, PACE)
+            super().send(batch)
+
+    peer.script = [Reply(503)]
+    log.events(log.visit(), 10)
+    delivery.deliver(sink, EVENTS, PACE)
+    clock.advance(minutes(1))
+    delivery.deliver(Looking(peer.url, "token"), EVENTS, PACE)
+
+    assert len(peer.requests) == 2
+
+
+def test_an_attempt_that_died_is_repeated_with_the_same_bytes(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    class Died(Exception):
+        pass
+
+    class Dying(Tinybird):
+        """A process that ends after sending, before it has heard."""
+
+        def send(self, batch: delivery.Batch) -> None:
+            super().send(batch)
+            raise Died
+
+    log.events(log.visit(), 10)
+    with pytest.raises(Died):
+        delivery.deliver(Dying(peer.url, "token"), EVENTS, PACE)
+    assert not delivery.deliver(sink, EVENTS, PACE)  # it may still be on its way
+
+    clock.advance(LEASE)
+
+    assert delivery.deliver(sink, EVENTS, PACE)
+    assert peer.requests[0].body == peer.requests[1].body
+    assert letters() == []
+
+
+def test_rows_that_come_twice_are_the_same_rows(log: Log, peer: Peer, sink: Tinybird, drain: Drain) -> None:
+    peer.script = [DROP_AFTER_TAKING, DROP_AFTER_TAKING]
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+
+    rows = [row for row in peer.taken if row["table"] == "events_v1"]
+    assert len(rows) > len(seqs)
+    assert len({row["id"] for row in rows}) == len({str(row) for row in rows}) == len(seqs)
+
+
+@pytest.mark.parametrize("jump", [-hours(48), hours(48)])
+def test_a_clock_that_jumps_stops_no_sink(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, jump: int
+) -> None:
+    log.events(log.visit(), 3)
+    peer.script = [Reply(503)]
+    clock.advance(PACE.wait)
+    delivery.deliver(sink, EVENTS, PACE)
+
+    clock.advance(jump)
+
+    assert delivery.deliver(sink, EVENTS, PACE)
+    assert len(peer.ids()) == 3
+
+
+def test_a_row_that_waits_for_its_company_is_not_kept_by_a_clock_that_went_back(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    log.events(log.visit())
+    clock.advance(-hours(48))
+
+    assert delivery.deliver(sink, EVENTS, PACE)
+
+
+def test_no_connection_is_held_while_a_batch_is_sent(log: Log, peer: Peer, frozen_clock: int) -> None:
+    seen = []
+
+    class Watched(Tinybird):
+        def send(self, batch: delivery.Batch) -> None:
+            seen.append(database.events_db.is_closed())
+            super().send(batch)
+
+    log.events(log.visit(), 10)
+    delivery.deliver(Watched(peer.url, "token"), EVENTS, PACE)
+
+    assert seen == [True]
+
+
+def test_an_idle_sink_writes_nothing(log: Log, sink: Tinybird, drain: Drain) -> None:
+    log.events(log.visit())
+    drain(sink)
+    statements: list[str] = []
+    hook = lambda event: statements.append(event.sql)  # noqa: E731
+    database.events_db.query_hooks.append(hook)
+    try:
+        delivery.run(sink, PACE)
+    finally:
+        database.events_db.query_hooks.remove(hook)
+
+    assert 0 < len(statements) <= 6
+    assert all(sql.startswith("SELECT") for sql in statements)
+
+
+def test_a_batch_costs_the_same_number_of_statements_whatever_is_in_it(
+    log: Log, sink: Tinybird, frozen_clock: int
+) -> None:
+    visit = log.visit()
+    log.events(visit, 5, kind=2, name="poured", cups=2)
+    log.events(visit, 400, kind=2, name="poured", cups=2, kind_of="black")
+    counts = []
+    for rows in (5, 100):
+        statements: list[str] = []
+        hook = lambda event: statements.append(event.sql)  # noqa: B023, E731
+        database.events_db.query_hooks.append(hook)
+        delivery.deliver(sink, EVENTS, Pace(rows, 0))
+        database.events_db.query_hooks.remove(hook)
+        counts.append(len(statements))
+
+    assert counts[1] <= counts[0] <= 14

@@ -1,0 +1,115 @@
+"""The file sink: every row once, a line each, whatever happened on the way."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from alice import clock, database
+from alice.clock import days, minutes
+from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks.ndjson import NdjsonFiles
+from alice.tracking.sinks.sink import EVENTS
+from tests.tracking.sinks.conftest import PACE, Drain
+from tests.tracking.sinks.making import Log
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "ndjson"
+
+
+@pytest.fixture
+def sink(folder: Path) -> NdjsonFiles:
+    return NdjsonFiles(folder)
+
+
+def numbers(folder: Path, table: str = "events_v1") -> list[int]:
+    text = "".join(path.read_text() for path in sorted(folder.glob(f"{table}-*.ndjson")))
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line)["seq"] for line in text.splitlines()]
+
+
+class Deaf(NdjsonFiles):
+    """A process that ends after writing, before it has confirmed."""
+
+    def send(self, batch: delivery.Batch) -> None:
+        super().send(batch)
+        raise delivery.Later("it died")
+
+
+def test_rows_are_appended_a_line_each_to_a_file_a_day(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    visit = log.visit()
+    seqs = log.events(visit, 25)
+    drain(sink)
+    clock.advance(days(1))
+    seqs += log.events(visit, 5)
+    drain(sink)
+
+    assert numbers(folder) == seqs
+    assert numbers(folder, "session_v1") == [visit]
+    assert len(list(folder.glob("events_v1-*.ndjson"))) == 2
+
+
+def test_only_the_owner_may_read_them(log: Log, folder: Path, sink: NdjsonFiles, drain: Drain) -> None:
+    log.events(log.visit())
+    drain(sink)
+
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert modes == {0o600}
+
+
+def test_a_batch_that_was_written_but_not_confirmed_is_there_once(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    delivery.deliver(Deaf(folder), EVENTS, PACE)
+    assert numbers(folder) == seqs
+    seqs += log.events(log.visit(), 10)
+    drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+def test_half_a_batch_is_written_again_whole(log: Log, folder: Path, sink: NdjsonFiles, drain: Drain) -> None:
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+    before = next(folder.glob("events_v1-*")).stat().st_size
+    seqs += log.events(log.visit(), 10)
+    delivery.deliver(Deaf(folder), EVENTS, PACE)
+    path = max(folder.glob("events_v1-*"))
+    note = folder / ".events_v1.last"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"written": False}))
+    with path.open("r+b") as file:  # as a process leaves it that is killed while it writes
+        file.truncate(before + (path.stat().st_size - before) // 2)
+    drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+def test_a_file_that_was_moved_away_after_writing_is_not_written_again(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    log.events(log.visit(), 10)
+    delivery.deliver(Deaf(folder), EVENTS, PACE)
+    next(folder.glob("events_v1-*")).rename(folder / "elsewhere")
+    drain(sink)
+
+    assert numbers(folder) == []
+
+
+def test_a_folder_that_cannot_be_written_is_an_outage(log: Log, tmp_path: Path, drain: Drain) -> None:
+    (tmp_path / "ndjson").write_text("a file stands here")
+    seqs = log.events(log.visit(), 10)
+    drain(NdjsonFiles(tmp_path / "ndjson"), tries=3)
+    with database.connected(database.events_db):
+        assert "cannot write in" in upkeep.letters(None, ("waiting",))[0].error
+    (tmp_path / "ndjson").unlink()
+    clock.advance(minutes(10))
+    drain(NdjsonFiles(tmp_path / "ndjson"))
+
+    assert numbers(tmp_path / "ndjson") == seqs

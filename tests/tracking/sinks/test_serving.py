@@ -1,0 +1,43 @@
+"""A server serves its sinks by itself, whichever of its processes does it."""
+
+import json
+from pathlib import Path
+
+from alice.config import Settings
+from tests.conftest import Eventually
+from tests.servers import serving
+from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.peer import SILENCE, Peer
+
+
+def numbers(folder: Path, table: str) -> list[int]:
+    lines = [line for path in folder.glob(f"{table}-*") for line in path.read_text().splitlines()]
+    return [json.loads(line)["seq"] for line in lines]
+
+
+def test_what_is_tracked_arrives_in_every_sink_once(
+    settings: Settings, log: Log, peer: Peer, eventually: Eventually
+) -> None:
+    folder = settings.data_dir / "ndjson"
+    variables = {
+        "ALICE_NDJSON": "1", "ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "token",
+        "ALICE_SINK_BATCH": "10", "ALICE_SINK_SECONDS": "1",
+    }  # fmt: skip
+    visit = log.visit()
+    with serving(settings, "--workers", "2", **variables):
+        seqs = log.events(visit, 25)
+        eventually(lambda: len(numbers(folder, "events_v1")) >= 25 and len(peer.ids()) >= 25)
+        eventually(lambda: peer.ids("session_v1") == numbers(folder, "session_v1") == [visit])
+
+    assert numbers(folder, "events_v1") == peer.ids() == seqs
+
+
+def test_a_server_stops_while_a_sink_is_silent(
+    settings: Settings, log: Log, peer: Peer, eventually: Eventually
+) -> None:
+    peer.otherwise = SILENCE
+    log.events(log.visit(), 10)
+    variables = {"ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "token", "ALICE_SINK_SECONDS": "1"}
+    with serving(settings, **variables) as server:
+        eventually(lambda: bool(peer.requests))
+        assert server.stop() == 0

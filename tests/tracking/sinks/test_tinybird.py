@@ -1,0 +1,193 @@
+"""The Tinybird sink: each answer that its documentation names, and those that it does not."""
+
+import pytest
+
+from alice import clock, database
+from alice.clock import minutes
+from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks.delivery import STOPS_AFTER
+from alice.tracking.sinks.sink import EVENTS
+from alice.tracking.sinks.tinybird import Tinybird
+from tests.tracking.sinks.conftest import PACE, Drain
+from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.peer import SILENCE, TRICKLE, Peer, Reply, Request, success
+
+
+@pytest.fixture
+def sink(peer: Peer) -> Tinybird:
+    return Tinybird(peer.url, "p.token")
+
+
+def letters() -> list[upkeep.Letter]:
+    with database.connected(database.events_db):
+        return upkeep.letters()
+
+
+def stream() -> upkeep.StreamStatus:
+    with database.connected(database.events_db):
+        return next(stream for stream in upkeep.status() if stream.stream == EVENTS)
+
+
+def test_a_batch_is_posted_as_the_events_api_wants_it(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    log.events(log.visit(), 10)
+    assert delivery.deliver(sink, EVENTS, PACE)
+
+    request = peer.requests[0]
+    assert request.path == "/v0/events"
+    assert request.query == {"name": "events_v1", "wait": "true"}
+    assert request.headers["Authorization"] == "Bearer p.token"
+    assert request.headers["Content-Type"] == "application/x-ndjson"
+    assert request.headers["Content-Encoding"] == "gzip"
+    assert request.body.endswith(b"}\n")
+    assert request.body.count(b"\n") == 10
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_what_is_taken_is_not_sent_again(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain, status: int
+) -> None:
+    peer.otherwise = lambda request: Reply(
+        status, {"successful_rows": len(request.rows), "quarantined_rows": 0}, takes=True
+    )
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+
+    assert peer.ids() == seqs
+    assert letters() == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (
+            Reply(200, {"successful_rows": 7, "quarantined_rows": 3}),
+            "3 of 10 rows are in events_v1_quarantine",
+        ),
+        (
+            Reply(202, {"successful_rows": 7, "quarantined_rows": 3}),
+            "3 of 10 rows are in events_v1_quarantine",
+        ),
+        (Reply(200, {"successful_rows": 7, "quarantined_rows": 0}), "7 of 10 rows were written"),
+        (Reply(200, b"<html>hello</html>"), "an answer without row counts"),
+        (Reply(422, {"error": "view failed"}), "a materialized view failed"),
+    ],
+)
+def test_what_is_taken_with_a_but_is_kept_and_never_sent_again_by_itself(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain, reply: Reply, reason: str
+) -> None:
+    peer.script = [reply]
+    visit = log.visit()
+    log.events(visit, 10)
+    assert delivery.deliver(sink, EVENTS, PACE)
+    more = log.events(visit, 10)
+    drain(sink)
+    with database.connected(database.events_db):
+        upkeep.retry(sink.name)
+    drain(sink)
+
+    assert peer.ids() == more
+    ((letter),) = letters()
+    assert (letter.state, letter.rows) == ("taken", 10)
+    assert reason in letter.error
+
+
+def test_a_malformed_batch_is_a_dead_letter_and_the_next_goes_on(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain
+) -> None:
+    peer.script = [Reply(400, {"error": "no name"})]
+    seqs = log.events(log.visit(), 20)
+    assert delivery.deliver(sink, EVENTS, PACE)
+    drain(sink)
+
+    assert peer.ids() == seqs[10:]
+    assert [(letter.state, letter.first, letter.last) for letter in letters()] == [("dead", seqs[0], seqs[9])]
+    assert '400 {"error": "no name"}' in letters()[0].error
+
+
+def test_a_peer_that_refuses_everything_gets_no_more_and_nothing_is_lost(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain
+) -> None:
+    peer.otherwise = Reply(400)
+    seqs = log.events(log.visit(), 10 * STOPS_AFTER + 50)
+    drain(sink)
+
+    assert stream().state == "stopped"
+    assert "refused" in stream().reason
+    assert len([letter for letter in letters() if letter.stream == EVENTS]) == STOPS_AFTER
+    peer.otherwise = success
+    with database.connected(database.events_db):
+        upkeep.retry(sink.name)
+    drain(sink)
+    assert peer.ids() == seqs
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 302, 405])
+def test_a_wrong_token_or_region_stops_the_sink_until_an_admin_has_looked(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain, status: int
+) -> None:
+    peer.otherwise = Reply(status, {"error": "invalid token"}, {"Location": "/elsewhere"})
+    seqs = log.events(log.visit(), 20)
+    drain(sink, tries=5)
+    sent = len([request for request in peer.requests if request.query["name"] == "events_v1"])
+
+    assert sent == 1
+    assert stream().state == "stopped"
+    assert f"{status} " in stream().reason
+    assert letters() == []
+    peer.otherwise = success
+    with database.connected(database.events_db):
+        upkeep.retry(sink.name)
+    drain(sink)
+    assert peer.ids() == seqs
+
+
+def test_a_batch_too_large_goes_in_halves(log: Log, peer: Peer, sink: Tinybird, drain: Drain) -> None:
+    def at_most_three(request: Request) -> Reply:
+        return success(request) if len(request.rows) <= 3 else Reply(413)
+
+    peer.otherwise = at_most_three
+    seqs = log.events(log.visit(), 20)
+    drain(sink)
+
+    assert peer.ids() == seqs
+    assert letters() == []
+
+
+def test_a_single_row_too_large_is_a_dead_letter(log: Log, peer: Peer, sink: Tinybird, drain: Drain) -> None:
+    def without_the_third(request: Request) -> Reply:
+        return Reply(413) if any(row["seq"] == seqs[2] for row in request.rows) else success(request)
+
+    seqs = log.events(log.visit(), 10)
+    peer.otherwise = without_the_third
+    drain(sink)
+
+    assert peer.ids() == [seq for seq in seqs if seq != seqs[2]]
+    assert [(letter.first, letter.last, letter.rows) for letter in letters()] == [(seqs[2], seqs[2], 1)]
+
+
+@pytest.mark.parametrize("reply", [SILENCE, TRICKLE])
+def test_a_peer_that_never_finishes_its_answer_is_given_up_on(
+    log: Log, peer: Peer, frozen_clock: int, reply: Reply
+) -> None:
+    peer.script = [reply]
+    log.events(log.visit(), 10)
+    assert not delivery.deliver(Tinybird(peer.url, "token", timeout=0.3), EVENTS, PACE)
+
+    assert "no answer: TimeoutError" in stream().reason
+    clock.advance(minutes(1))
+    assert delivery.deliver(Tinybird(peer.url, "token"), EVENTS, PACE)
+
+
+def test_the_token_is_in_no_log_line_and_no_reason(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer.script = [Reply(503), Reply(403)]
+    log.events(log.visit(), 10)
+    for _ in range(2):
+        delivery.deliver(sink, EVENTS, PACE)
+        clock.advance(minutes(1))
+
+    assert "is stopped" in caplog.text
+    assert "p.token" not in caplog.text + str(stream())
