@@ -1,0 +1,42 @@
+"""The public page of each site: what is collected there, for how long, and how to say no."""
+
+from flask import Blueprint, render_template
+
+from alice.tracking import retention
+from alice.tracking.context import tracking
+from alice.tracking.site import SiteRow
+from alice.web.access import public
+from alice.web.context import settings
+from alice.web.errors import NotFound
+
+blueprint = Blueprint("tracking_pages", __name__)
+
+
+@blueprint.get("/privacy")
+@public
+def own_privacy() -> str:
+    """What is collected on Alice's own pages."""
+    return _privacy(tracking().sites.own(settings().public_url), own=True)
+
+
+@blueprint.get("/privacy/<site_id>")
+@public
+def privacy(site_id: str) -> str:
+    """What is collected on one of the tracked sites."""
+    found = tracking().site(site_id)
+    if found is None:
+        raise NotFound("There is no site with this id.")
+    return _privacy(found, own=found.id == tracking().sites.own(settings().public_url).id)
+
+
+def _privacy(site: SiteRow, own: bool) -> str:
+    return render_template(
+        "tracking/privacy.html",
+        site=site,
+        own=own,
+        counted=not own or settings().track_pages,
+        idle_minutes=site.idle_ms // 60_000,
+        ids_days=retention.IDS_KEPT // 86_400_000,
+        help_contact=settings().help_contact,
+        country_from_address=settings().country_database is not None,
+    )

@@ -1,0 +1,152 @@
+"""What leaves the tables with time: old events, ids that need not be known any more, salts, empty rows.
+
+Everything goes in steps of a transaction each, so that no event waits for long. Run again, it goes on where
+it was stopped.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from alice import clock, database
+from alice.clock import DAY, days
+from alice.database import events, events_db, transaction
+from alice.tracking import site
+from alice.tracking.salt import Salts
+from alice.tracking.site import SiteRow
+
+IDS_KEPT = days(7)  # for so long an event that is sent again is known
+AT_ONCE = 1000  # rows in one transaction
+
+
+class Pruned(NamedTuple):
+    """How many rows went."""
+
+    events: int = 0
+    visits: int = 0
+    visitors: int = 0
+    ids: int = 0
+
+
+def prune() -> Pruned:
+    """Delete what each site's retention says is old, and ids of more than 7 days. Rollups stay."""
+    total = Pruned()
+    with database.connected(events_db):
+        for row in site.everyones():
+            total = Pruned(*(sum(pair) for pair in zip(total, _prune_site(row), strict=True)))
+    return total
+
+
+def _prune_site(row: SiteRow) -> Pruned:
+    now, gone = clock.now(), Pruned()
+    if row.retention_days is not None:
+        before = now - days(row.retention_days)
+        gone = gone._replace(
+            events=_in_steps(_OLD_EVENTS, row.number, before),
+            visits=_in_steps(_EMPTY_VISITS, row.number, before),
+            visitors=_in_steps(_LONELY_VISITORS, row.number),
+        )
+    return gone._replace(ids=forget_ids(row.number, _oldest_known(row.number, now)))
+
+
+_OLD_EVENTS = (
+    "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE site_number = ? AND received_at < ? "
+    "ORDER BY received_at LIMIT ?)"
+)
+_EMPTY_VISITS = (
+    "DELETE FROM visits WHERE number IN (SELECT v.number FROM visits v "
+    "WHERE v.site_number = ? AND v.started_at < ? AND v.closed_at IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM events e WHERE e.visit_number = v.number) LIMIT ?)"
+)
+_LONELY_VISITORS = (
+    "DELETE FROM visitors WHERE number IN (SELECT o.number FROM visitors o WHERE o.site_number = ? "
+    "AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.visitor_number = o.number) LIMIT ?)"
+)
+
+
+def _in_steps(statement: str, *values: int) -> int:
+    total = 0
+    while True:
+        with transaction(events_db):
+            gone = events.execute(statement, *values, AT_ONCE)
+        total += gone
+        if gone < AT_ONCE:
+            return total
+
+
+# Ids
+
+
+def _oldest_known(site_number: int, now: int) -> int:
+    """The seq of the oldest event whose id must be known; one after the newest if there is none."""
+    rows = events.query(
+        "SELECT seq FROM events WHERE site_number = ? AND received_at >= ? ORDER BY received_at LIMIT 1",
+        site_number, now - IDS_KEPT,
+    ) or events.query("SELECT COALESCE(MAX(seq), 0) + 1 FROM events")  # fmt: skip
+    return rows[0][0]
+
+
+def forget_ids(site_number: int, before: int) -> int:
+    """Delete the site's event ids below this seq; answer how many.
+
+    The table is in the order of the ids, which is nearly that of time: it is walked once, in steps.
+    """
+    total = 0
+    for first, last in _stretches(site_number):
+        with transaction(events_db):
+            total += events.execute(
+                "DELETE FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ? AND seq < ?",
+                site_number, first, last, before,
+            )  # fmt: skip
+    return total
+
+
+def forget_ids_of(site_number: int, seqs: Collection[int]) -> None:
+    """Delete the ids of these events of a site."""
+    for first, last in _stretches(site_number):
+        rows = events.query(
+            "SELECT id, seq FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ?",
+            site_number, first, last,
+        )  # fmt: skip
+        ids = [(site_number, bytes(id)) for id, seq in rows if seq in seqs]
+        if ids:
+            with transaction(events_db):
+                events.execute_many("DELETE FROM event_ids WHERE site_number = ? AND id = ?", ids)
+
+
+def _stretches(site_number: int) -> Iterator[tuple[bytes, bytes]]:
+    """The first and last id of each AT_ONCE ids."""
+    after = b""
+    while True:
+        rows = events.query(
+            "SELECT id FROM event_ids WHERE site_number = ? AND id > ? ORDER BY id LIMIT ?",
+            site_number, after, AT_ONCE,
+        )  # fmt: skip
+        if not rows:
+            return
+        after = bytes(rows[-1][0])
+        yield bytes(rows[0][0]), after
+
+
+# Salts
+
+
+def destroy_salts(salts: Salts) -> int:
+    """Destroy the salts of past days that no open visit was made with, and those of removed sites."""
+    today, destroyed = clock.now() // DAY, 0
+    with database.connected(events_db):
+        for site_id, day in salts.days():
+            row = site.find(site_id)
+            if row is None or (day < today and not _in_use(row.number, day)):
+                salts.destroy(site_id, day)
+                destroyed += 1
+    return destroyed
+
+
+def _in_use(site_number: int, day: int) -> bool:
+    return bool(
+        events.query(
+            "SELECT 1 FROM visits v JOIN visitors o ON o.number = v.visitor_number "
+            "WHERE v.closed_at IS NULL AND v.site_number = ? AND o.day = ? LIMIT 1",
+            site_number, day,
+        )
+    )  # fmt: skip

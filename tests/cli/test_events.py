@@ -1,0 +1,65 @@
+"""`alice events` shows, prunes, exports and erases."""
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from alice import database
+from alice.cli.main import main
+from alice.config import Settings
+from alice.tracking.site import SiteRow
+from tests.conftest import EventRows
+from tests.tracking.conftest import Post, browser, post, site  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Runs `alice events ...` on the test's database."""
+    monkeypatch.setenv("ALICE_DATA_DIR", str(settings.data_dir))
+    if settings.database_url:
+        monkeypatch.setenv("ALICE_DATABASE_URL", settings.database_url)
+
+    def invoke(*arguments: str, input: str | None = None) -> Result:
+        result = CliRunner().invoke(main, ["events", *arguments], input=input)
+        database.bind(settings)
+        return result
+
+    return invoke
+
+
+def test_the_newest_events_are_listed(command: object, post: Post, site: SiteRow) -> None:  # noqa: F811
+    post(url="/tea")
+    post(type="event", name="poured", url="/tea")
+
+    listed = json.loads(command("tail", "--json").output)
+    assert [(row["kind"], row["name"], row["path"]) for row in listed] == [
+        ("page_view", None, "/tea"), ("custom", "poured", "/tea"),
+    ]  # fmt: skip
+    assert len(command("tail", "-n", "1", "--site", site.id).output.splitlines()) == 2
+    assert "There is no site" in command("tail", "--site", "nosuchsite12").output
+
+
+def test_what_is_pruned_is_said(command: object, post: Post) -> None:  # noqa: F811
+    post(url="/")
+
+    assert command("prune").output.startswith("Deleted 0 events, 0 visits")
+    assert json.loads(command("prune", "--json").output) == {
+        "events": 0,
+        "visits": 0,
+        "visitors": 0,
+        "ids": 0,
+    }
+
+
+def test_a_person_is_exported_and_erased(
+    command: object,
+    post: Post,
+    events_db: EventRows,  # noqa: F811
+) -> None:
+    post(type="identify", id="ada", consent="granted", visitorId="v")
+
+    assert len(json.loads(command("export", "ada").output)["visits"]) == 1
+    assert command("erase", "ada", input="n\n").exit_code == 1
+    assert command("erase", "ada", "--yes").output == "Erased 1 visits of ada.\n"
+    assert events_db.one("SELECT COUNT(*) FROM events") == 0

@@ -1,0 +1,61 @@
+"""The public page of each site, and the script that every site names."""
+
+from dataclasses import replace
+
+from flask.testing import FlaskClient
+
+from alice import create_app, database
+from alice.config import Settings
+from alice.tracking import site as sites
+from alice.tracking.script import build
+from alice.tracking.site import SiteRow
+
+
+def test_a_site_says_what_is_collected(client: FlaskClient, site: SiteRow) -> None:
+    page = client.get(f"/privacy/{site.id}")
+
+    assert page.status_code == 200
+    for word in ("Wonderland", "wonderland.example", "30 minutes", "No cookie is set", "optOut"):
+        assert word in page.text
+
+
+def test_a_site_says_how_long_it_keeps_visits(client: FlaskClient, app: object) -> None:
+    with database.connected(database.events_db):
+        forgetful = sites.create("tea.example", "Tea", owner_id=None, retention_days=90)
+
+    assert "deleted after 90 days" in client.get(f"/privacy/{forgetful.id}").text
+
+
+def test_alices_own_page_offers_to_say_no(client: FlaskClient) -> None:
+    page = client.get("/privacy")
+
+    assert "Do not count this browser" in page.text
+    assert "data-site-id" in page.text
+    own_id = page.text.partition('data-site-id="')[2].partition('"')[0]
+    assert client.get(f"/privacy/{own_id}").text == page.text
+
+
+def test_no_site_no_page(client: FlaskClient) -> None:
+    assert client.get("/privacy/nosuchsite12").status_code == 404
+
+
+def test_alices_pages_are_not_counted_if_the_admin_says_so(settings: Settings) -> None:
+    client = create_app(replace(settings, track_pages=False)).test_client()
+
+    assert "tracker" not in client.get("/login").text
+    assert "are not counted" in client.get("/privacy").text
+
+
+def test_the_script_is_kept_for_a_year_by_its_hash_and_asked_again_without(client: FlaskClient) -> None:
+    plain = client.get("/tracker.js")
+    src = client.get("/login").text.partition('src="/tracker.')[2].partition('"')[0]
+    hashed = client.get(f"/tracker.{src}")
+
+    assert plain.data == hashed.data == build.script()
+    assert plain.mimetype == "text/javascript"
+    assert plain.headers["Cache-Control"] == "public, max-age=3600"
+    assert "max-age=31536000" in hashed.headers["Cache-Control"]
+    assert plain.headers["Access-Control-Allow-Origin"] == "*"
+    again = client.get("/tracker.js", headers={"If-None-Match": plain.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert "max-age=3600" in client.get("/tracker.000000000000.js").headers["Cache-Control"]

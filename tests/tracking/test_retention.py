@@ -1,0 +1,123 @@
+"""What leaves with time, and what stays."""
+
+import stat
+from uuid import uuid4
+
+import pytest
+
+from alice import clock, database
+from alice.clock import DAY, days, minutes
+from alice.config import Settings
+from alice.tracking import retention
+from alice.tracking import site as sites
+from alice.tracking.pipeline import close_visits
+from alice.tracking.salt import Salts
+from alice.tracking.site import SiteRow
+from tests.conftest import EventRows
+from tests.tracking.conftest import Post
+
+
+@pytest.fixture
+def forgetful(app: object) -> SiteRow:
+    """A site that keeps visits for 30 days."""
+    with database.connected(database.events_db):
+        return sites.create("wonderland.example", "Forgetful", owner_id=None, retention_days=30)
+
+
+def counts(events_db: EventRows) -> tuple[int, ...]:
+    tables = ("events", "event_properties", "visits", "visitors", "event_ids")
+    return tuple(events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables)
+
+
+def test_old_visits_go_with_all_that_hangs_on_them(
+    post: Post, forgetful: SiteRow, frozen_clock: int, events_db: EventRows
+) -> None:
+    post(forgetful.id, type="event", name="tea", data={"cups": 3}, eventId=str(uuid4()))
+    clock.advance(days(31))
+    close_visits()
+    post(forgetful.id, url="/new", eventId=str(uuid4()))
+
+    gone = retention.prune()
+
+    assert gone == (1, 1, 1, 1)
+    assert counts(events_db) == (1, 0, 1, 1, 1)
+    assert retention.prune() == (0, 0, 0, 0)
+
+
+def test_without_retention_events_stay_and_only_their_ids_go(
+    post: Post, frozen_clock: int, events_db: EventRows
+) -> None:
+    post(url="/", eventId=str(uuid4()))
+    clock.advance(days(6))
+    post(url="/", eventId=str(uuid4()))
+    clock.advance(days(2))
+
+    assert retention.prune() == (0, 0, 0, 1)
+    assert counts(events_db)[0] == 2
+    clock.advance(days(400))
+    retention.prune()
+    assert counts(events_db) == (2, 0, 2, 2, 0)
+
+
+def test_ids_are_forgotten_in_as_many_steps_as_it_takes(
+    post: Post, frozen_clock: int, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 3)
+    for _ in range(8):
+        post(url="/", eventId=str(uuid4()))
+    clock.advance(days(8))
+
+    assert retention.prune().ids == 8
+
+
+def test_a_visit_that_is_open_is_not_taken_away(
+    post: Post, forgetful: SiteRow, frozen_clock: int, events_db: EventRows
+) -> None:
+    post(forgetful.id, url="/")
+    clock.advance(days(31))
+
+    retention.prune()
+
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 1
+    close_visits()
+    retention.prune()
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 0
+
+
+def test_a_days_salt_is_destroyed_when_its_last_visit_has_closed(
+    post: Post, site: SiteRow, settings: Settings, events_db: EventRows
+) -> None:
+    clock.freeze((clock.now() // DAY + 1) * DAY - minutes(5))
+    day = clock.now() // DAY
+    post(url="/")
+    salts = Salts(settings.data_dir)
+    clock.advance(minutes(10))
+    close_visits()
+    retention.destroy_salts(salts)
+    assert (site.id, day) in salts.days()
+
+    clock.advance(minutes(30))
+    close_visits()
+    retention.destroy_salts(salts)
+    clock.thaw()
+
+    assert (site.id, day) not in salts.days()
+
+
+def test_salts_of_a_removed_site_go(post: Post, site: SiteRow, settings: Settings) -> None:
+    post(url="/")
+    sites.remove(site.id)
+    salts = Salts(settings.data_dir)
+    retention.destroy_salts(salts)
+
+    assert salts.days() == []
+
+
+def test_salts_are_secret_random_and_the_same_for_all_processes(settings: Settings) -> None:
+    one, other = Salts(settings.data_dir), Salts(settings.data_dir)
+    today = clock.now() // DAY
+
+    assert one.get("a", today) == other.get("a", today)
+    assert len({one.get("a", today), one.get("a", today + 1), one.get("b", today), one.known("a")}) == 4
+    files = [path for path in (settings.data_dir / "salts").rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
