@@ -96,6 +96,36 @@ def database_url(text: str) -> str:
     return text
 
 
+def header(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise ValueError("the name of a header, such as CF-IPCountry")
+    return text
+
+
+def mmdb(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("a file that exists")
+    with path.open("rb") as opened:  # what describes such a file is in its last 128 KB
+        opened.seek(max(0, path.stat().st_size - 131_072))
+        if b"\xab\xcd\xefMaxMind.com" not in opened.read():
+            raise ValueError("an .mmdb file; download it again")
+    return path
+
+
+def peer_url(text: str) -> str:
+    """The address of a server we send to, with user, password and path if it needs them."""
+    shape = "an address such as https://user:password@example.org:8443/name"
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.query or parts.fragment:
+        raise ValueError(shape)
+    return text
+
+
 def secret_key(text: str) -> str:
     if len(text) < 16:
         raise ValueError("at least 16 characters")
@@ -136,6 +166,34 @@ class Settings:
     staff_idle_minutes: int = setting(
         60, whole(1, 1440), "Minutes without a request after which a consultant or admin is signed out."
     )
+    track_pages: bool = setting(
+        True, switch, "Count visits to Alice's own pages, without cookies; see the privacy page."
+    )
+    track_per_address: int = setting(
+        600, whole(1, 10_000_000), "Events a minute that one address may send, to each process."
+    )
+    track_per_site: int = setting(
+        60_000, whole(1, 10_000_000), "Events a minute that one site may get, in each process."
+    )
+    country_header: str | None = setting(
+        None, header, "The header in which your proxy says the visitor's country, such as CF-IPCountry."
+    )
+    country_database: Path | None = setting(
+        None, mmdb, "An .mmdb file that tells the country of an address; unset: the time zone tells it."
+    )
+    clickhouse_url: str | None = setting(
+        None,
+        peer_url,
+        "Copy events to ClickHouse: http(s)://user:password@host:8123/database.",
+        secret=True,
+    )
+    tinybird_url: str = setting("https://api.tinybird.co", peer_url, "The Tinybird region of the token.")
+    tinybird_token: str | None = setting(
+        None, str, "Copy events to Tinybird, with this token (scope DATASOURCE:APPEND).", secret=True
+    )
+    ndjson: bool = setting(False, switch, "Copy events to files in the data folder (ndjson/), a line each.")
+    sink_batch: int = setting(50, whole(1, 1000), "Events in a batch to a sink.")
+    sink_seconds: int = setting(30, whole(1, 3600), "Seconds after which a batch is sent that is not full.")
     help_contact: str = setting(
         "the person who runs this site", str, "Whom the forgotten-password page says to ask."
     )

@@ -28,6 +28,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from alice import clock, create_app, database
 from alice.config import ConfigError, Settings
+from alice.tracking import eventtracker, littlestats
 from alice.web import answers
 from alice.web.errors import Malformed
 
@@ -41,6 +42,7 @@ WORKER_STALLED = 120  # seconds without a sign of life after which a worker is r
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc
 COLLECT_AFTER = 10_000  # objects made and not yet gone
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+TELEMETRY = (littlestats.PREFIX, eventtracker.PREFIX)  # what is sent by every page of every site
 BACKLOG = 1024  # connections the kernel may hold for us
 
 
@@ -291,6 +293,8 @@ class Log(Logger):
     datefmt = "%Y-%m-%dT%H:%M:%S%z"
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        if environ["PATH_INFO"].startswith(TELEMETRY) and resp.status.startswith("2"):
+            return  # it left a row; its lines would bury all others
         path = environ["RAW_URI"].partition("?")[0]
         took = request_time.total_seconds() * 1000
         self.line(environ["REQUEST_METHOD"], path, (resp.status or "500")[:3], resp.sent, took)

@@ -10,9 +10,13 @@ COMMANDS = {
     "codes": "codes:codes",
     "config": "config:config",
     "db": "database:database",
+    "events": "events:events",
+    "keys": "keys:keys",
     "serve": "serve:serve",
     "sessions": "sessions:sessions",
     "setup": "setup:setup",
+    "sinks": "sinks:sinks",
+    "sites": "sites:sites",
     "users": "users:users",
 }
 

@@ -16,7 +16,7 @@ from alice.web.json import OrjsonProvider
 from alice.web.validation import MAX_BODY
 
 # These need neither the session nor a connection made for them.
-BARE = frozenset(("static", "health.health"))
+BARE = frozenset(("static", "health.health", "tracker.tracker_js"))
 
 
 def install(app: Flask, settings: Settings) -> None:

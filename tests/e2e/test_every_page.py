@@ -9,7 +9,7 @@ from tests.e2e.site import BOOK, Person, Site
 SMALL_PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 
-SIGNED_OUT = ["/", "/login", "/login?next=/shelf", "/register", "/forgot-password"]
+SIGNED_OUT = ["/", "/login", "/login?next=/shelf", "/register", "/forgot-password", "/privacy"]
 READERS = [
     "/shelf",
     "/code",

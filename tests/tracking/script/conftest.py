@@ -1,0 +1,71 @@
+"""tracker.js in a real browser, before a peer that takes what it sends. A page must never hear of an error."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.e2e.conftest import CHROMIUM, FLAGS, MISSING, PATIENCE
+from tests.tracking.script.peer import Peer, listening
+
+Visit = Callable[..., Page]
+Eventually = Callable[[Callable[[], bool]], None]
+
+# What a rejected promise or an error tells a page reaches its listeners, and so this list.
+HEAR = """
+window.heard = [];
+addEventListener("error", (event) => heard.push(event.message));
+addEventListener("unhandledrejection", (event) => heard.push(String(event.reason)));
+"""
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        # Playwright turns the memory for pages gone back to off; visitors have it.
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with listening() as peer:
+        yield peer
+
+
+@pytest.fixture
+def context(chromium: Browser, peer: Peer) -> Iterator[BrowserContext]:
+    """A visitor's browser; its pages are the peer's."""
+    context = chromium.new_context(base_url=peer.url, viewport={"width": 800, "height": 600})
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(HEAR)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    yield context
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def visit(context: BrowserContext) -> Visit:
+    """`visit(path)`: a tab with the page. `clock=True`: its time is the test's to move (page.clock)."""
+
+    def visiting(path: str = "/", clock: bool = False, **more: Any) -> Page:
+        page = context.new_page()
+        if clock:
+            page.clock.install()
+        page.goto(path, **more)
+        return page
+
+    return visiting
+
+
+def stop(tab: Page) -> None:
+    """The clock of the tab stands still from about a second ahead, and goes on with run_for or resume."""
+    tab.clock.pause_at(tab.evaluate("Date.now()") / 1000 + 1)

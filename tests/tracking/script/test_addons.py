@@ -1,0 +1,143 @@
+"""The add-ons of tracker.js: what is clicked, seen and filled in, and never what is written there."""
+
+from playwright.sync_api import Page
+
+from tests.tracking.script.conftest import Eventually, Visit
+from tests.tracking.script.peer import Peer, page
+
+CLICKS = """
+<a id="out" class="button  large" href="http://elsewhere.example/a?b=secret#c" target="_blank"><b>Out</b></a>
+<a class="mail" href="mailto:alice@example.com">Write</a>
+<button id="go"><svg class="icon"><path class="stroke" d="M0 0h9v9z"/></svg>Go</button>
+<svg class="drawing" width="20" height="20"></svg>
+<div data-alice-ignore><button id="ignored">Private</button></div>
+<input type="password" id="password">
+<form id="named"><input name="id"><input name="classList"><input name="closest"><button id="inside" type="button">In</button></form>
+<script>
+    addEventListener("click", (event) => event.preventDefault());
+    document.querySelector("#go").addEventListener("click", (event) => event.stopPropagation());
+</script>
+"""
+FORM = """
+<form id="order" name="tea-order">
+    <input name="guest" value="Alice">
+    <input id="cups" type="number">
+    <select name="tea"><option>Green<option>Black</select>
+    <textarea></textarea>
+    <input name="secret" type="password">
+    <input name="shown" type="text" autocomplete="current-password">
+    <input name="card" autocomplete="billing cc-number">
+    <input name="code" autocomplete="One-Time-Code">
+    <input name="hidden" type="hidden" value="hidden value">
+    <fieldset data-alice-ignore><input name="diary"></fieldset>
+    <button>Send</button>
+</form>
+<form name="search" data-alice-ignore><input name="q"><button>Find</button></form>
+<p contenteditable>Notes</p>
+<script>addEventListener("submit", (event) => event.preventDefault());</script>
+"""
+SECRETS = ("secret", "shown", "card", "code", "diary", "q")
+LONG = "<style>body { margin: 0; height: 2400px }</style>"  # four screens
+
+
+def data(peer: Peer, name: str) -> list[dict[str, str]]:
+    return [event["data"] for event in peer.of(name)]
+
+
+def opened(visit: Visit, peer: Peer, body: str, **options: str) -> Page:
+    peer.pages["/"] = page(body, **options)
+    return visit("/")
+
+
+def test_a_click_names_its_element_and_where_it_leads(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = opened(visit, peer, CLICKS, clicks="")
+    for selector in ("#out b", ".mail", "#go path", ".drawing", "#inside"):
+        tab.click(selector)
+
+    eventually(lambda: len(data(peer, "click")) == 5)
+    assert data(peer, "click") == [
+        {"element": "a#out.button.large", "href": "http://elsewhere.example/a"},
+        {"element": "a.mail"},
+        {"element": "button#go"},
+        {"element": "svg.drawing"},
+        {"element": "button#inside"},
+    ]
+    assert tab.evaluate("heard") == []
+
+
+def test_a_click_where_nobody_should_look_is_not_seen(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = opened(visit, peer, CLICKS, clicks="")
+    for selector in ("#ignored", "#password", "#go"):
+        tab.click(selector)
+
+    eventually(lambda: data(peer, "click") == [{"element": "button#go"}])
+
+
+def test_a_quarter_of_a_page_is_reached_once(visit: Visit, peer: Peer, eventually: Eventually) -> None:
+    tab = opened(visit, peer, LONG, scroll="")
+    for place in (700, 0, 800, 1800):
+        tab.evaluate("place => scrollTo(0, place)", place)
+        tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    eventually(lambda: data(peer, "scroll") == [{"depth": depth} for depth in (25, 50, 75, 100)])
+
+    tab.evaluate("history.pushState({}, '', '/next')")
+    tab.evaluate("scrollTo(0, 700)")
+    eventually(lambda: len(data(peer, "scroll")) >= 5)
+    assert data(peer, "scroll")[4:][0] == {"depth": 25}
+
+
+def test_a_form_says_which_fields_and_never_what_is_in_them(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = opened(visit, peer, FORM, forms="")
+    tab.locator("[name=guest]").press_sequentially("The Hatter")
+    tab.fill("#cups", "31337")
+    tab.select_option("select", "Black")
+    tab.fill("textarea", "no butter")
+    tab.fill("p", "no butter either")
+    tab.click("text=Send")
+
+    eventually(lambda: data(peer, "form_submit") == [{"form": "tea-order"}])
+    assert data(peer, "form_interaction") == [
+        {"form": "tea-order", "field": "guest"},
+        {"form": "tea-order", "field": "cups"},
+        {"form": "tea-order", "field": "tea"},
+        {"form": "tea-order", "field": "textarea"},
+        {"field": "p"},
+    ]
+    assert not any(value in str(peer.requests) for value in ("Hatter", "Alice", "31337", "Black", "butter"))
+
+
+def test_secret_fields_are_never_touched(visit: Visit, peer: Peer, eventually: Eventually) -> None:
+    tab = opened(visit, peer, FORM, forms="", clicks="")
+    for name in SECRETS:
+        tab.locator(f"[name={name}]").press_sequentially("4711")
+        tab.locator(f"[name={name}]").click()
+    tab.click("text=Find")
+    tab.evaluate(
+        "document.querySelector('[name=hidden]').dispatchEvent(new Event('input', { bubbles: true }))"
+    )
+    tab.evaluate("document.querySelector('[name=secret]').type = 'text'")  # "show my password"
+    tab.locator("[name=secret]").press_sequentially("0815")
+    tab.evaluate("track('last')")
+
+    eventually(lambda: peer.of("last") != [])
+    assert [event["name"] for event in peer.of("event")] == ["last"]
+    assert "4711" not in str(peer.requests)
+
+
+def test_an_add_on_that_was_not_asked_for_does_nothing(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = opened(visit, peer, FORM + LONG)
+    tab.fill("#cups", "3")
+    tab.evaluate("scrollTo(0, 1800)")
+    tab.click("text=Send")
+    tab.evaluate("track('last')")
+
+    eventually(lambda: peer.of("last") != [])
+    assert [event["name"] for event in peer.of("event")] == ["last"]
