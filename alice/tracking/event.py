@@ -98,11 +98,17 @@ def _insert_sql(rows: int) -> str:
 # Ids
 
 
-def id_bytes(id: str) -> bytes:
-    """A client's id as 16 bytes: a UUID's own, which stay in order; of anything else a hash."""
+def id_bytes(id: str, occurred_at: int | None = None) -> bytes:
+    """A client's id as 16 bytes: a UUID's own; of anything else a hash, behind the time (ms) it goes with.
+
+    Ids that grow with time are kept side by side, which a table is quickest with.
+    """
     if UUID.fullmatch(id):
         return bytes.fromhex(id.replace("-", ""))
-    return blake2b(id.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    text = id.encode("utf-8", "surrogateescape")
+    if occurred_at is None:
+        return blake2b(text, digest_size=16).digest()
+    return (occurred_at & (1 << 48) - 1).to_bytes(6, "big") + blake2b(text, digest_size=10).digest()
 
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

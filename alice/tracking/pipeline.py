@@ -274,7 +274,7 @@ class _Unusual(Exception):
 
 
 def _id(hit: Hit) -> bytes | None:
-    return event.id_bytes(hit.id) if hit.id else None
+    return event.id_bytes(hit.id, hit.occurred_at) if hit.id else None
 
 
 def _append_all(

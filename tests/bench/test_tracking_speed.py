@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from itertools import count
 from pathlib import Path
 
@@ -99,8 +99,10 @@ def server(tracked: Tracked) -> Iterator[Server]:
         yield server
 
 
-def _serving(tracked: Tracked) -> Iterator[Server]:
-    return servers.serving(tracked.settings, ALICE_TRACK_PER_ADDRESS=PLENTY, ALICE_TRACK_PER_SITE=PLENTY)
+def _serving(tracked: Tracked, **variables: str) -> AbstractContextManager[Server]:
+    return servers.serving(
+        tracked.settings, ALICE_TRACK_PER_ADDRESS=PLENTY, ALICE_TRACK_PER_SITE=PLENTY, **variables
+    )
 
 
 @pytest.fixture
@@ -137,6 +139,24 @@ def test_one_beacon(
 
     detail = f"{taken:.2f} / {counted:.2f} ms"
     assert report.check("one beacon, committed", taken / counted, 1.3, "constant views", detail)
+
+
+def test_a_beacon_while_a_sink_is_down(
+    tracked: Tracked,
+    server: Server,
+    connect: Callable[[Server], Line],
+    seconds: float,
+    report: Report,
+    tmp_path: Path,
+) -> None:
+    other = Tracked(tmp_path)
+    with _serving(other, ALICE_CLICKHOUSE_URL=f"http://127.0.0.1:{servers.free_port()}/default") as cut_off:
+        taken, usual = percentiles(
+            [asking(connect(cut_off), other.beacon), asking(connect(server), tracked.beacon)], seconds
+        )
+
+    detail = f"{taken:.2f} / {usual:.2f} ms"
+    assert report.check("one beacon while a sink is down", taken / usual, 1.1, "times without", detail)
 
 
 def test_a_batch_with_few_events_and_with_many(

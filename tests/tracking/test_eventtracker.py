@@ -1,4 +1,4 @@
-"""/api/v1/events: sessions that a client names, and the events in them, as EventTracker's clients send them."""
+"""/api/v1/events: sessions that a client names, and events in them, as EventTracker's clients send them."""
 
 import json
 from collections.abc import Callable
@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from alice import clock, database
 from alice.clock import days, hours, minutes, rfc3339
+from alice.tracking import site as sites
 from alice.tracking.event_property import properties
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
@@ -40,6 +42,12 @@ def opened(call: Call, session: dict[str, Any], frozen_clock: int) -> str:
     """The id of a session that has been opened."""
     assert call("session", **session).status_code == 200
     return session["session_id"]
+
+
+@pytest.fixture
+def other_site(app: Flask) -> SiteRow:
+    with database.connected(database.events_db):
+        return sites.create("looking-glass.example", "Looking-Glass", owner_id=None)
 
 
 def kept(events_db: EventRows) -> dict[str, Any]:

@@ -98,7 +98,7 @@ const body = () => {
   const id = load().id;
   return events[0]
     ? JSON.stringify({
-        events: events.map((event) => JSON.parse(event)),
+        events: events.map(JSON.parse),
         screen: screen.width + "x" + screen.height,
         timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
         consent: id && "granted",
@@ -186,7 +186,7 @@ const tick = safe(() => {
 let who;
 
 const consent = (granted = true) => {
-  silent() || save(waiting(), granted ? load().id || random() : null);
+  silent() || save(waiting(), granted ? load().id || random() : 0);
   granted && who && push(who);
 };
 
@@ -199,7 +199,7 @@ const api = {
   },
   trackPageView: view,
   consent: consent,
-  optOut: () => save([], null, 1),
+  optOut: () => save([], 0, 1),
   optIn: () => {
     save(waiting());
     view();

@@ -141,7 +141,7 @@ def test_who_opts_out_is_left_alone_until_they_opt_in(
     peer.requests.clear()
     tab.evaluate("littlestats.optOut()")
     tab.evaluate(EVERYTHING)
-    assert tab.evaluate("Object.values(localStorage)") == ['{"queue":[],"out":1,"id":null}']
+    assert tab.evaluate("Object.values(localStorage)") == ['{"queue":[],"out":1,"id":0}']
     tab = visit("/next")
     tab.evaluate(EVERYTHING)
     tab.evaluate("littlestats.optIn(); track('back')")
