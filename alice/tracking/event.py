@@ -115,14 +115,23 @@ UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def known_ids(site_number: int, ids: Rows[bytes]) -> dict[bytes, int]:
-    """The seq of each of these ids that was appended within the last 7 days."""
+    """The seq of each of these ids that was appended within the last 7 days, and whose event is there."""
     if not ids:
         return {}
     marks = ", ".join("?" * len(ids))
     rows = events.query(
-        f"SELECT id, seq FROM event_ids WHERE site_number = ? AND id IN ({marks})", site_number, *ids
-    )
+        "SELECT i.id, i.seq FROM event_ids i JOIN events e ON e.seq = i.seq "
+        f"WHERE i.site_number = ? AND i.id IN ({marks})",
+        site_number, *ids,
+    )  # fmt: skip
     return {bytes(id): seq for id, seq in rows}
+
+
+def forget_ids(site_number: int, ids: Rows[bytes]) -> None:
+    """Delete ids, such as those whose event was erased a moment ago."""
+    if ids:
+        marks = ", ".join("?" * len(ids))
+        events.execute(f"DELETE FROM event_ids WHERE site_number = ? AND id IN ({marks})", site_number, *ids)
 
 
 def remember_ids(site_number: int, ids: Rows[tuple[bytes, int]]) -> bool:

@@ -51,9 +51,11 @@ CONTEXT = (
 )  # fmt: skip
 SHOWN = ("project_id", "workspace_id", "campaign_id", "landing_page_id")
 # Of an event, what is kept as it is; the rest is its kind, name, time, id and visit.
-PROPERTIES = frozenset(Event.model_fields) - {
-    "session_id", "project_id", "id", "timestamp", "event_type", "event_id"
-}  # fmt: skip
+PROPERTIES = tuple(
+    name
+    for name in Event.model_fields
+    if name not in ("session_id", "project_id", "id", "timestamp", "event_type", "event_id")
+)
 
 # Pages of any origin may send, and nothing here looks at a cookie.
 OPEN = ("Access-Control-Allow-Origin", "*")
@@ -87,7 +89,7 @@ def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Calle
 def _shown_session(name: str) -> str | None:
     """The session's id in `session/:id`, as WSGI hands it over: bytes in the clothes of Latin-1."""
     where, _, session_id = name.partition("/")
-    if where != "session" or not session_id:
+    if where != "session" or not session_id or "\0" in session_id:
         return None
     return session_id.encode("latin-1", "replace").decode("utf-8", "replace")
 
@@ -251,17 +253,18 @@ def _arrival(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping
     page = asked.page_url or asked.uri
     query = urlencode({name: value for name, value in origin.items() if name in CAMPAIGN})
     referrer = origin.get("referrer")
+    context = {name: value for name in CONTEXT if (value := getattr(asked, name, None)) is not None}
     return Arrival(
         path=campaign.address(page).path if page else None,
         referrer=campaign.referrer(referrer, frozenset((site.domain,))) if referrer else None,
         campaign=campaign.address(f"/?{query}").campaign if query else None,
-        language=asked.language,
-        timezone=asked.timezone,
+        language=asked.language or None,
+        timezone=asked.timezone or None,
         screen=asked.screen,
-        ab_test=asked.ab_test_id,
-        ab_variant=asked.ab_test_variant_id,
+        ab_test=asked.ab_test_id or None,
+        ab_variant=asked.ab_test_variant_id or None,
         user_id=user_id,
-        context={name: value for name in CONTEXT if (value := getattr(asked, name, None)) is not None},
+        context=context | {name: origin[name] for name in ("ref", "source") if name in origin},
     )
 
 
@@ -318,7 +321,7 @@ def _variant(events: Iterable[Event]) -> Arrival | None:
     """The A/B test that a session hears of first from its events."""
     for event in events:
         if event.ab_test_id or event.ab_test_variant_id:
-            return Arrival(ab_test=event.ab_test_id, ab_variant=event.ab_test_variant_id)
+            return Arrival(ab_test=event.ab_test_id or None, ab_variant=event.ab_test_variant_id or None)
     return None
 
 

@@ -88,7 +88,7 @@ class Told(Request):
     referrer_url: Url | None = None
     language: Annotated[str, Field(max_length=35)] | None = None
     timezone: Annotated[str, Field(max_length=64)] | None = None
-    screen: Annotated[str, Field(max_length=20)] | None = None
+    screen: Annotated[str, Field(pattern=r"^\d{1,5}x\d{1,5}$")] | None = None
     utm_source: Label | None = None
     utm_medium: Label | None = None
     utm_campaign: Label | None = None

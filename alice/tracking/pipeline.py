@@ -194,7 +194,11 @@ class Tracking:
             old = _named(key.dialect, old_session_id, site)
             if old is None or old.session_id == key.session_id:
                 return _touched(_live(site, key, told, arrival, idle_ms, now), now)
-            carried = {name: number for name, number in visit.attribution(old.number).items() if number}
+            carried = {
+                name: number
+                for name, number in visit.attribution(old.number).items()
+                if number and not (name in visit.VARIANT and told[name])  # what is asked for now wins
+            }
             arrival.context = old.context | (arrival.context or {})
             arrival.user_id = arrival.user_id or old.user_id
             visit.close(old.number, min(now, old.due_at))
@@ -285,6 +289,7 @@ def _append_all(
     known = event.known_ids(site_number, [id for id in ids if id is not None])
     if known and all(id in known for id in ids):
         return _as_the_first_time([known[id] for id in ids])
+    event.forget_ids(site_number, [id for id in ids if id is not None and id not in known])
     now = clock.now()
     found = live(now)
     fresh: list[tuple[Hit, bytes | None]] = []

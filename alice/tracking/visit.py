@@ -89,6 +89,9 @@ ATTRIBUTION = (
 )  # fmt: skip
 
 
+VARIANT = ("ab_test", "ab_variant")
+
+
 class VisitRow(NamedTuple):
     """A visit as the pipeline reads it. Times in ms."""
 

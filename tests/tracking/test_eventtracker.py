@@ -6,13 +6,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from alice import clock, database
 from alice.clock import days, hours, minutes, rfc3339
-from alice.tracking import site as sites
 from alice.tracking.event_property import properties
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
@@ -42,12 +40,6 @@ def opened(call: Call, session: dict[str, Any], frozen_clock: int) -> str:
     """The id of a session that has been opened."""
     assert call("session", **session).status_code == 200
     return session["session_id"]
-
-
-@pytest.fixture
-def other_site(app: Flask) -> SiteRow:
-    with database.connected(database.events_db):
-        return sites.create("looking-glass.example", "Looking-Glass", owner_id=None)
 
 
 def kept(events_db: EventRows) -> dict[str, Any]:
@@ -116,6 +108,16 @@ def test_a_session_keeps_where_its_visitor_came_from(
     context = json.loads(events_db.one("SELECT context FROM visits"))
     assert (context["attribution_id"], context["environment"]) == ("first-click", "production")
     assert "secret" not in str(texts) + str(context)
+
+
+def test_the_words_of_a_session_win_over_the_address_of_its_page(
+    call: Call, session: dict[str, Any], events_db: EventRows
+) -> None:
+    call("session", **session, page_url="/tea?utm_source=king&ref=cat", utm_source="queen")
+
+    sql = "SELECT s.text, v.context FROM visits v JOIN strings s ON s.number = v.utm_source"
+    ((source, context),) = events_db.query(sql)
+    assert (source, json.loads(context)["ref"]) == ("queen", "cat")
 
 
 @pytest.mark.parametrize("length", [5, 30])
@@ -617,7 +619,7 @@ def test_a_wrong_method_is_405_and_says_which_go(
     assert answer.json["success"] is False
 
 
-@pytest.mark.parametrize("path", ["nothing", "session/", "track/", "tracker"])
+@pytest.mark.parametrize("path", ["nothing", "session/", "track/", "tracker", "session/%00"])
 def test_an_unknown_address_is_404(browser: FlaskClient, path: str) -> None:
     answer = browser.post(f"{EVENTS}/{path}", json={})
 

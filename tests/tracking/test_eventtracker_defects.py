@@ -69,7 +69,9 @@ def test_11_a_renewal_carries_attribution_over_for_real(
 
     assert data["attribution_preserved"] is True
     assert (data["ab_test_id"], data["ab_test_variant_id"]) == ("test-1", "b")
-    columns = "referrer_host, utm_source, utm_medium, utm_campaign, bucket, landing_path, user_id"
+    columns = (
+        "referrer_host, utm_source, utm_medium, utm_campaign, bucket, landing_path, user_id, visitor_number"
+    )
     old, new = events_db.query(f"SELECT {columns} FROM visits ORDER BY number")
     assert new == old
     contexts = events_db.query("SELECT context FROM visits ORDER BY number")
@@ -200,6 +202,14 @@ def test_24_views_count_page_views_and_nothing_else(call: Call, opened: str, eve
     call("track", session_id=opened, event_type="conversion", event_id="cup-of-tea")
 
     assert events_db.query("SELECT page_views, interactions, sequence FROM visits") == [(2, 1, 5)]
+
+
+def test_24_a_page_view_that_is_sent_as_something_else_keeps_its_type(
+    call: Call, opened: str, events_db: EventRows
+) -> None:
+    call("track", session_id=opened, event_type="engagement", event_id="page-view")
+
+    assert kept(events_db) == {"event_type": "engagement"}
 
 
 def test_25_a_visit_is_known_before_its_events(

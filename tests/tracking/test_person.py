@@ -54,6 +54,18 @@ def test_an_event_that_is_sent_again_after_an_erasure_is_taken_as_new(
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
 
+def test_an_event_sent_again_in_the_middle_of_an_erasure_is_taken_as_new(
+    post: Post, events_db: EventRows
+) -> None:
+    id = str(uuid4())
+    post(url="/", eventId=id)
+    events_db.execute("DELETE FROM events")
+
+    assert post(url="/", eventId=id)["success"]
+    assert post(url="/", eventId=id)["success"]
+    assert events_db.one("SELECT COUNT(*) FROM events") == 1
+
+
 def test_one_site_is_erased_and_not_another(
     browser: FlaskClient, site: SiteRow, other_site: SiteRow, events_db: EventRows
 ) -> None:

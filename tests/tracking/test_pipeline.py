@@ -126,6 +126,19 @@ def test_a_renewed_visit_carries_on_where_its_visitor_came_from(
     assert events_db.query(columns, new.number) == events_db.query(columns, old.number)
 
 
+def test_a_renewal_that_names_a_variant_means_it(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    tracking.open(site, key, caller, Arrival(ab_test="t", ab_variant="old"))
+    new = tracking.renew(
+        site, key._replace(session_id="session-2"), caller, Arrival(ab_variant="new"), "session-1"
+    )
+
+    sql = "SELECT s.text FROM visits v JOIN strings s ON s.number = v.{} WHERE v.number = ?"
+    assert events_db.one(sql.format("ab_test"), new.number) == "t"
+    assert events_db.one(sql.format("ab_variant"), new.number) == "new"
+
+
 def test_a_visit_knows_what_happened_in_it(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
 ) -> None:
