@@ -34,11 +34,10 @@ class Numbers:
         """The number of each text; None is nobody's."""
         known = self._known
         missing = [text for text in texts if text is not None and text not in known]
-        if missing:
-            self._learn(sorted(set(missing)))
-        return {text: known.get(text) for text in texts}
+        learned = self._learn(sorted(set(missing))) if missing else {}
+        return {text: learned.get(text) or known.get(text) for text in texts}
 
-    def _learn(self, texts: list[str]) -> None:
+    def _learn(self, texts: list[str]) -> dict[str, int]:
         with database.connected(database.events_db):
             found = _find(texts)
         new = [text for text in texts if text not in found]
@@ -47,6 +46,7 @@ class Numbers:
         if len(self._known) + len(found) > CACHED:
             self._known = {}
         self._known |= found
+        return found
 
 
 def _insert(texts: list[str]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The pipeline: every event once, in order, in the visit it belongs to."""
 
 import threading
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from alice import clock
 from alice.clock import days, minutes
-from alice.tracking import visit
+from alice.tracking import text, visit
 from alice.tracking.event import Kind
 from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
 from alice.tracking.request import Caller
@@ -205,6 +206,20 @@ def test_properties_keep_their_types(
         events_db.query("SELECT s.text, p.type FROM event_properties p JOIN strings s ON s.number = p.key")
     )
     assert [types[name] for name in ("text", "whole", "yes", "day", "nested")] == [1, 2, 3, 4, 5]
+
+
+def test_a_process_forgets_strings_and_no_event_does(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(text, "CACHED", 5)
+    for number in range(12):
+        hits = [Hit(Kind.PAGE_VIEW, path=f"/{number}"), Hit(Kind.CUSTOM, "tea", path="/0")]
+        tracking.record(site, key, caller, Arrival(), hits)
+
+    paths = events_db.query(
+        "SELECT s.text FROM events e LEFT JOIN strings s ON s.number = e.path ORDER BY seq"
+    )
+    assert [path for (path,) in paths] == [path for n in range(12) for path in (f"/{n}", "/0")]
 
 
 def test_threads_share_a_visit_without_gaps(
