@@ -10,7 +10,7 @@ from alice.cli.main import main
 from alice.config import Settings
 from alice.tracking.site import SiteRow
 from tests.conftest import EventRows
-from tests.tracking.conftest import Post, browser, post, site  # noqa: F401 - fixtures
+from tests.tracking.conftest import Post
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object:
     return invoke
 
 
-def test_the_newest_events_are_listed(command: object, post: Post, site: SiteRow) -> None:  # noqa: F811
+def test_the_newest_events_are_listed(command: object, post: Post, site: SiteRow) -> None:
     post(url="/tea")
     post(type="event", name="poured", url="/tea")
 
@@ -40,7 +40,7 @@ def test_the_newest_events_are_listed(command: object, post: Post, site: SiteRow
     assert "There is no site" in command("tail", "--site", "nosuchsite12").output
 
 
-def test_what_is_pruned_is_said(command: object, post: Post) -> None:  # noqa: F811
+def test_what_is_pruned_is_said(command: object, post: Post) -> None:
     post(url="/")
 
     assert command("prune").output.startswith("Deleted 0 events, 0 visits")
@@ -55,7 +55,7 @@ def test_what_is_pruned_is_said(command: object, post: Post) -> None:  # noqa: F
 def test_a_person_is_exported_and_erased(
     command: object,
     post: Post,
-    events_db: EventRows,  # noqa: F811
+    events_db: EventRows,
 ) -> None:
     post(type="identify", id="ada", consent="granted", visitorId="v")
 
