@@ -22,17 +22,48 @@ PATHS = [
 ]  # fmt: skip
 
 KEYS = st.sampled_from(
-    "type events eventId timestamp url referrer screen language timezone consent visitorId name id data "
-    "engaged scroll session_id user_id campaign_id workspace_id project_id landing_page_id event_type "
-    "event_value session_timeout_minutes metadata page_url new_session_id old_session_id ab_test_id".split()
+    [
+        "type",
+        "events",
+        "eventId",
+        "timestamp",
+        "url",
+        "referrer",
+        "screen",
+        "language",
+        "timezone",
+        "consent",
+        "visitorId",
+        "name",
+        "id",
+        "data",
+        "engaged",
+        "scroll",
+        "session_id",
+        "user_id",
+        "campaign_id",
+        "workspace_id",
+        "project_id",
+        "landing_page_id",
+        "event_type",
+        "event_value",
+        "session_timeout_minutes",
+        "metadata",
+        "page_url",
+        "new_session_id",
+        "old_session_id",
+        "ab_test_id",
+    ]
 )
-WORDS = "event pageview granted 1x1 / http://[ 2025-01-20 s-1 click".split()
+WORDS = ["event", "pageview", "granted", "1x1", "/", "http://[", "2025-01-20", "s-1", "click"]
 VALUES = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=30),
         st.sampled_from(WORDS),
     ),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=8), inner, max_size=5),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(KEYS | st.text(max_size=8), inner, max_size=5)
+    ),
     max_leaves=12,
 )  # fmt: skip
 BODIES = st.dictionaries(KEYS, VALUES, max_size=8).map(
