@@ -33,7 +33,41 @@ TOKEN = re.compile(
 REGEX = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*")
 LITERAL = re.compile(r"[\d\"']")
 WORDS = frozenset(
-    ["async", "await", "break", "case", "catch", "class", "const", "continue", "delete", "do", "else", "false", "finally", "for", "function", "if", "in", "instanceof", "let", "new", "null", "of", "return", "switch", "this", "throw", "true", "try", "typeof", "undefined", "void", "while", "yield"]
+    [
+        "async",
+        "await",
+        "break",
+        "case",
+        "catch",
+        "class",
+        "const",
+        "continue",
+        "delete",
+        "do",
+        "else",
+        "false",
+        "finally",
+        "for",
+        "function",
+        "if",
+        "in",
+        "instanceof",
+        "let",
+        "new",
+        "null",
+        "of",
+        "return",
+        "switch",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typeof",
+        "undefined",
+        "void",
+        "while",
+        "yield",
+    ]
 )
 SHORTER = {"const": "let", "true": "!0", "false": "!1", "undefined": "void 0"}
 
@@ -102,7 +136,9 @@ def _is_name(token: str) -> bool:
 
 def _variables(tokens: Tokens) -> Iterator[tuple[int, str]]:
     """Names that stand for a variable, and not for a property or a key, and where they stand."""
-    for index, (before, token, after) in enumerate(zip([";", *tokens], tokens, [*tokens[1:], ";"], strict=False)):
+    for index, (before, token, after) in enumerate(
+        zip([";", *tokens], tokens, [*tokens[1:], ";"], strict=False)
+    ):
         is_key = before in ("{", ",") and after == ":"
         if _is_name(token) and before not in (".", "?.") and not is_key:
             yield index, token
@@ -140,9 +176,13 @@ def _without_constants(tokens: Tokens) -> Tokens:
 def _renamed(statements: list[Tokens]) -> Iterator[Tokens]:
     """Names declared outside of all brackets are the whole file's; others are their statement's, and short
     names serve again in the next."""
-    shared = {after for tokens in statements for token, after in pairwise(tokens[:2]) if token in ("const", "let")}
+    shared = {
+        after for tokens in statements for token, after in pairwise(tokens[:2]) if token in ("const", "let")
+    }
     used = {name for tokens in statements for _, name in _variables(tokens)}
-    own = [list(dict.fromkeys(name for name in _declared(tokens) if name not in shared)) for tokens in statements]
+    own = [
+        list(dict.fromkeys(name for name in _declared(tokens) if name not in shared)) for tokens in statements
+    ]
     short = _short_names(statements, used - shared - {name for names in own for name in names})
     most = max(map(len, own))
     uses = Counter(name for tokens in statements for _, name in _variables(tokens) if name in shared)
@@ -154,8 +194,8 @@ def _renamed(statements: list[Tokens]) -> Iterator[Tokens]:
 
 
 def _short_names(statements: list[Tokens], free: set[str]) -> list[str]:
-    """Names to give, except what the sources use without declaring it. Letters that abound already come first:
-    they compress best."""
+    """Names to give, except what the sources use without declaring it. Letters that abound already come
+    first: they compress best."""
     abound = Counter("".join(token for tokens in statements for token in tokens))
     letters = sorted(ascii_letters, key=lambda letter: (-abound[letter], letter))
     names = letters + ["".join(pair) for pair in product(letters, repeat=2)]

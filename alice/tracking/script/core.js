@@ -50,11 +50,11 @@ const put = (target, name, value) => {
 /** 128 random bits. crypto.randomUUID is missing where there is no TLS. */
 const random = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-// What is kept: {queue}, with the visitor's consent also {id}, and {out} if they opted out. Only id and out make
-// it stay in the browser, and then all tabs share it. Where storage is blocked or full it is this page's, and
-// a visitor counts as one who has not consented.
+// What is kept: {events}, with the visitor's consent also {id}, and {out} if they opted out. Only id and out make
+// it stay in the browser, and then all tabs share it; what a tab has itself to say, it remembers besides. Where
+// storage is blocked or full nothing stays, and a visitor counts as one who has not consented.
 
-let memory = { queue: [] };
+let memory = { events: [] };
 
 const load = () => {
   try {
@@ -65,10 +65,10 @@ const load = () => {
 };
 
 const save = (queue, id = load().id, out) => {
-  memory = { queue: queue, out: out };
   try {
-    delete localStorage[endpoint];
+    memory = { events: queue, out: out };
     if (id || out) localStorage[endpoint] = JSON.stringify({ ...memory, id: id });
+    else delete localStorage[endpoint];
   } catch {}
 };
 
@@ -89,28 +89,27 @@ let pause = FLUSH_AFTER; // between attempts; twice as long after each that fail
 let ticks = 0;
 
 const waiting = () =>
-  [...new Set([...memory.queue, ...load().queue])].filter(
+  [...new Set([...memory.events, ...load().events])].filter(
     (event) => JSON.parse(event).timestamp > Date.now() - TOO_OLD,
   );
 
 const body = () => {
   const events = waiting();
   const id = load().id;
-  return events[0]
-    ? JSON.stringify({
-        events: events.map(JSON.parse),
-        screen: screen.width + "x" + screen.height,
-        timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-        consent: id && "granted",
-        visitorId: id,
-      })
-    : "";
+  if (!events[0]) return "";
+  return JSON.stringify({
+    events: events.map(JSON.parse), // its second argument, the index, means nothing to it
+    screen: screen.width + "x" + screen.height,
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    consent: id && "granted",
+    visitorId: id,
+  });
 };
 
 const flush = async () => {
   try {
     const text = body();
-    if (busy || !text || silent()) return;
+    if (!text || busy || silent()) return;
     busy = true;
     pause *= 2;
     // A plain string goes as text/plain, for which browsers ask no permission first.
@@ -145,30 +144,34 @@ const clean = (address) =>
   address.replace(/[?#].*|$/, (rest) => "?" + rest.match(/\b(utm_\w+|ref|source)=[^&#]*|$/g).join("&"));
 
 const measure = () => {
-  depth = Math.max(depth, Math.min(100, Math.round(100 * (scrollY + innerHeight) / document.documentElement.scrollHeight)));
+  depth = Math.max(
+    depth,
+    Math.min(100, Math.round(100 * (scrollY + innerHeight) / document.documentElement.scrollHeight)),
+  );
 };
 
-const leave = (type) => {
+const leave = (type = "page_exit") => {
   if (!page) return;
   measure();
   const engaged = seconds < ENGAGED_FROM ? 0 : seconds;
-  if (engaged || depth > reported) push({ type: type, engaged: engaged, scroll: depth });
+  if (engaged || depth > reported) push({ type: type, scroll: depth, engaged: engaged });
   seconds -= engaged;
   reported = depth;
 };
 
 const view = (address = location.href) => {
-  if (silent() || address == page && Date.now() - viewedAt < VIEWED_ONCE) return;
-  leave("page_exit");
+  if (silent() || viewedAt > Date.now() - VIEWED_ONCE && address == page) return;
+  leave();
   const referrer = page ? "" : clean(document.referrer); // where they came from, not where they went on
-  page = address;
+  page = "" + address;
   viewedAt = Date.now();
   seconds = depth = reported = 0;
-  push({ type: "pageview", referrer: referrer });
+  push({ referrer: referrer });
 };
 
 const exit = () => {
-  leave("page_exit");
+  leave();
+  viewedAt = 0; // coming back to the same address is a view, however soon
   const text = body();
   if (unsent && text) unsent = !navigator.sendBeacon(endpoint, text);
 };
@@ -195,7 +198,7 @@ const api = {
   // Who somebody is leaves the browser only with their consent.
   identify: (id, data) => {
     who = { type: "identify", id: "" + id, data: data };
-    load().id && push(who);
+    consent(!!load().id);
   },
   trackPageView: view,
   consent: consent,
@@ -206,7 +209,7 @@ const api = {
   },
   destroy: () => {
     exit();
-    while (undos[0]) undos.pop()();
+    for (; undos[0]; ) undos.pop()();
   },
 };
 
@@ -224,14 +227,8 @@ for (const method of ["pushState", "replaceState"]) {
   });
 }
 
-on("popstate", () => view());
-on("hashchange", () => view());
-on("pageshow", (event) => {
-  if (event.persisted) {
-    viewedAt = 0;
-    view();
-  }
-});
+on("popstate", () => view()); // also where only the fragment changes
+on("pageshow", (event) => event.persisted && view());
 on("pagehide", exit);
 on("visibilitychange", () => page ? exit() : view()); // it was rendered before it was asked for
 on("scroll", measure);
@@ -239,4 +236,5 @@ on("online", flush);
 
 tick();
 options.consent == "granted" && consent();
+flush(); // what an earlier page left goes first, and alone: a visit begins with the view that opens it
 view();

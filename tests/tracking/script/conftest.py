@@ -1,4 +1,4 @@
-"""tracker.js in a real browser, before a peer that takes what it sends. A page must never hear of an error."""
+"""tracker.js in a real browser, before a peer that takes what it sends."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -31,11 +31,12 @@ class Request:
 
 @dataclass
 class Peer:
-    """Any path is a page: of `pages`, else an empty one with the tag. `requests` are those to the endpoint."""
+    """Any path is a page: of `pages`, else an empty one with the tag. `requests` are to the endpoint."""
 
     port: int = 0
     status: int = OK  # what the endpoint answers; LOST: it hangs up
     pages: dict[str, str] = field(default_factory=dict)
+    served: list[str] = field(default_factory=list)  # paths
     requests: list[Request] = field(default_factory=list)
     held: Event | None = None  # answers wait for it
 
@@ -47,7 +48,9 @@ class Peer:
     def sent(self) -> list[dict[str, Any]]:
         """Every event that came, with what its batch says of all; as often as it came."""
         return [
-            {name: value for name, value in request.body.items() if name != "events"} | event
+            {"type": "pageview"}
+            | {name: value for name, value in request.body.items() if name != "events"}
+            | event
             for request in self.requests
             for event in request.body["events"]
         ]
@@ -99,8 +102,9 @@ def listening() -> Iterator[Peer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             path = urlsplit(self.path).path
+            peer.served.append(path)
             if path == "/tracker.js":
                 self.answer(200, "text/javascript", build.script())
             elif path == "/favicon.ico":
@@ -108,7 +112,7 @@ def listening() -> Iterator[Peer]:
             else:
                 self.answer(200, "text/html; charset=utf-8", peer.pages.get(path, page()).encode())
 
-        def do_POST(self) -> None:  # noqa: N802 - the library's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             assert self.path == ENDPOINT
             status = peer.status

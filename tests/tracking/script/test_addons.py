@@ -12,7 +12,10 @@ CLICKS = """
 <svg class="drawing" width="20" height="20"></svg>
 <div data-alice-ignore><button id="ignored">Private</button></div>
 <input type="password" id="password">
-<form id="named"><input name="id"><input name="classList"><input name="closest"><button id="inside" type="button">In</button></form>
+<form id="named">
+    <input name="id"><input name="classList"><input name="closest">
+    <button id="inside" type="button">In</button>
+</form>
 <script>
     addEventListener("click", (event) => event.preventDefault());
     document.querySelector("#go").addEventListener("click", (event) => event.stopPropagation());

@@ -1,4 +1,4 @@
-"""What tracker.js keeps and says of a visitor: nothing, until they agree; and nothing at all, if they object."""
+"""What tracker.js keeps of a visitor and says: little until they agree, and nothing if they object."""
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
@@ -141,7 +141,7 @@ def test_who_opts_out_is_left_alone_until_they_opt_in(
     peer.requests.clear()
     tab.evaluate("littlestats.optOut()")
     tab.evaluate(EVERYTHING)
-    assert tab.evaluate("Object.values(localStorage)") == ['{"queue":[],"out":1,"id":0}']
+    assert tab.evaluate("Object.values(localStorage)") == ['{"events":[],"out":1,"id":0}']
     tab = visit("/next")
     tab.evaluate(EVERYTHING)
     tab.evaluate("littlestats.optIn(); track('back')")

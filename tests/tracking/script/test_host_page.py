@@ -76,7 +76,8 @@ def test_after_destroy_it_can_start_again(watched: Page, peer: Peer, eventually:
 def test_who_wrapped_the_history_after_it_keeps_their_own(watched: Page) -> None:
     watched.evaluate(
         "const inner = history.pushState;"
-        " history.pushState = window.theirs = function (...all) { window.called = true; inner.apply(this, all); };"
+        " history.pushState = window.theirs ="
+        "   function (...all) { window.called = true; inner.apply(this, all); };"
         " littlestats.destroy();"
         " history.pushState({}, '', '/next');"
     )

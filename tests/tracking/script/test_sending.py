@@ -1,4 +1,4 @@
-"""What tracker.js has to say arrives: in batches, after an outage, after a kill, and is never counted twice."""
+"""What tracker.js says arrives: in batches, after an outage, after a kill, and is never counted twice."""
 
 from threading import Event
 
@@ -25,7 +25,7 @@ def test_events_of_two_seconds_go_together(visit: Visit, peer: Peer, eventually:
     visit("/").evaluate("track('one', { cups: 2, sweet: true }); track('two')")
 
     eventually(lambda: peer.requests != [])
-    assert [event["type"] for event in peer.requests[0].body["events"]] == ["pageview", "event", "event"]
+    assert [event.get("name") for event in peer.requests[0].body["events"]] == [None, "one", "two"]
     assert peer.of("one")[0]["data"] == {"cups": 2, "sweet": True}
     assert len({event["eventId"] for event in peer.sent}) == 3
 
@@ -61,7 +61,7 @@ def test_what_can_never_succeed_is_given_up(visit: Visit, peer: Peer, eventually
     tab.evaluate("track('next')")
 
     eventually(lambda: names(peer) == ["next"])
-    assert [event["type"] for event in peer.requests[-1].body["events"]] == ["event"]
+    assert len(peer.requests[-1].body["events"]) == 1
 
 
 def test_a_network_that_comes_back_brings_what_waited(
@@ -131,8 +131,10 @@ def test_a_tab_that_is_killed_loses_nothing_once_the_visitor_agreed(
     peer.status = OK
     visit("/again")
 
-    eventually(lambda: names(peer) == ["before the kill"])
-    assert sorted(peer.views) == ["/", "/again"]
+    eventually(lambda: peer.views == ["/", "/again"])
+    assert names(peer) == ["before the kill"]
+    # Alone, because a server takes from the first event of a visit where its visitor came from.
+    assert [event.get("name") for event in peer.requests[0].body["events"]] == [None, "before the kill"]
 
 
 def test_a_tab_that_is_killed_leaves_nothing_of_a_visitor_who_did_not(
@@ -165,6 +167,17 @@ def test_tabs_that_speak_at_once_lose_nothing(
     eventually(lambda: sorted(names(peer)) == sorted(said))
 
 
+def test_a_tab_that_writes_at_the_same_moment_takes_nothing_away(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = visit("/")
+    tab.evaluate("littlestats.consent()")
+    # Another process may write what it knew a moment ago.
+    tab.evaluate("const known = { ...localStorage }; track('mine'); Object.assign(localStorage, known);")
+
+    eventually(lambda: names(peer) == ["mine"])
+
+
 def test_a_tab_speaks_for_one_that_was_closed(
     context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
 ) -> None:
@@ -179,7 +192,7 @@ def test_a_tab_speaks_for_one_that_was_closed(
     context.set_offline(False)
 
     eventually(lambda: {"last words", "and mine"} <= set(names(peer)))
-    eventually(lambda: tab.evaluate("JSON.parse(Object.values(localStorage)[0]).queue") == [])
+    eventually(lambda: tab.evaluate("JSON.parse(Object.values(localStorage)[0]).events") == [])
 
 
 def test_an_event_that_is_no_json_or_too_large_spoils_no_other(

@@ -2,10 +2,10 @@
 
 if ("scroll" in options) {
   let passed = 0;
-  let measured;
+  let scrolled;
   on("scroll", () => {
-    if (measured != viewedAt) passed = 0;
-    measured = viewedAt;
+    if (scrolled != page) passed = 0;
+    scrolled = page;
     for (; passed + 25 <= depth; report("scroll", { depth: passed })) passed += 25;
   });
 }
