@@ -10,7 +10,7 @@ What is answered is committed, so nothing ever waits in a buffer: `events_in_buf
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
@@ -298,7 +298,7 @@ def _track(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
         return _success({"event_sequence": 0} | _UNBUFFERED)
     found = _require(tracking, asked.session_id, caller, asked.project_id)
     try:
-        recorded = tracking.append(found.visit.number, [_hit(asked)], _variant([asked]))
+        recorded = tracking.append(found.visit.number, [_hit(asked)], _first_told([asked]))
     except Expired:
         new = _successor(tracking, found.site, found.visit)
         return 200, {"success": False, "error": EXPIRED, "new_session_id": new}
@@ -317,12 +317,22 @@ def _hit(event: Event) -> Hit:
     return Hit(kind, event.event_id or None, path, event.timestamp, event.id, properties)
 
 
-def _variant(events: Iterable[Event]) -> Arrival | None:
-    """The A/B test that a session hears of first from its events."""
+def _first_told(events: Sequence[Event]) -> Arrival | None:
+    """What a session may hear of first from its events: where it came from, and the A/B test."""
+    arrival = None
+    for event in events:
+        if event.page_url:
+            came = campaign.address(event.page_url)
+            own = frozenset((came.host,) if came.host else ())
+            referrer = campaign.referrer(event.referrer_url, own) if event.referrer_url else None
+            arrival = Arrival(path=came.path, referrer=referrer, campaign=came.campaign)
+            break
     for event in events:
         if event.ab_test_id or event.ab_test_variant_id:
-            return Arrival(ab_test=event.ab_test_id or None, ab_variant=event.ab_test_variant_id or None)
-    return None
+            arrival = arrival or Arrival()
+            arrival.ab_test, arrival.ab_variant = event.ab_test_id or None, event.ab_test_variant_id or None
+            break
+    return arrival
 
 
 class Failure(NamedTuple):
@@ -373,7 +383,7 @@ def _append(tracking: Tracking, found: Found | None, group: Group) -> list[Failu
         return [Failure(index, NOT_FOUND) for index, _ in group]
     events = [event for _, event in group]
     try:
-        tracking.append(found.visit.number, [_hit(event) for event in events], _variant(events))
+        tracking.append(found.visit.number, [_hit(event) for event in events], _first_told(events))
     except Expired:
         new = _successor(tracking, found.site, found.visit)
         return [Failure(index, EXPIRED, new) for index, _ in group]

@@ -152,18 +152,18 @@ class Tracking:
         return self.recorder.submit(operation)
 
     def append(self, visit_number: int, hits: list[Hit], arrival: Arrival | None = None) -> Recorded:
-        """Append to this visit; committed. Raises Expired if it is over."""
+        """Append to this visit, which learns what it had not been told; committed.
+
+        Raises Expired if it is over.
+        """
         numbers = self._of_hits(hits)
-        ab = self._numbers.of([arrival.ab_test, arrival.ab_variant]) if arrival else {}
+        told = self._first_told(arrival) if arrival else {}
 
         def live(now: int) -> VisitRow:
             found = visit.find(visit.numbered(visit_number))
             if found is None or found.is_over(now):
                 raise Expired
-            if arrival:
-                visit.learn(
-                    visit_number, {"ab_test": ab[arrival.ab_test], "ab_variant": ab[arrival.ab_variant]}
-                )
+            _learn(found, told)
             return found
 
         def operation() -> Recorded:
@@ -225,10 +225,8 @@ class Tracking:
         """The columns of a new visit, as numbers of strings."""
         known = device.of(caller.user_agent, caller.hints)
         country = self.countries.find(caller.environ, caller.address, arrival.timezone)
-        came = arrival.campaign or NO_CAMPAIGN
         texts = {
             "landing_path": arrival.path,
-            "referrer_host": arrival.referrer,
             "device": known.kind,
             "browser": known.browser,
             "os": known.os,
@@ -239,17 +237,18 @@ class Tracking:
             "country_source": country.source,
             "ab_test": arrival.ab_test,
             "ab_variant": arrival.ab_variant,
-            "bucket": bucket(came, arrival.referrer),
-            "utm_source": came.source,
-            "utm_medium": came.medium,
-            "utm_campaign": came.name,
-            "utm_term": came.term,
-            "utm_content": came.content,
+            **_origin(arrival),
         }
         numbers = self._numbers.of(texts.values())
         told = {column: numbers[text] for column, text in texts.items()}
         told["is_bot"] = int(known.kind == device.BOT)
         return told
+
+    def _first_told(self, arrival: Arrival) -> dict[str, int | None]:
+        """What an event can tell that the session's opening did not."""
+        texts = _origin(arrival) | {"ab_test": arrival.ab_test, "ab_variant": arrival.ab_variant}
+        numbers = self._numbers.of(texts.values())
+        return {column: numbers[text] for column, text in texts.items()}
 
     def _of_hits(self, hits: Iterable[Hit]) -> dict[str | None, int | None]:
         texts: set[str | None] = set()
@@ -268,6 +267,22 @@ def close_visits() -> None:
                 closed = visit.close_due(clock.now())
             if closed < visit.CLOSE_AT_ONCE:
                 return
+
+
+def _origin(arrival: Arrival) -> dict[str, str | None]:
+    """Where the visitor comes from, by column; nothing while nobody has said it."""
+    came = arrival.campaign or NO_CAMPAIGN
+    if arrival.path is None and arrival.referrer is None and came == NO_CAMPAIGN:
+        return {}
+    return {
+        "referrer_host": arrival.referrer,
+        "bucket": bucket(came, arrival.referrer),
+        "utm_source": came.source,
+        "utm_medium": came.medium,
+        "utm_campaign": came.name,
+        "utm_term": came.term,
+        "utm_content": came.content,
+    }
 
 
 # Inside the transaction
@@ -355,11 +370,19 @@ def _live(
     if found is None or found.is_over(now):
         found = _open(site, key, told, arrival, idle_ms or site.idle_ms, now, renewed_from)
     else:
-        visit.learn(found.number, told)
+        _learn(found, told)
         found = found._replace(user_id=arrival.user_id or found.user_id)
     if arrival.identity is not None and arrival.user_id and key.visitor.day is None:
         identity.keep(site.number, arrival.user_id, found.visitor_number, arrival.identity, now)
     return found
+
+
+def _learn(found: VisitRow, told: dict[str, int | None]) -> None:
+    """Let a visit know what it was not told when it opened; where it came from only until its first page."""
+    if found.landing_path is not None:
+        fixed = set(visit.ATTRIBUTION) - set(visit.VARIANT)
+        told = {column: number for column, number in told.items() if column not in fixed}
+    visit.learn(found.number, told)
 
 
 def _selector(site: SiteRow, key: Key, arrival: Arrival) -> visit.Selector:

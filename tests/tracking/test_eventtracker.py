@@ -431,6 +431,24 @@ def test_an_expired_session_takes_no_event(call: Call, opened: str, events_db: E
     assert events_db.one("SELECT COUNT(*) FROM events") == 0
 
 
+def test_the_first_page_tells_where_a_session_came_from(
+    call: Call, opened: str, events_db: EventRows
+) -> None:
+    first = "https://shop.example/tea?utm_source=news&utm_medium=mail&utm_campaign=spring"
+    call("track", **view(page_url=first, referrer_url="https://rabbit.example/hole"))
+    call(
+        "track",
+        **view(page_url="https://shop.example/cup?utm_source=other", referrer_url="https://x.example/"),
+    )
+
+    told = events_db.query(
+        "SELECT l.text, r.text, b.text, u.text FROM visits v JOIN strings l ON l.number = v.landing_path "
+        "JOIN strings r ON r.number = v.referrer_host JOIN strings b ON b.number = v.bucket "
+        "JOIN strings u ON u.number = v.utm_source"
+    )
+    assert told == [("/tea", "rabbit.example", "news|mail|spring", "news")]
+
+
 def test_an_event_may_name_its_project(
     call: Call, session: dict[str, Any], opened: str, other_site: SiteRow, events_db: EventRows
 ) -> None:
