@@ -36,7 +36,6 @@ class Peer:
     port: int = 0
     status: int = OK  # what the endpoint answers; LOST: it hangs up
     pages: dict[str, str] = field(default_factory=dict)
-    served: list[str] = field(default_factory=list)  # paths
     requests: list[Request] = field(default_factory=list)
     held: Event | None = None  # answers wait for it
 
@@ -104,7 +103,6 @@ def listening() -> Iterator[Peer]:
 
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
-            peer.served.append(path)
             if path == "/tracker.js":
                 self.answer(200, "text/javascript", build.script())
             elif path == "/favicon.ico":

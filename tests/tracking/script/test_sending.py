@@ -78,6 +78,18 @@ def test_a_network_that_comes_back_brings_what_waited(
     assert tab.evaluate("heard") == []
 
 
+def test_the_return_of_the_network_does_not_wait_for_its_turn(
+    context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    context.add_init_script("window.setTimeout = () => {};")  # time never comes
+    tab = visit("/")
+    context.set_offline(True)
+    tab.evaluate("track('under ground')")
+    context.set_offline(False)
+
+    eventually(lambda: names(peer) == ["under ground"])
+
+
 def test_of_a_long_outage_the_newest_are_kept(
     context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
 ) -> None:
