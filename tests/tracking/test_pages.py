@@ -1,5 +1,6 @@
 """The public page of each site, and the script that every site names."""
 
+import gzip
 from dataclasses import replace
 
 from flask.testing import FlaskClient
@@ -58,4 +59,7 @@ def test_the_script_is_kept_for_a_year_by_its_hash_and_asked_again_without(clien
     assert plain.headers["Access-Control-Allow-Origin"] == "*"
     again = client.get("/tracker.js", headers={"If-None-Match": plain.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
+    small = client.get("/tracker.js", headers={"Accept-Encoding": "gzip, br"})
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.data) == build.script()
     assert "max-age=3600" in client.get("/tracker.000000000000.js").headers["Cache-Control"]

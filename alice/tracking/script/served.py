@@ -4,6 +4,7 @@ Pages of other sites name it without its hash and ask again after an hour; Alice
 and a browser keeps it for a year.
 """
 
+import gzip
 import hashlib
 import logging
 from functools import cache
@@ -28,12 +29,21 @@ blueprint = Blueprint("tracker", __name__)
 @public
 def tracker_js(version: str | None = None) -> Response:
     """The script; one asked for by an older hash is the present one, but not to be kept for long."""
-    answer = Response(build.script(), mimetype="text/javascript")
-    answer.set_etag(fingerprint())
+    small = "gzip" in request.accept_encodings
+    answer = Response(compressed() if small else build.script(), mimetype="text/javascript")
+    answer.set_etag(fingerprint() + ("-gzip" if small else ""))
+    answer.headers["Vary"] = "Accept-Encoding"
+    if small:
+        answer.headers["Content-Encoding"] = "gzip"
     answer.headers["Cache-Control"] = FOR_A_YEAR if version == fingerprint() else FOR_AN_HOUR
     answer.headers["Access-Control-Allow-Origin"] = "*"
     answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return answer.make_conditional(request)
+
+
+@cache
+def compressed() -> bytes:
+    return gzip.compress(build.script(), 9, mtime=0)
 
 
 @cache
