@@ -101,7 +101,7 @@ def make_tracking(settings: Settings) -> Tracking:
         Recorder(database.events_db, database.EVENT_LOG, shares=True),
         Sites(),
         Visitors(Salts(settings.data_dir)),
-        Limits(f"{settings.track_per_address}/minute", f"{settings.track_per_site}/minute"),
+        Limits(settings.track_per_address, settings.track_per_site),
         Countries(settings.country_header, settings.country_database),
         settings.trusted_proxies,
     )

@@ -87,29 +87,15 @@ class Recorder:
             raise RuntimeError("submit() inside a transaction would wait for itself")
         if self._thread is None:
             return self._write_here(operation)
-        lent = not self._handle.is_closed()
-        pending = _Pending(operation)
-        if not lent and self._shared is not None and self._writing.acquire(blocking=False):
+        if not self._handle.is_closed():
+            return self._submit_with_connection(operation)
+        if self._shared is not None and self._writing.acquire(blocking=False):
             try:
                 with self._shared:
-                    self._commit([pending])
+                    return self._commit_now(operation)
             finally:
                 self._writing.release()
-            return pending.wait()
-        try:
-            if lent and self._writing.acquire(blocking=False):
-                try:
-                    self._commit([pending])
-                finally:
-                    self._writing.release()
-            else:
-                if lent:  # the pool is small: whoever waits for a commit needs no connection
-                    self._handle.close()
-                self._enqueue(pending)
-            return pending.wait()
-        finally:
-            if lent:
-                database.ensure_open(self._handle)
+        return self._enqueue(operation).wait()
 
     def touch(self, writer: TouchWriter, key: Hashable, value: Any) -> None:
         """Remember the value for `writer`, which gets the last one of each key within a few seconds."""
@@ -121,11 +107,35 @@ class Recorder:
         with database.connected(self._handle):
             self._write_touched()
 
-    def _enqueue(self, pending: "_Pending") -> None:
+    def _submit_with_connection(self, operation: Callable[[], Result]) -> Result:
+        try:
+            if self._writing.acquire(blocking=False):
+                try:
+                    return self._commit_now(operation)
+                finally:
+                    self._writing.release()
+            self._handle.close()  # the pool is small: whoever waits for a commit needs no connection
+            return self._enqueue(operation).wait()
+        finally:
+            database.ensure_open(self._handle)
+
+    def _commit_now(self, operation: Callable[[], Result]) -> Result:
+        try:
+            with database.appending(self._handle, self._log):
+                return operation()
+        except Exception as error:
+            told = self._rolled_back(error, 1)
+            if told is error:
+                raise
+            raise told from error
+
+    def _enqueue(self, operation: Callable[[], Any]) -> "_Pending":
         with self._door:
             if self._stopping or self._queue.qsize() >= self._queue_size:
                 raise Unavailable("the recorder's queue is full")
+            pending = _Pending(operation)
             self._queue.put(pending)
+            return pending
 
     def _write_here(self, operation: Callable[[], Result]) -> Result:
         with database.connected(self._handle), database.appending(self._handle, self._log):
@@ -169,7 +179,9 @@ class Recorder:
                     for pending in batch:
                         self._run_in_savepoint(pending)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            self._fail(batch, error)
+            told = self._rolled_back(error, len(batch))
+            for pending in batch:
+                pending.error = pending.error or told
         for pending in batch:
             pending.release()
 
@@ -182,14 +194,13 @@ class Recorder:
             self._handle.execute_sql("ROLLBACK TO SAVEPOINT operation")
         self._handle.execute_sql("RELEASE SAVEPOINT operation")
 
-    def _fail(self, batch: "list[_Pending]", error: Exception) -> None:
-        """The transaction was rolled back: nothing of the batch is kept, and each caller hears of it."""
+    def _rolled_back(self, error: Exception, operations: int) -> Exception:
+        """Nothing of these operations is kept; answer what their callers are told."""
         self._give_back(error)
-        if database.is_temporary(error):
-            logger.error("the recorder could not commit %d operations: %s", len(batch), error)
-            error = Unavailable(str(error))
-        for pending in batch:
-            pending.error = pending.error or error
+        if not database.is_temporary(error):
+            return error
+        logger.error("the recorder could not commit %d operations: %s", operations, error)
+        return Unavailable(str(error))
 
     def _try_to_write_touched(self) -> None:
         """Write, or log why not: whatever becomes of heartbeats, the thread goes on."""

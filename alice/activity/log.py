@@ -55,13 +55,11 @@ def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> 
     ForeignId. Runs inside `appending()` or an operation of the recorder.
     """
     database.require_appending()
-    added = _insert(user_id, session_id, activities)
+    added, last = _insert(user_id, session_id, activities)
     if added == len(activities):  # the usual case, and the hot one
         _follow(user_id, activities)
-        first = database.query("SELECT MAX(seq) FROM activity_logs")[0][0] - added + 1
-        return [
-            {"id": activity.id, "seq": seq, "created": True} for seq, activity in enumerate(activities, first)
-        ]
+        seqs = range(last - added + 1, last + 1)
+        return [{"id": a.id, "seq": seq, "created": True} for a, seq in zip(activities, seqs, strict=True)]
     inserted = _newest(added)
     known = _find(user_id, [activity.id for activity in activities if activity.id not in inserted])
     created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
@@ -74,14 +72,14 @@ def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> 
     ]
 
 
-def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> int:
-    """Insert the rows whose id is new; answer how many those are.
+def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> tuple[int, int]:
+    """Insert the rows whose id is new; answer how many those are, and the seq of the last.
 
-    Their seq are the newest of the log, one after the other and in the order given: nobody else appends until
-    this transaction ends. (RETURNING would say it too, and take half as long again as the insert.)
+    They are the newest of the log, one after the other and in the order given: nobody else appends until this
+    transaction ends.
     """
     values = chain.from_iterable([(user_id, session_id, *activity) for activity in activities])
-    return database.execute(_insert_sql(len(activities)), *values)
+    return database.append(_insert_sql(len(activities)), *values)
 
 
 def _newest(count: int) -> dict[str, int]:

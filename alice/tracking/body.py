@@ -26,7 +26,10 @@ def read(raw: bytes) -> Any:
         raise Malformed("The body is not JSON.") from None
     if len(raw) > MAX_ONE and not _is_batch(document):
         raise TooLarge()
-    _check(document, MAX_DEPTH + 2)
+    if isinstance(document, (dict, list)):
+        _check(document, MAX_DEPTH + 2)
+    if b"\\u0000" in raw and _holds_nul(document):  # JSON has no other way to write it
+        raise Malformed("A text holds a character that cannot be kept.")
     return document
 
 
@@ -36,21 +39,23 @@ def _is_batch(document: Any) -> bool:
     )
 
 
-def _check(value: Any, depth: int) -> None:
-    if isinstance(value, dict):
-        if len(value) > MAX_KEYS:
-            raise Malformed(f"An object has more than {MAX_KEYS} keys.")
-        if any(len(key) > MAX_NAME or "\0" in key for key in value):
-            raise Malformed("The name of a value is too long, or holds a character that cannot be kept.")
-        children = value.values()
-    elif isinstance(value, list):
-        children = value
-    elif isinstance(value, str) and "\0" in value:
-        raise Malformed("A text holds a character that cannot be kept.")
-    else:
-        return
+def _check(container: dict[str, Any] | list[Any], depth: int) -> None:
     if depth == 0:
         raise Malformed(f"The body is nested more than {MAX_DEPTH} deep.")
-    for child in children:
-        if isinstance(child, (dict, list, str)):
+    if isinstance(container, dict):
+        if len(container) > MAX_KEYS:
+            raise Malformed(f"An object has more than {MAX_KEYS} keys.")
+        if max(map(len, container), default=0) > MAX_NAME:
+            raise Malformed("The name of a value is too long.")
+        container = container.values()
+    for child in container:
+        if isinstance(child, (dict, list)):
             _check(child, depth - 1)
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(_holds_nul, (*value, *value.values())))
+    return isinstance(value, list) and any(map(_holds_nul, value))

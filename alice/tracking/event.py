@@ -79,12 +79,10 @@ _COLUMNS = "visit_number, sequence, kind, name, path, occurred_at, received_at, 
 def append(site_number: int, rows: Rows[Row]) -> list[int]:
     """Append events in the order given; answer their seq. Runs inside `appending()` for this log."""
     database.require_appending(EVENT_LOG)
-    if len(rows) == 1:
-        return [events.query(f"{_insert_sql(1)} RETURNING seq", site_number, *rows[0])[0][0]]
-    events.execute(_insert_sql(len(rows)), *chain.from_iterable([(site_number, *row) for row in rows]))
-    # Nobody else appends until this transaction ends, so the newest are these, one after the other.
-    last = events.query("SELECT MAX(seq) FROM events")[0][0]
-    return [*range(last - len(rows) + 1, last + 1)]
+    values = chain.from_iterable([(site_number, *row) for row in rows])
+    added, last = events.append(_insert_sql(len(rows)), *values)
+    # Nobody else appends until this transaction ends, so their seq follow one another.
+    return [*range(last - added + 1, last + 1)]
 
 
 @lru_cache(maxsize=512)

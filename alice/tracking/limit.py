@@ -12,7 +12,7 @@ from hashlib import blake2b
 from math import ceil
 from threading import Lock
 
-from limits import parse
+from limits import RateLimitItemPerMinute
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
@@ -23,13 +23,12 @@ MOST_COUNTERS = 50_000  # of each limit, about 5 MB; further names share 256 cou
 
 
 class Limits:
-    """What a client may send: `per_address` and `per_site` are written as `600/minute`.
+    """What a client may send: so many events a minute `per_address`, and `per_site` from all of them.
 
-    All addresses of an IPv6 /64 count as one: each household has so many. Raises ValueError for a limit that
-    cannot be read.
+    All addresses of an IPv6 /64 count as one: each household has so many.
     """
 
-    def __init__(self, per_address: str = "600/minute", per_site: str = "60000/minute") -> None:
+    def __init__(self, per_address: int = 600, per_site: int = 60_000) -> None:
         self._of_address = _Limit(per_address)
         self._of_site = _Limit(per_site)
 
@@ -43,8 +42,8 @@ class Limits:
 
 
 class _Limit:
-    def __init__(self, text: str) -> None:
-        self._item = parse(text)
+    def __init__(self, amount: int) -> None:
+        self._item = _PerMinute(amount)
         self._counters = _Counters(MOST_COUNTERS)
         self._limiter = FixedWindowRateLimiter(self._counters)
 
@@ -52,9 +51,16 @@ class _Limit:
         cost = min(cost, self._item.amount)
         if self._limiter.hit(self._item, name, cost=cost):
             return None
-        key = self._item.key_for(name)
-        self._counters.incr(key, self._item.get_expiry(), -cost)
-        return max(1, ceil(self._counters.get_expiry(key) - clock.now() / 1000))
+        self._counters.incr(name, self._item.get_expiry(), -cost)
+        return max(1, ceil(self._counters.get_expiry(name) - clock.now() / 1000))
+
+
+class _PerMinute(RateLimitItemPerMinute):
+    """A limit whose counters are its own, so that they need not be named after it, which takes as long as
+    counting does."""
+
+    def key_for(self, *identifiers: str) -> str:
+        return identifiers[0]
 
 
 class _Counters(Storage):

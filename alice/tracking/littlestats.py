@@ -5,7 +5,7 @@ consent a visitor is known for a day, by a hash; with it, by an id that their br
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -153,10 +153,8 @@ def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: 
     if granted and first.visitorId:
         key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{first.visitorId}"))
     else:
-        visitors = tracking.visitors
-        key = Key(
-            Dialect.LITTLESTATS, visitors.anonymous(site, caller), before=visitors.yesterday(site, caller)
-        )
+        before = partial(tracking.visitors.yesterday, site, caller)
+        key = Key(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), before=before)
     return tracking.record(
         site, key, caller, _arrival(payloads, site, caller, granted), [_hit(payload) for payload in payloads]
     )

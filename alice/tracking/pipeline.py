@@ -3,7 +3,7 @@
 A dialect translates what it is sent into hits and hands them over; what it gets back is committed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from alice.tracking.limit import Limits
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow, Sites
 from alice.tracking.text import Numbers
-from alice.tracking.visit import Dialect, Expired, Progress, VisitRow
+from alice.tracking.visit import Counted, Dialect, Expired, Progress, VisitRow
 from alice.tracking.visitor import VisitorKey, Visitors
 from alice.web.errors import NotFound, TooMany
 
@@ -68,13 +68,13 @@ class Key(NamedTuple):
     dialect: Dialect
     visitor: VisitorKey
     session_id: str | None = None  # the client's own name for it; None: the visitor's newest
-    before: VisitorKey | None = None  # the same visitor's key of yesterday, whose visit may go on
+    before: Callable[[], VisitorKey | None] = lambda: None  # as whom else they may have a visit that goes on
 
 
 class Recorded(NamedTuple):
     """What is committed: the visit as it is now, and each hit's number in it."""
 
-    visit: VisitRow
+    visit: Counted
     sequences: list[int]
     created: list[bool]  # False: the id was known, and nothing was changed
 
@@ -321,7 +321,7 @@ def _append_all(
 
 
 def _answer(
-    changed: VisitRow,
+    changed: Counted,
     sequence: int,
     ids: Sequence[bytes | None],
     known: dict[bytes, int],
@@ -344,8 +344,7 @@ def _answer(
 
 
 def _as_the_first_time(seqs: list[int]) -> Recorded:
-    (number,) = events.query("SELECT visit_number FROM events WHERE seq = ?", seqs[0])[0]
-    return Recorded(visit.find(visit.numbered(number)), _sequences(seqs), [False] * len(seqs))
+    return Recorded(visit.of_event(seqs[0]), _sequences(seqs), [False] * len(seqs))
 
 
 def _sequences(seqs: list[int]) -> list[int]:
@@ -365,8 +364,8 @@ def _live(
 ) -> VisitRow:
     """The visit of the key that is not over, or a new one."""
     found = visit.find(_selector(site, key, arrival))
-    if found is None and key.before is not None:
-        found = visit.find(visit.of_visitor(site.number, key.before.hash, key.dialect))
+    if found is None and (before := key.before()) is not None:
+        found = visit.find(visit.of_visitor(site.number, before.hash, key.dialect))
     if found is None or found.is_over(now):
         found = _open(site, key, told, arrival, idle_ms or site.idle_ms, now, renewed_from)
     else:
@@ -427,28 +426,29 @@ def _open(
 
 
 def _touched(found: VisitRow, now: int) -> VisitRow:
-    return visit.advance(visit.numbered(found.number), Progress(), now, found.user_id) or found
+    visit.advance(visit.numbered(found.number), Progress(), now, found.user_id)
+    return visit.find(visit.numbered(found.number)) or found
 
 
 def _progress(hits: Sequence[Hit], numbers: dict[str | None, int | None]) -> Progress:
     """What these hits add to their visit."""
-    paths = [numbers[hit.path] for hit in hits if hit.kind == Kind.PAGE_VIEW]
-    return Progress(
-        len(hits),
-        len(paths),
-        sum(hit.kind in INTERACTIONS for hit in hits),
-        sum(_engaged(hit) for hit in hits),
-        paths[-1] if paths else None,
-        paths[0] if paths else None,
-    )
+    viewed, interactions, engaged_ms = [], 0, 0
+    for hit in hits:
+        if hit.kind == Kind.PAGE_VIEW:
+            viewed.append(numbers[hit.path])
+        elif hit.kind in INTERACTIONS:
+            interactions += 1
+        engaged_ms += _engaged(hit)
+    first, last = (viewed[0], viewed[-1]) if viewed else (None, None)
+    return Progress(len(hits), len(viewed), interactions, engaged_ms, last, first)
 
 
 def _engaged(hit: Hit) -> int:
-    return min(max(hit.engaged_ms, 0), LONGEST_ENGAGEMENT)
+    return min(max(hit.engaged_ms, 0), LONGEST_ENGAGEMENT) if hit.engaged_ms else 0
 
 
 def _append(
-    found: VisitRow,
+    found: Counted,
     fresh: list[tuple[Hit, bytes | None]],
     numbers: dict[str | None, int | None],
     now: int,

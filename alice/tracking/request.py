@@ -12,21 +12,27 @@ _ENVIRON = {name: "HTTP_" + name.upper().replace("-", "_") for name in HINTS}
 class Caller(NamedTuple):
     address: str
     user_agent: str
-    hints: dict[str, str]  # client hints, by header name in lower case
-    language: str | None  # the first that Accept-Language names
     environ: Mapping[str, Any]
     objects: bool  # asks not to be tracked: DNT or Global Privacy Control
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """Client hints, by header name in lower case."""
+        return {name: self.environ[key] for name, key in _ENVIRON.items() if key in self.environ}
+
+    @property
+    def language(self) -> str | None:
+        """The first language that Accept-Language names."""
+        names = self.environ.get("HTTP_ACCEPT_LANGUAGE", "")
+        return names.partition(",")[0].partition(";")[0].strip()[:35] or None
 
 
 def caller(environ: Mapping[str, Any], trusted_proxies: int) -> Caller:
     """Who sends this WSGI request; proxies are believed by their number."""
     get = environ.get
-    language = get("HTTP_ACCEPT_LANGUAGE")
     return Caller(
         client_behind(get("REMOTE_ADDR", ""), get("HTTP_X_FORWARDED_FOR", ""), trusted_proxies),
         get("HTTP_USER_AGENT", ""),
-        {name: environ[key] for name, key in _ENVIRON.items() if key in environ},
-        language.partition(",")[0].partition(";")[0].strip()[:35] or None if language else None,
         environ,
         get("HTTP_DNT") == "1" or get("HTTP_SEC_GPC") == "1",
     )

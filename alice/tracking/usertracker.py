@@ -149,7 +149,7 @@ def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Call
 def told_by_server(caller: Caller, device_info: dict[str, Any] | None = None) -> Caller:
     """Whom a site's server speaks of: of the request only the wish not to be tracked is theirs."""
     agent = (device_info or {}).get("userAgent")
-    return Caller("", agent if isinstance(agent, str) and agent else UNSAID, {}, None, {}, caller.objects)
+    return Caller("", agent if isinstance(agent, str) and agent else UNSAID, {}, caller.objects)
 
 
 def _key(tracking: Tracking, site: SiteRow, user_id: str, session_id: str) -> Key:

@@ -12,6 +12,7 @@ def event_id(received_at: int, seq: int, site_id: str) -> str:
     return _uuid7(received_at, seq, site_id)
 
 
+@lru_cache(maxsize=4096)  # each event of a visit is answered with it
 def visit_id(started_at: int, number: int) -> str:
     """The same for a visit: when it started (ms), and its number."""
     return _uuid7(started_at, number, "visit")

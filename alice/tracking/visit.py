@@ -174,6 +174,20 @@ def find(which: Selector) -> VisitRow | None:
 # What happened in a visit, to be added to its row.
 
 
+class Counted(NamedTuple):
+    """A visit that has counted an event: no more of it than every event needs to know."""
+
+    number: int
+    site_number: int
+    started_at: int
+    sequence: int
+
+    @property
+    def id(self) -> str:
+        """The id under which it is known outside."""
+        return visit_id(self.started_at, self.number)
+
+
 class Progress(NamedTuple):
     events: int = 0
     page_views: int = 0
@@ -190,11 +204,11 @@ _ADVANCE = (
     "engaged_ms = engaged_ms + ?, exit_path = COALESCE(?, exit_path), "
     "landing_path = COALESCE(landing_path, ?), user_id = COALESCE(?, user_id) "
     "WHERE number = ({}) AND closed_at IS NULL AND due_at >= ? "
-    f"RETURNING {COLUMNS}"
+    f"RETURNING {', '.join(Counted._fields)}"
 )
 
 
-def advance(which: Selector, made: Progress, now: int, user_id: str | None = None) -> VisitRow | None:
+def advance(which: Selector, made: Progress, now: int, user_id: str | None = None) -> Counted | None:
     """Add what happened to the visit, and put its end off; answer it as it is now, None if it is over.
 
     One statement finds, checks, changes and reads it: this is what every event costs.
@@ -205,7 +219,13 @@ def advance(which: Selector, made: Progress, now: int, user_id: str | None = Non
         now, now, now, now, made.events, made.page_views, made.interactions, made.engaged_ms,
         made.last_path, made.first_path, user_id, *values, now,
     )  # fmt: skip
-    return VisitRow(*rows[0]) if rows else None
+    return Counted(*rows[0]) if rows else None
+
+
+def of_event(seq: int) -> Counted:
+    """The visit that this event belongs to."""
+    sql = f"SELECT {', '.join(Counted._fields)} FROM visits WHERE number = "
+    return Counted(*events.query(f"{sql}(SELECT visit_number FROM events WHERE seq = ?)", seq)[0])
 
 
 @lru_cache(maxsize=32)

@@ -57,7 +57,7 @@ def post(browser: FlaskClient, site: SiteRow) -> Post:
 @pytest.fixture
 def caller() -> Caller:
     """The same browser, for tests that go past HTTP."""
-    return Caller("192.0.2.1", CHROME, {}, "en-GB", {}, False)
+    return Caller("192.0.2.1", CHROME, {"HTTP_ACCEPT_LANGUAGE": "en-GB"}, False)
 
 
 @pytest.fixture
