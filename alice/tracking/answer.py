@@ -7,3 +7,6 @@ class Answer(NamedTuple):
     status: int
     body: dict[str, Any] | None
     headers: list[tuple[str, str]] = []
+
+
+OPEN = ("Access-Control-Allow-Origin", "*")  # pages of any origin may read the answer

@@ -16,7 +16,7 @@ MAX_NAME = 200  # characters of a key
 
 def read(raw: bytes) -> Any:
     """The JSON document. Raises Malformed (400) for what is none, or deeper or wider than allowed, and
-    TooLarge (413) for one event of more than 64 KB.
+    TooLarge (413) above 1 MB.
     """
     if len(raw) > MAX_BATCH:
         raise TooLarge()
@@ -24,8 +24,6 @@ def read(raw: bytes) -> Any:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Malformed("The body is not JSON.") from None
-    if len(raw) > MAX_ONE and not _is_batch(document):
-        raise TooLarge()
     if isinstance(document, (dict, list)):
         _check(document, MAX_DEPTH + 2)
     if b"\\u0000" in raw and _holds_nul(document):  # JSON has no other way to write it
@@ -33,10 +31,18 @@ def read(raw: bytes) -> Any:
     return document
 
 
-def _is_batch(document: Any) -> bool:
-    return isinstance(document, list) or (
-        isinstance(document, dict) and any(isinstance(value, list) for value in document.values())
-    )
+def batch(document: Any, name: str = "events") -> list[Any]:
+    """What the document holds under the name. Raises Malformed unless that is a list of 1 to 500."""
+    items = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_EVENTS:
+        raise Malformed(f"{name} must be a list of 1 to {MAX_EVENTS}.")
+    return items
+
+
+def require_small(event: Any, raw: bytes) -> None:
+    """Raise TooLarge (413) if this event of a body holds more than 64 KB."""
+    if len(raw) > MAX_ONE and len(orjson.dumps(event)) > MAX_ONE:
+        raise TooLarge("One event may hold at most 64 KB.")
 
 
 def _check(container: dict[str, Any] | list[Any], depth: int) -> None:

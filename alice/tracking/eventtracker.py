@@ -19,7 +19,7 @@ from alice import clock, database
 from alice.clock import days, minutes
 from alice.database import new_id
 from alice.tracking import body, campaign
-from alice.tracking.answer import Answer
+from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
 from alice.tracking.eventtracker_schema import CAMPAIGN, Event, Init, Named, Renewal, Session, check
 from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
@@ -27,7 +27,7 @@ from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.text import texts
 from alice.tracking.visit import Dialect, Expired, VisitRow, attribution
-from alice.web.errors import Malformed, NotFound, Refusal, TooLarge
+from alice.web.errors import NotFound, Refusal
 
 PREFIX = "/api/v1/events/"
 ATTRIBUTION_DAYS = 30  # how long after an old session's end a renewal carries its attribution over
@@ -58,7 +58,6 @@ PROPERTIES = tuple(
 )
 
 # Pages of any origin may send, and nothing here looks at a cookie.
-OPEN = ("Access-Control-Allow-Origin", "*")
 PREFLIGHT = [
     OPEN,
     ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
@@ -349,7 +348,7 @@ Group = list[tuple[int, Event]]  # events of one session with their places in th
 
 def _batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     """Append events of one or several sessions; those of a session all at once."""
-    groups, failed = _groups(body.read(raw))
+    groups, failed = _groups(raw)
     total = len(failed) + sum(map(len, groups.values()))
     if caller.objects:
         return _success(_processed(0))
@@ -361,17 +360,15 @@ def _batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     return _batch_answer(total, sorted(failed))
 
 
-def _groups(document: Any) -> tuple[dict[SessionName, Group], list[Failure]]:
+def _groups(raw: bytes) -> tuple[dict[SessionName, Group], list[Failure]]:
     """The good events of a batch by session, in their order, and what is wrong with the others."""
-    items = document.get("events") if isinstance(document, dict) else None
-    if not isinstance(items, list) or not 1 <= len(items) <= body.MAX_EVENTS:
-        raise Malformed(f"events must be a list of 1 to {body.MAX_EVENTS}.")
     groups: dict[SessionName, Group] = defaultdict(list)
     failed = []
-    for index, item in enumerate(items):
+    for index, item in enumerate(body.batch(body.read(raw))):
         try:
+            body.require_small(item, raw)
             event = check(Event, item)
-        except Malformed as error:
+        except Refusal as error:
             failed.append(Failure(index, error.message))
         else:
             groups[event.session_id, event.project_id].append((index, event))
@@ -423,9 +420,9 @@ def _told(failure: Failure) -> dict[str, Any]:
 
 
 def _read(raw: bytes) -> Any:
-    if len(raw) > body.MAX_ONE:
-        raise TooLarge("One event may hold at most 64 KB.")
-    return body.read(raw)
+    document = body.read(raw)
+    body.require_small(document, raw)
+    return document
 
 
 def _site(tracking: Tracking, project_id: str, caller: Caller) -> SiteRow:

@@ -12,7 +12,7 @@ import orjson
 
 from alice import database
 from alice.tracking import eventtracker, littlestats
-from alice.tracking.answer import Answer
+from alice.tracking.answer import OPEN, Answer
 from alice.tracking.body import MAX_BATCH
 from alice.tracking.pipeline import Tracking
 from alice.tracking.request import caller
@@ -51,9 +51,9 @@ class Ingest:
         try:
             raw = _read(environ)
         except OSError:
-            return Answer(400, {"success": False, "error": "The body did not arrive in one piece."})
+            return _failed(400, "The body did not arrive in one piece.")
         if raw is None:
-            return Answer(413, {"success": False, "error": "A request may hold at most 1 MB."})
+            return _failed(413, "A request may hold at most 1 MB.")
         tracking = self._tracking
         try:
             who = caller(environ, tracking.trusted_proxies)
@@ -61,13 +61,14 @@ class Ingest:
         except Exception as error:  # whatever it is, the page that sent this must not suffer
             if database.is_temporary(error):
                 logger.warning("an event could not be kept: %s", error)
-                return Answer(
-                    503,
-                    {"success": False, "error": "Alice is busy. Please try again."},
-                    [("Retry-After", "1")],
-                )
+                return _failed(503, "Alice is busy. Please try again.", ("Retry-After", "1"))
             logger.error("%s %s failed", environ["REQUEST_METHOD"], path, exc_info=error)
-            return Answer(500, {"success": False, "error": "Something went wrong here."})
+            return _failed(500, "Something went wrong here.")
+
+
+def _failed(status: int, message: str, *headers: tuple[str, str]) -> Answer:
+    """An error that a page of any origin may read, so that it knows whether to try again."""
+    return Answer(status, {"success": False, "error": message}, [OPEN, *headers])
 
 
 def _read(environ: dict[str, Any]) -> bytes | None:

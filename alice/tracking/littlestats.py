@@ -4,8 +4,10 @@
 consent a visitor is known for a day, by a hash; with it, by an id that their browser keeps.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
+from itertools import groupby
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from alice import clock
 from alice.tracking import body, campaign
-from alice.tracking.answer import Answer
+from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
 from alice.tracking.pipeline import Arrival, Hit, Key, Recorded, Tracking
 from alice.tracking.request import Caller
@@ -26,6 +28,10 @@ PREFIX = "/api/v2/track/"
 PREFLIGHT = [
     ("Access-Control-Allow-Methods", "POST, OPTIONS"),
     ("Access-Control-Allow-Headers", "Content-Type"),
+    (
+        "Access-Control-Allow-Credentials",
+        "true",
+    ),  # beacons of JSON ask for it; nothing here looks at a cookie
     ("Access-Control-Max-Age", "86400"),
 ]
 KINDS = {
@@ -43,8 +49,11 @@ NAMED_KINDS = {
     "form_submit": Kind.FORM_SUBMIT,
 }
 
+# What a batch may say once for all of its events.
+COMMON = ("url", "referrer", "screen", "language", "timezone", "visitorId", "consent")
+MAX_ADDRESS = 4000  # characters of an address that are looked at
+
 Short = Annotated[str, StringConstraints(max_length=200)]
-Address = Annotated[str, StringConstraints(max_length=4000)]
 
 
 class Payload(BaseModel):
@@ -55,9 +64,9 @@ class Payload(BaseModel):
     type: Literal["pageview", "event", "identify", "page_exit", "heartbeat"] = "pageview"
     eventId: Annotated[str, Field(max_length=64)] | None = None  # noqa: N815 - names are the dialect's
     timestamp: Annotated[float, Field(ge=0, lt=1e15)] | None = None
-    url: Address | None = None
-    referrer: Address | None = None
-    screen: Annotated[str, StringConstraints(pattern=r"^\d{1,5}x\d{1,5}$")] | None = None
+    url: str | None = None
+    referrer: str | None = None
+    screen: str | None = None
     language: Annotated[str, Field(max_length=35)] | None = None
     timezone: Annotated[str, Field(max_length=64)] | None = None
     visitorId: Short | None = None  # noqa: N815
@@ -73,10 +82,10 @@ def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Calle
     """Answer a request to the dialect's address."""
     site = tracking.site(path[len(PREFIX) :])
     if site is None:
-        return Answer(404, {"error": "There is no site with this id."})
+        return Answer(404, {"error": "There is no site with this id."}, [OPEN])
     origin = caller.environ.get("HTTP_ORIGIN")
     if origin is not None and not _may_send(origin, site, caller):
-        return Answer(403, {"error": "This origin may not send events to this site."})
+        return Answer(403, {"error": "This origin may not send events to this site."}, [OPEN])
     headers = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")] if origin else []
     if method == "OPTIONS":
         return Answer(204, None, [*headers, *PREFLIGHT])
@@ -108,29 +117,31 @@ def _take(tracking: Tracking, site: SiteRow, raw: bytes, caller: Caller) -> dict
     tracking.admit(caller, site.id)
     if caller.objects:
         return {"success": True, "cache": None}
-    payloads, failed = _payloads(body.read(raw))
+    payloads, failed = _payloads(raw)
     if len(payloads) > 1:
         tracking.admit(caller, site.id, len(payloads) - 1)
-    recorded = _record(tracking, site, payloads, caller) if payloads else None
+    recorded = None
+    for _, of_one in groupby(payloads, _visitor):
+        recorded = _record(tracking, site, [*of_one], caller)
     answer: dict[str, Any] = {"success": True, "cache": _cache(recorded)}
     return answer | {"failed": failed} if failed else answer
 
 
-def _payloads(document: Any) -> tuple[list[Payload], list[dict[str, Any]]]:
-    """The good ones, and what is wrong with the others of a batch. Raises Malformed for a single bad one."""
+def _payloads(raw: bytes) -> tuple[list[Payload], list[dict[str, Any]]]:
+    """The good ones, and what is wrong with the others of a batch. Raises Refusal for a single bad one."""
+    document = body.read(raw)
     if not isinstance(document, dict):
         raise Malformed("The body must be an object.")
-    items = document.get("events")
-    if items is None:
+    if document.get("events") is None:
+        body.require_small(document, raw)
         return [_payload(document)], []
-    if not isinstance(items, list) or not 1 <= len(items) <= body.MAX_EVENTS:
-        raise Malformed(f"events must be a list of 1 to {body.MAX_EVENTS}.")
     good, failed = [], []
-    common = {name: value for name, value in document.items() if name != "events"}
-    for index, item in enumerate(items):
+    common = {name: document[name] for name in COMMON if name in document}
+    for index, item in enumerate(body.batch(document)):
         try:
+            body.require_small(item, raw)
             good.append(_payload(common | item if isinstance(item, dict) else item))
-        except Malformed as error:
+        except Refusal as error:
             failed.append({"index": index, "error": error.message})
     return good, failed
 
@@ -147,11 +158,17 @@ def _payload(item: Any) -> Payload:
     return payload
 
 
+def _visitor(payload: Payload) -> tuple[bool, str | None]:
+    """Whose event it is: whether they consent, and then the id that their browser keeps."""
+    granted = payload.consent == "granted"
+    return granted, payload.visitorId if granted else None
+
+
 def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: Caller) -> Recorded:
-    first = payloads[0]
-    granted = first.consent == "granted"
-    if granted and first.visitorId:
-        key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{first.visitorId}"))
+    """Keep payloads of one visitor."""
+    granted, name = _visitor(payloads[0])
+    if name:
+        key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{name}"))
     else:
         before = partial(tracking.visitors.yesterday, site, caller)
         key = Key(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), before=before)
@@ -162,30 +179,39 @@ def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: 
 
 def _arrival(payloads: list[Payload], site: SiteRow, caller: Caller, granted: bool) -> Arrival:
     first = payloads[0]
-    came = _place(first.url) if first.url else None
     arrival = Arrival(
-        path=came.path if came else None,
-        referrer=_referrer(first, site, caller),
-        campaign=came.campaign if came else campaign.NO_CAMPAIGN,
         language=first.language,
         timezone=first.timezone,
-        screen=first.screen,
+        screen=first.screen if first.screen and _SCREEN.fullmatch(first.screen) else None,
     )
+    # Not by the first event: it may be left over from an earlier visit.
+    viewed = next((payload for payload in payloads if payload.type == "pageview"), None)
+    if viewed is not None:
+        arrival.referrer = _referrer(viewed, site, caller)
+        if viewed.url:
+            arrival.path, arrival.campaign = _place(viewed.url).path, _place(viewed.url).campaign
     said = next((payload for payload in reversed(payloads) if payload.type == "identify"), None)
     if granted and said is not None:
         arrival.user_id, arrival.identity = said.id, said.data or {}
     return arrival
 
 
+_SCREEN = re.compile(r"\d{1,5}x\d{1,5}")
+
+
+def _place(url: str) -> campaign.Address:
+    return _address(url[:MAX_ADDRESS])
+
+
 # Most of what a site's visitors send names the same few pages.
-_place = lru_cache(maxsize=2048)(campaign.address)
+_address = lru_cache(maxsize=2048)(campaign.address)
 
 
 def _referrer(first: Payload, site: SiteRow, caller: Caller) -> str | None:
     if not first.referrer:
         return None
     own = frozenset((site.domain, caller.environ.get("HTTP_HOST", "").partition(":")[0]))
-    return campaign.referrer(first.referrer, own)
+    return campaign.referrer(first.referrer[:MAX_ADDRESS], own)
 
 
 def _hit(payload: Payload) -> Hit:
@@ -194,7 +220,7 @@ def _hit(payload: Payload) -> Hit:
         name, properties = payload.name, payload.data
         if name in NAMED_KINDS:
             kind, name = NAMED_KINDS[name], None
-    elif kind == Kind.PAGE_EXIT and payload.scroll:
+    elif kind in (Kind.PAGE_EXIT, Kind.HEARTBEAT) and payload.scroll:
         properties = {"scroll": payload.scroll}
     return Hit(
         kind,

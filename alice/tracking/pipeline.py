@@ -121,7 +121,7 @@ class Tracking:
             """A live visit and new ids; raises _Unusual, which undoes it, for anything else."""
             now = clock.now()
             found = visit.advance(_selector(site, key, arrival), progress, now)
-            if found is None:
+            if found is None or 0 < progress.page_views == found.page_views:
                 raise _Unusual
             return _append(found, [(hit, _id(hit)) for hit in hits], numbers, now)
 
@@ -289,7 +289,8 @@ def _origin(arrival: Arrival) -> dict[str, str | None]:
 
 
 class _Unusual(Exception):
-    """Not the quick way: a visit to be opened, an id that is known, somebody who says who they are."""
+    """Not the quick way: a visit to be opened or with its first view, an id that is known, somebody who says
+    who they are."""
 
 
 def _id(hit: Hit) -> bytes | None:

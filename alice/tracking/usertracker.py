@@ -17,7 +17,7 @@ from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, VisitRow
-from alice.web.errors import Malformed, TooLarge
+from alice.web.errors import Malformed
 from alice.web.validation import explain
 
 KINDS = {
@@ -69,7 +69,7 @@ class Movement(Sent):
 
 
 class Batch(BaseModel):
-    movements: Annotated[list[Movement], Field(min_length=1, max_length=body.MAX_EVENTS)]
+    movements: list[Movement]
 
 
 class Opening(Sent):
@@ -83,6 +83,8 @@ def movements(raw: bytes) -> list[Movement]:
     """The movements of a body: one, or `{"movements": [...]}`. Raises Malformed (400) or TooLarge (413)."""
     document = body.read(raw)
     if isinstance(document, dict) and "movements" in document:
+        for movement in body.batch(document, "movements"):
+            body.require_small(movement, raw)
         return validated(Batch, document).movements
     return [_one(Movement, document, raw)]
 
@@ -101,8 +103,7 @@ def validated(model: type[Model], document: Any) -> Model:
 
 
 def _one(model: type[Model], document: Any, raw: bytes) -> Model:
-    if len(raw) > body.MAX_ONE:
-        raise TooLarge("One movement may hold at most 64 KB.")
+    body.require_small(document, raw)
     return validated(model, document)
 
 

@@ -181,6 +181,7 @@ class Counted(NamedTuple):
     site_number: int
     started_at: int
     sequence: int
+    page_views: int
 
     @property
     def id(self) -> str:

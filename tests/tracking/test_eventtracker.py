@@ -613,10 +613,13 @@ def test_what_is_no_json_object_is_400(browser: FlaskClient, path: str, raw: byt
 
 
 def test_one_event_of_more_than_64_kb_is_413(call: Call, opened: str) -> None:
-    answer = call("track", **view(unknown=["x" * 1000] * 70))
+    large = view(unknown=["x" * 1000] * 70)
+    answer = call("track", **large)
 
     assert answer.status_code == 413
     assert answer.json["success"] is False
+    failed = call("batch-track", events=[view(), large]).json["data"]["failed"]
+    assert failed == [{"index": 1, "error": "One event may hold at most 64 KB."}]
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,29 @@ def test_where_a_visitor_came_from_is_kept(post: Post, events_db: EventRows) -> 
     assert not any("secret" in text or "private" in text for text in strings)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_an_earlier_visit_left_over_tells_nothing_of_where_this_one_came_from(
+    post: Post, events_db: EventRows, at_once: bool
+) -> None:
+    left = {"type": "page_exit", "url": "/yesterday", "engaged": 4}
+    view = {"url": "/landing?utm_source=news", "referrer": "https://rabbit.example/"}
+    for events in [[left, view]] if at_once else [[left], [view]]:
+        post(events=events)
+
+    assert column(events_db, "landing_path") == "/landing"
+    assert column(events_db, "referrer_host") == "rabbit.example"
+    assert column(events_db, "bucket") == "news|unknown|unknown"
+    assert events_db.query("SELECT sequence, page_views FROM visits") == [(2, 1)]
+
+
+def test_odd_values_of_a_browser_cost_no_view(post: Post, events_db: EventRows) -> None:
+    post(url="/a?" + "q" * 9000, referrer="https://rabbit.example/" + "r" * 9000, screen="")
+
+    assert column(events_db, "landing_path") == "/a"
+    assert column(events_db, "referrer_host") == "rabbit.example"
+    assert column(events_db, "screen") is None
+
+
 def test_ones_own_pages_are_no_referrer(post: Post, events_db: EventRows) -> None:
     post(url="/a", referrer="https://wonderland.example/b")
 
@@ -179,14 +202,54 @@ def test_a_batch_keeps_the_good_and_names_the_bad(post: Post, events_db: EventRo
     assert events_db.one("SELECT COUNT(*) FROM events") == 2
 
 
+def test_each_event_of_a_batch_has_its_own_visitor_and_consent(post: Post, events_db: EventRows) -> None:
+    post(
+        events=[
+            {"url": "/", "consent": "granted", "visitorId": "alice"},
+            {"type": "identify", "id": "dinah", "consent": "denied"},
+            {"url": "/", "consent": "granted", "visitorId": "kitty"},
+        ]
+    )
+
+    assert events_db.one("SELECT COUNT(*) FROM identities") == 0
+    assert events_db.query("SELECT user_id, sequence FROM visits ORDER BY number") == [(None, 1)] * 3
+
+
+def test_an_event_of_a_batch_may_be_no_larger_than_another(post: Post, events_db: EventRows) -> None:
+    large = {"type": "event", "name": "large", "data": {"x": "y" * 70_000}}
+    answer = post(events=[{"url": "/"}, large], data={"of": "nobody"})
+
+    assert answer["failed"] == [{"index": 1, "error": "One event may hold at most 64 KB."}]
+    assert events_db.query("SELECT sequence FROM events") == [(1,)]
+    assert events_db.one("SELECT COUNT(*) FROM event_properties") == 0
+
+
+def test_how_far_somebody_scrolled_is_kept_with_each_sign_of_life(post: Post, events_db: EventRows) -> None:
+    for type in ("heartbeat", "page_exit"):
+        post(type=type, scroll=80, engaged=240)
+
+    assert events_db.query("SELECT number FROM event_properties") == [(80.0,), (80.0,)]
+
+
+def test_a_page_of_any_origin_may_read_why_it_was_refused(browser: FlaskClient, site: SiteRow) -> None:
+    large = browser.post(f"/api/v2/track/{site.id}", data=b" " * 1_000_001)
+    foreign = browser.post(f"/api/v2/track/{site.id}", headers={"Origin": "https://evil.example"})
+    nowhere = browser.post("/api/v2/track/nosuchsite12")
+
+    assert [answer.status_code for answer in (large, foreign, nowhere)] == [413, 403, 404]
+    for answer in (large, foreign, nowhere):
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
 @pytest.mark.parametrize(
     ("raw", "status"),
     [
         (b"no json", 400), (b"[]", 400), (b'"text"', 400), (b'{"type": "x"}', 400), (b'{"events": []}', 400),
-        (b'{"screen": "wide"}', 400), (b'{"url": "/\\u0000"}', 400), (b'{"a":' * 20 + b"1" + b"}" * 20, 400),
+        (b'{"screen": 1280}', 400), (b'{"url": "/\\u0000"}', 400), (b'{"a":' * 20 + b"1" + b"}" * 20, 400),
         (orjson.dumps({f"k{n}": n for n in range(101)}), 400),
         (orjson.dumps({"events": [{"url": "/"}] * 501}), 400),
         (orjson.dumps({"url": "/", "data": {"x": "y" * 70_000}}), 413),
+        (orjson.dumps({"url": "/", "data": {"x": "y" * 70_000}, "z": []}), 413),
         (b" " * 1_000_001, 413),
     ],
 )  # fmt: skip
@@ -242,7 +305,7 @@ def test_only_the_sites_own_pages_may_send(
     answer = browser.options(f"/api/v2/track/{site.id}", headers={"Origin": origin})
 
     assert answer.status_code == status
-    assert answer.headers.get("Access-Control-Allow-Origin") == (origin if status == 204 else None)
+    assert answer.headers["Access-Control-Allow-Origin"] == (origin if status == 204 else "*")
     if status == 204:
         assert answer.headers["Access-Control-Max-Age"] == "86400"
 

@@ -194,6 +194,13 @@ def test_one_movement_has_at_most_64_kb(send: Send) -> None:
     assert send("click", data={"list": ["x" * 70_000]}).status_code == 413
 
 
+def test_a_movement_of_a_batch_may_be_no_larger_than_another(cast: Cast, events_db: EventRows) -> None:
+    movements = [moved(cast.reader.id), moved(cast.reader.id) | {"data": {"text": "x" * 70_000}}]
+
+    assert cast.reader.client.post("/api/track", json={"movements": movements}).status_code == 413
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 0
+
+
 # Sessions
 
 
