@@ -52,6 +52,7 @@ def _reach(scope: str) -> Reach:
     """Raises Unauthenticated, or Forbidden for a key of the other scope."""
     key = _key()
     if key is not None:
+        tracking().admit(_caller())  # each request, or a key could be guessed; its events count for the site
         return Reach(_opened_by(key, scope), by_key=True)
     user = current_user._get_current_object()
     if not user.is_authenticated:
@@ -94,12 +95,13 @@ def track() -> Response:
     """One movement, or up to 500; a 2xx means committed."""
     with database.connected(database.events_db):
         reach, who = _reach(INGEST), _caller()
-        tracking().admit(who, reach.site.id)
+        sender = None if reach.by_key else who
+        tracking().admit(sender, reach.site.id)
         movements = usertracker.movements(request.get_data(cache=False))
         for user_id in {movement.userId for movement in movements}:
             reach.require(user_id)
         if len(movements) > 1:
-            tracking().admit(who, reach.site.id, len(movements) - 1)
+            tracking().admit(sender, reach.site.id, len(movements) - 1)
         if not who.objects:
             about = usertracker.told_by_server(who) if reach.by_key else who
             usertracker.record(tracking(), reach.site, movements, about)
@@ -112,14 +114,17 @@ def open_session() -> Response:
     """Open a session, or go on with the live one of that name."""
     with database.connected(database.events_db):
         reach, who = _reach(INGEST), _caller()
-        tracking().admit(who, reach.site.id)
+        tracking().admit(None if reach.by_key else who, reach.site.id)
         asked = usertracker.opening(request.get_data(cache=False))
         reach.require(asked.userId)
         if who.objects:
             return respond({"success": True, "session": _unkept(asked)})
         about = usertracker.told_by_server(who, asked.deviceInfo) if reach.by_key else who
-        row = usertracker.open_session(tracking(), reach.site, asked, about)
-        return respond({"success": True, "session": _with_movements(reach.site, movement.session(row))})
+        session = movement.session(usertracker.open_session(tracking(), reach.site, asked, about))
+        if reach.by_key:  # it may send, and not read what others have sent
+            known = {"deviceInfo": usertracker.kept_of(asked), "movements": [], "nextBefore": None}
+            return respond({"success": True, "session": session | known})
+        return respond({"success": True, "session": _with_movements(reach.site, session)})
 
 
 class Queried(BaseModel):

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-MAX_PATH = 1024  # characters
+MAX_PATH = 1024  # bytes of UTF-8: PostgreSQL's indexes hold no more than 2,700 of a row
 MAX_VALUE = 200  # characters of a campaign's parameter
 MAX_HOST = 253  # characters, as in DNS
 MAX_QUERY = 8192  # characters that are looked through
@@ -30,7 +30,7 @@ class Campaign(NamedTuple):
 
 class Address(NamedTuple):
     host: str | None  # lower case, without port and sign-in
-    path: str | None  # begins with a slash; at most 1,024 characters; None if the address is of no page
+    path: str | None  # begins with a slash; at most 1,024 bytes; None if the address is of no page
     campaign: Campaign
 
 
@@ -56,7 +56,11 @@ def address(url: str, host: str | None = None) -> Address:
     path, _, query = rest.partition("?")
     if not path.startswith("/"):
         path = f"/{path}"
-    return Address(host, path[:MAX_PATH], _campaign(query) if query else NO_CAMPAIGN)
+    return Address(host, _cut(path), _campaign(query) if query else NO_CAMPAIGN)
+
+
+def _cut(path: str) -> str:
+    return path if len(path) * 4 <= MAX_PATH else path.encode()[:MAX_PATH].decode(errors="ignore")
 
 
 def referrer(text: str, own_hosts: frozenset[str]) -> str | None:

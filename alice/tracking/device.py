@@ -20,10 +20,13 @@ MAX_NAME = 40
 
 
 class Device(NamedTuple):
-    kind: str  # desktop, mobile, tablet or bot
+    kind: str | None  # desktop, mobile, tablet or bot
     browser: str | None
     browser_version: str | None  # the first number of it
     os: str | None
+
+
+UNSAID = Device(None, None, None, None)
 
 
 def of(user_agent: str, hints: Mapping[str, str]) -> Device:

@@ -1,6 +1,6 @@
 """event_properties: what a custom event says about itself, each value with its type."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import IntEnum
 from itertools import chain
 from typing import Any
@@ -34,11 +34,15 @@ class EventProperty(EventsModel):
         without_rowid = True
 
 
-def append(rows: Collection[tuple[int, int, Any]]) -> None:
+AT_ONCE = 1000  # rows in one statement; databases bound the number of its parameters
+
+
+def append(rows: Sequence[tuple[int, int, Any]]) -> None:
     """Keep (seq of the event, number of the key, value) in the transaction that appends the events."""
-    if rows:
-        marks = ", ".join(["(?, ?, ?, ?, ?)"] * len(rows))
-        values = chain.from_iterable((seq, key, *_typed(value)) for seq, key, value in rows)
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        marks = ", ".join(["(?, ?, ?, ?, ?)"] * len(part))
+        values = chain.from_iterable((seq, key, *_typed(value)) for seq, key, value in part)
         events.execute(
             f"INSERT INTO event_properties (event_seq, key, type, text, number) VALUES {marks}", *values
         )

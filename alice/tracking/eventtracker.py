@@ -9,8 +9,8 @@ What is answered is committed, so nothing ever waits in a buffer: `events_in_buf
 0, and `flushed_to_tinybird` is false because sinks read the log later, on their own.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
@@ -26,14 +26,13 @@ from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.text import texts
-from alice.tracking.visit import Dialect, Expired, VisitRow, attribution
+from alice.tracking.visit import VARIANT, Dialect, Expired, VisitRow, told
 from alice.web.errors import NotFound, Refusal
 
 PREFIX = "/api/v1/events/"
 ATTRIBUTION_DAYS = 30  # how long after an old session's end a renewal carries its attribution over
 EXPIRED = "Session expired"
 NOT_FOUND = "Session not found"
-UNKNOWN = ""  # what limits count requests under that name no site
 KINDS = {
     "pageview": Kind.PAGE_VIEW,
     "click": Kind.CLICK,
@@ -79,7 +78,8 @@ def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Calle
     if method != allowed:
         return _refused(405, f"Only {allowed} goes here.", [("Allow", f"{allowed}, OPTIONS")])
     try:
-        status, answer = post(tracking, raw, caller) if post else _show(tracking, shown, caller)
+        tracking.admit(caller)
+        status, answer = post(tracking, raw, caller) if post else _show(tracking, shown)
     except Refusal as refusal:
         return _refused(refusal.status, refusal.message, [*refusal.headers.items()])
     return Answer(status, answer, [OPEN])
@@ -117,7 +117,7 @@ def _success(data: dict[str, Any]) -> Answered:
 def _init(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     """Open the session, or resume it when it is live."""
     asked = check(Init, _read(raw))
-    site = _site(tracking, asked.project_id, caller)
+    site = _site(tracking, asked.project_id)
     if caller.objects:
         return _success(_untracked(asked.session_id, asked, site))
     user_id = None if asked.is_ephemeral else asked.user_id
@@ -133,7 +133,6 @@ def _validate(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     if caller.objects:
         return 200, {"success": True, "valid": True, "reason": "not_tracked"}
     found = _find(tracking, asked.session_id)
-    _admit(tracking, caller, found)
     if found is None:
         return 200, {"success": True, "valid": False, "reason": "not_found"}
     if not found.visit.is_over(clock.now()):
@@ -148,7 +147,7 @@ def _validate(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
 def _renew(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     """Open a session that carries on where the visitor of an old one came from."""
     asked = check(Renewal, _read(raw))
-    site = _site(tracking, asked.project_id, caller)
+    site = _site(tracking, asked.project_id)
     old = None if caller.objects else _old_visit(tracking, site, asked)
     new = asked.new_session_id or (_successor(tracking, site, old) if old else new_id())
     if caller.objects:
@@ -188,12 +187,12 @@ def _is_ephemeral(asked: Renewal, old: VisitRow | None) -> bool:
 def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]:
     """What is told of a renewed session besides its state; who it is only if the client said so itself."""
     with database.connected(database.events_db):
-        came = attribution(visit.number)
-        words = texts((came["ab_test"], came["ab_variant"]))
+        variant = told(visit.number, VARIANT)
+        words = texts([*variant.values()])
     return {
         "user_id": user_id,
-        "ab_test_id": words[came["ab_test"]],
-        "ab_test_variant_id": words[came["ab_variant"]],
+        "ab_test_id": words[variant["ab_test"]],
+        "ab_test_variant_id": words[variant["ab_variant"]],
         "attribution_duration_days": ATTRIBUTION_DAYS,
         "attribution_preserved": kept,
     }
@@ -202,12 +201,12 @@ def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]
 def _flush(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     asked = check(Named, _read(raw))
     if not caller.objects:
-        _require(tracking, asked.session_id, caller)
+        _require(tracking, asked.session_id)
     return _success({"flushed_events": 0})
 
 
-def _show(tracking: Tracking, session_id: str, caller: Caller) -> Answered:
-    return _success(_state(_require(tracking, session_id, caller).visit))
+def _show(tracking: Tracking, session_id: str) -> Answered:
+    return _success(_state(_require(tracking, session_id).visit))
 
 
 def _state(visit: VisitRow) -> dict[str, Any]:
@@ -295,7 +294,8 @@ def _track(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     asked = check(Event, _read(raw))
     if caller.objects:
         return _success({"event_sequence": 0} | _UNBUFFERED)
-    found = _require(tracking, asked.session_id, caller, asked.project_id)
+    found = _require(tracking, asked.session_id, asked.project_id)
+    tracking.admit(None, found.site.id)
     try:
         recorded = tracking.append(found.visit.number, [_hit(asked)], _first_told([asked]))
     except Expired:
@@ -342,42 +342,53 @@ class Failure(NamedTuple):
     new_session_id: str | None = None
 
 
-SessionName = tuple[str, str | None]  # a session's id, and its project's if the events name it
 Group = list[tuple[int, Event]]  # events of one session with their places in the batch
 
 
 def _batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     """Append events of one or several sessions; those of a session all at once."""
-    groups, failed = _groups(raw)
-    total = len(failed) + sum(map(len, groups.values()))
+    items = body.batch(body.read(raw))
+    if len(items) > 1:
+        tracking.admit(caller, cost=len(items) - 1)
+    events, failed = _checked(items, raw)
     if caller.objects:
         return _success(_processed(0))
-    found = {name: _find(tracking, *name) for name in groups}
-    for name, group in groups.items():
-        _admit(tracking, caller, found[name], len(group))
-    for name, group in groups.items():
-        failed += _append(tracking, found[name], group)
-    return _batch_answer(total, sorted(failed))
+    groups, lost = _groups(tracking, events)
+    failed += lost
+    for found, group in groups:
+        tracking.admit(None, found.site.id, len(group))
+    for found, group in groups:
+        failed += _append(tracking, found, group)
+    return _batch_answer(len(items), sorted(failed))
 
 
-def _groups(raw: bytes) -> tuple[dict[SessionName, Group], list[Failure]]:
-    """The good events of a batch by session, in their order, and what is wrong with the others."""
-    groups: dict[SessionName, Group] = defaultdict(list)
-    failed = []
-    for index, item in enumerate(body.batch(body.read(raw))):
+def _checked(items: list[Any], raw: bytes) -> tuple[Group, list[Failure]]:
+    """The good events of a batch, in their order, and what is wrong with the others."""
+    good, failed = [], []
+    for index, item in enumerate(items):
         try:
             body.require_small(item, raw)
-            event = check(Event, item)
+            good.append((index, check(Event, item)))
         except Refusal as error:
             failed.append(Failure(index, error.message))
+    return good, failed
+
+
+def _groups(tracking: Tracking, events: Group) -> tuple[list[tuple[Found, Group]], list[Failure]]:
+    """The events by the session that they mean, whether they name its project or not; and those of none."""
+    find = cache(partial(_find, tracking))
+    groups: dict[int, tuple[Found, Group]] = {}
+    lost = []
+    for index, event in events:
+        found = find(event.session_id, event.project_id)
+        if found is None:
+            lost.append(Failure(index, NOT_FOUND))
         else:
-            groups[event.session_id, event.project_id].append((index, event))
-    return groups, failed
+            groups.setdefault(found.visit.number, (found, []))[1].append((index, event))
+    return list(groups.values()), lost
 
 
-def _append(tracking: Tracking, found: Found | None, group: Group) -> list[Failure]:
-    if found is None:
-        return [Failure(index, NOT_FOUND) for index, _ in group]
+def _append(tracking: Tracking, found: Found, group: Group) -> list[Failure]:
     events = [event for _, event in group]
     try:
         tracking.append(found.visit.number, [_hit(event) for event in events], _first_told(events))
@@ -425,32 +436,32 @@ def _read(raw: bytes) -> Any:
     return document
 
 
-def _site(tracking: Tracking, project_id: str, caller: Caller) -> SiteRow:
+def _site(tracking: Tracking, project_id: str) -> SiteRow:
     site = tracking.site(project_id)
-    tracking.admit(caller, site.id if site else UNKNOWN)
     if site is None:
         raise NotFound("There is no project with this id.")
+    tracking.admit(None, site.id)
     return site
 
 
 def _find(tracking: Tracking, session_id: str, project_id: str | None = None) -> Found | None:
-    """The newest session of this name, and its site; of one project only if that is named."""
-    named = tracking.site(project_id) if project_id else None
-    if project_id and named is None:
-        return None
-    visit = tracking.find(Dialect.EVENT_TRACKER, session_id, named.number if named else None)
+    """The newest session of this name of the project, and its site.
+
+    If no project is named, the one that has been live for longest: whoever opens another of this name on a
+    site of theirs does not get its events.
+    """
+    if project_id is None:
+        visit = tracking.find_anywhere(Dialect.EVENT_TRACKER, session_id)
+    else:
+        named = tracking.site(project_id)
+        visit = tracking.find(Dialect.EVENT_TRACKER, session_id, named.number) if named else None
     site = tracking.site(visit.context["project_id"]) if visit else None
     return Found(visit, site) if visit and site else None
 
 
-def _admit(tracking: Tracking, caller: Caller, found: Found | None, cost: int = 1) -> None:
-    tracking.admit(caller, found.site.id if found else UNKNOWN, cost)
-
-
-def _require(tracking: Tracking, session_id: str, caller: Caller, project_id: str | None = None) -> Found:
-    """The session; within the limits. Raises NotFound or TooMany."""
+def _require(tracking: Tracking, session_id: str, project_id: str | None = None) -> Found:
+    """The session. Raises NotFound."""
     found = _find(tracking, session_id, project_id)
-    _admit(tracking, caller, found)
     if found is None:
         raise NotFound(NOT_FOUND)
     return found

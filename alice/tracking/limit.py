@@ -32,13 +32,18 @@ class Limits:
         self._of_address = _Limit(per_address)
         self._of_site = _Limit(per_site)
 
-    def check(self, address: str, site_id: str, cost: int = 1) -> int | None:
-        """Count `cost` events: None if they may come, else the seconds to wait, at least 1.
+    def check(self, address: str | None, site_id: str | None, cost: int = 1) -> int | None:
+        """Count `cost` events of an address, a site, or both: None if they may come, else the seconds to
+        wait, at least 1.
 
         A limit that refuses does not count them. A batch of more events than a window allows takes all of it.
         """
-        wait = self._of_address.take(_network(address), cost)
-        return self._of_site.take(site_id, cost) if wait is None else wait
+        wait = None
+        if address is not None:
+            wait = self._of_address.take(_network(address), cost)
+        if site_id is not None and wait is None:
+            wait = self._of_site.take(site_id, cost)
+        return wait
 
 
 class _Limit:

@@ -21,7 +21,7 @@ from alice.tracking.pipeline import Arrival, Hit, Key, Recorded, Tracking
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect
-from alice.web.errors import Malformed, Refusal
+from alice.web.errors import Forbidden, Malformed, NotFound, Refusal
 from alice.web.validation import explain
 
 PREFIX = "/api/v2/track/"
@@ -62,7 +62,8 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     type: Literal["pageview", "event", "identify", "page_exit", "heartbeat"] = "pageview"
-    eventId: Annotated[str, Field(max_length=64)] | None = None  # noqa: N815 - names are the dialect's
+    # Known across all visitors of the site: long enough to be random.
+    eventId: Annotated[str, Field(min_length=16, max_length=64)] | None = None  # noqa: N815 - the dialect's
     timestamp: Annotated[float, Field(ge=0, lt=1e15)] | None = None
     url: str | None = None
     referrer: str | None = None
@@ -80,29 +81,33 @@ class Payload(BaseModel):
 
 def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Caller) -> Answer:
     """Answer a request to the dialect's address."""
-    site = tracking.site(path[len(PREFIX) :])
-    if site is None:
-        return Answer(404, {"error": "There is no site with this id."}, [OPEN])
-    origin = caller.environ.get("HTTP_ORIGIN")
-    if origin is not None and not _may_send(origin, site, caller):
-        return Answer(403, {"error": "This origin may not send events to this site."}, [OPEN])
-    headers = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")] if origin else []
-    if method == "OPTIONS":
-        return Answer(204, None, [*headers, *PREFLIGHT])
-    if method != "POST":
-        return Answer(405, {"error": "Only POST goes here."}, [*headers, ("Allow", "POST, OPTIONS")])
+    headers = [OPEN]
     try:
+        tracking.admit(caller)
+        site = tracking.site(path[len(PREFIX) :])
+        if site is None:
+            raise NotFound("There is no site with this id.")
+        headers = _permission(caller, site)
+        if method == "OPTIONS":
+            return Answer(204, None, [*headers, *PREFLIGHT])
+        if method != "POST":
+            headers.append(("Allow", "POST, OPTIONS"))
+            return Answer(405, {"error": "Only POST goes here."}, headers)
         return Answer(200, _take(tracking, site, raw, caller), headers)
     except Refusal as refusal:
-        more = list(refusal.headers.items())
-        return Answer(refusal.status, {"error": refusal.message}, [*headers, *more])
+        return Answer(refusal.status, {"error": refusal.message}, [*headers, *refusal.headers.items()])
 
 
-def _may_send(origin: str, site: SiteRow, caller: Caller) -> bool:
-    """Whether a page of this origin belongs to the site."""
-    host = _host(origin)
+def _permission(caller: Caller, site: SiteRow) -> list[tuple[str, str]]:
+    """The headers that let the sender's page read the answer. Raises Forbidden for a page of elsewhere."""
+    origin = caller.environ.get("HTTP_ORIGIN")
+    if origin is None:
+        return []
     own = caller.environ.get("HTTP_HOST", "").partition(":")[0]
-    return host in (site.domain, f"www.{site.domain}", own) or origin in site.origins
+    host = _host(origin)
+    if (host and host in (site.domain, f"www.{site.domain}", own)) or origin in site.origins:
+        return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
+    raise Forbidden("This origin may not send events to this site.")
 
 
 @lru_cache(maxsize=1024)
@@ -114,12 +119,13 @@ def _host(origin: str) -> str:
 
 
 def _take(tracking: Tracking, site: SiteRow, raw: bytes, caller: Caller) -> dict[str, Any]:
-    tracking.admit(caller, site.id)
+    tracking.admit(None, site.id)
     if caller.objects:
         return {"success": True, "cache": None}
     payloads, failed = _payloads(raw)
-    if len(payloads) > 1:
-        tracking.admit(caller, site.id, len(payloads) - 1)
+    more = len(payloads) + len(failed) - 1
+    if more:
+        tracking.admit(caller, site.id, more)
     recorded = None
     for _, of_one in groupby(payloads, _visitor):
         recorded = _record(tracking, site, [*of_one], caller)

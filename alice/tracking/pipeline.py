@@ -4,7 +4,8 @@ A dialect translates what it is sent into hits and hands them over; what it gets
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -28,7 +29,7 @@ from alice.web.errors import NotFound, TooMany
 OLDEST = days(7)  # what a client reports as older is taken to be this old
 LONGEST_ENGAGEMENT = hours(1)  # that one report can claim
 INTERACTIONS = frozenset(
-    (Kind.CUSTOM, Kind.CLICK, Kind.FORM_INTERACTION, Kind.FORM_SUBMIT, Kind.CONVERSION)
+    (Kind.CUSTOM, Kind.CLICK, Kind.FORM_INTERACTION, Kind.FORM_SUBMIT, Kind.CONVERSION, Kind.ENGAGEMENT)
 )  # fmt: skip
 
 
@@ -98,9 +99,9 @@ class Tracking:
         """The site with this id, as it was at most 2 s ago."""
         return self.sites.find(site_id)
 
-    def admit(self, caller: Caller, site_id: str, cost: int = 1) -> None:
-        """Count `cost` events against the limits. Raises TooMany."""
-        wait = self.limits.check(caller.address, site_id, cost)
+    def admit(self, caller: Caller | None, site_id: str | None = None, cost: int = 1) -> None:
+        """Count `cost` events against the limits of an address, a site, or both. Raises TooMany."""
+        wait = self.limits.check(caller.address if caller else None, site_id, cost)
         if wait is not None:
             raise TooMany(wait, "Too many events. Please wait a little.")
 
@@ -133,11 +134,25 @@ class Tracking:
         told = self._told(site, caller, arrival)
 
         def operation() -> Recorded:
-            return _append_all(
-                site.number, hits, numbers, lambda now: _live(site, key, told, arrival, idle_ms, now)
-            )
+            return _append_all(site.number, hits, numbers, partial(_live, site, key, told, arrival, idle_ms))
 
         return self.recorder.submit(operation)
+
+    def record_all(
+        self, site: SiteRow, caller: Caller, sessions: list[tuple[Key, Arrival, list[Hit]]]
+    ) -> None:
+        """Append to several visits, all or nothing; committed."""
+        prepared = [
+            (key, self._told(site, caller, arrival), arrival, hits, self._of_hits(hits))
+            for key, arrival, hits in sessions
+        ]
+
+        def operation() -> None:
+            for key, told, arrival, hits, numbers in prepared:
+                live = partial(_live, site, key, told, arrival, None)
+                _append_all(site.number, hits, numbers, live)
+
+        self.recorder.submit(operation)
 
     def open(
         self, site: SiteRow, key: Key, caller: Caller, arrival: Arrival, idle_ms: int | None = None
@@ -196,7 +211,7 @@ class Tracking:
                 return _touched(_live(site, key, told, arrival, idle_ms, now), now)
             carried = {
                 name: number
-                for name, number in visit.attribution(old.number).items()
+                for name, number in visit.told(old.number, visit.ATTRIBUTION).items()
                 if number and not (name in visit.VARIANT and told[name])  # what is asked for now wins
             }
             arrival.context = old.context | (arrival.context or {})
@@ -207,11 +222,16 @@ class Tracking:
         return self.recorder.submit(operation)
 
     def find(
-        self, dialect: Dialect, session_id: str, site_number: int | None = None, user_id: str | None = None
+        self, dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None
     ) -> VisitRow | None:
-        """The newest visit of this name."""
+        """The newest visit of this name on a site."""
         with database.connected(database.events_db):
             return visit.find(visit.named(dialect, session_id, site_number, user_id))
+
+    def find_anywhere(self, dialect: Dialect, session_id: str) -> VisitRow | None:
+        """Of all sites' visits of this name the oldest that is live, else the newest."""
+        with database.connected(database.events_db):
+            return visit.find(visit.live_for_longest(dialect, session_id, clock.now()))
 
     def touch(self, visit_number: int) -> None:
         """A sign of life without an event; changes nothing when the visit is over."""
@@ -223,7 +243,7 @@ class Tracking:
 
     def _told(self, site: SiteRow, caller: Caller, arrival: Arrival) -> dict[str, int | None]:
         """The columns of a new visit, as numbers of strings."""
-        known = device.of(caller.user_agent, caller.hints)
+        known = device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
         country = self.countries.find(caller.environ, caller.address, arrival.timezone)
         texts = {
             "landing_path": arrival.path,
@@ -367,7 +387,12 @@ def _live(
     found = visit.find(_selector(site, key, arrival))
     if found is None and (before := key.before()) is not None:
         found = visit.find(visit.of_visitor(site.number, before.hash, key.dialect))
+    if found is not None and not found.is_over(now) and _is_somebody_else(found, key, arrival):
+        visit.close(found.number, now)
+        found = None
     if found is None or found.is_over(now):
+        if found is not None and key.dialect == Dialect.USER_TRACKER:
+            told, arrival = _go_on(found, told, arrival)
         found = _open(site, key, told, arrival, idle_ms or site.idle_ms, now, renewed_from)
     else:
         _learn(found, told)
@@ -375,6 +400,27 @@ def _live(
     if arrival.identity is not None and arrival.user_id and key.visitor.day is None:
         identity.keep(site.number, arrival.user_id, found.visitor_number, arrival.identity, now)
     return found
+
+
+def _is_somebody_else(found: VisitRow, key: Key, arrival: Arrival) -> bool:
+    """Whether the visit belongs to another person than is meant: one visit is never two people's.
+
+    A session that is asked for by name and without a name of its user is asked for by nobody in particular.
+    """
+    if found.user_id is None:
+        return False
+    if arrival.user_id is None:
+        return key.session_id is not None
+    return arrival.user_id != found.user_id
+
+
+def _go_on(
+    old: VisitRow, told: dict[str, int | None], arrival: Arrival
+) -> tuple[dict[str, int | None], Arrival]:
+    """What is known of the device of a session goes on when a new visit follows under its name."""
+    known = visit.told(old.number, visit.DEVICE)
+    told = {**known, **{name: number for name, number in told.items() if number is not None}}
+    return told, replace(arrival, context=arrival.context or old.context)
 
 
 def _learn(found: VisitRow, told: dict[str, int | None]) -> None:

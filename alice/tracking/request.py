@@ -11,7 +11,7 @@ _ENVIRON = {name: "HTTP_" + name.upper().replace("-", "_") for name in HINTS}
 
 class Caller(NamedTuple):
     address: str
-    user_agent: str
+    user_agent: str | None  # None: nothing is known of a browser; "": there is none
     environ: Mapping[str, Any]
     objects: bool  # asks not to be tracked: DNT or Global Privacy Control
 

@@ -30,8 +30,6 @@ KINDS = {
 NAMES = {kind: name for name, kind in KINDS.items()}  # any other event is CUSTOM and has a name of its own
 LONGEST_KEY = 200  # characters of a name in data
 LARGEST_DEVICE_INFO = 4096  # bytes
-# What a server sends says nothing of its user's browser; of no browser at all would be a bot's.
-UNSAID = "Mozilla/5.0 ()"
 
 
 def _kept(data: dict[str, Any]) -> dict[str, Any]:
@@ -111,25 +109,24 @@ def _one(model: type[Model], document: Any, raw: bytes) -> Model:
 
 
 def record(tracking: Tracking, site: SiteRow, sent: Iterable[Movement], caller: Caller) -> None:
-    """Append the movements to their sessions, in the order given; committed, session by session."""
+    """Append the movements to their sessions, in the order given; all or nothing, and committed."""
     sessions: dict[tuple[str, str], list[Movement]] = {}
     for movement in sent:
         sessions.setdefault((movement.userId, movement.sessionId), []).append(movement)
-    for (user_id, session_id), of_session in sessions.items():
-        tracking.record(
-            site,
-            _key(tracking, site, user_id, session_id),
-            caller,
-            _arrival(of_session),
-            [*map(_hit, of_session)],
-        )
+    tracking.record_all(
+        site,
+        caller,
+        [
+            (_key(tracking, site, *name), _arrival(of_session), [*map(_hit, of_session)])
+            for name, of_session in sessions.items()
+        ],
+    )
 
 
 def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Caller) -> VisitRow:
     """The live session of this name, or a new one; what is said of the device replaces what was."""
     info = asked.deviceInfo or {}
-    # A user agent is never stored as such; what it tells is.
-    context = {"deviceInfo": {name: value for name, value in info.items() if name != "userAgent"}}
+    context = {"deviceInfo": kept_of(asked)}
     arrival = Arrival(
         user_id=asked.userId,
         screen=_short(info.get("screenResolution")),
@@ -147,10 +144,15 @@ def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Call
     return found._replace(context_json=kept)
 
 
+def kept_of(asked: Opening) -> dict[str, Any]:
+    """What is kept of what was said of the device. A user agent is never stored as such; what it tells is."""
+    return {name: value for name, value in (asked.deviceInfo or {}).items() if name != "userAgent"}
+
+
 def told_by_server(caller: Caller, device_info: dict[str, Any] | None = None) -> Caller:
     """Whom a site's server speaks of: of the request only the wish not to be tracked is theirs."""
     agent = (device_info or {}).get("userAgent")
-    return Caller("", agent if isinstance(agent, str) and agent else UNSAID, {}, caller.objects)
+    return Caller("", agent if isinstance(agent, str) and agent else None, {}, caller.objects)
 
 
 def _key(tracking: Tracking, site: SiteRow, user_id: str, session_id: str) -> Key:
@@ -170,7 +172,8 @@ def _hit(movement: Movement) -> Hit:
         movement.event if kind == Kind.CUSTOM else None,
         _address(movement).path,
         None if movement.timestamp is None else int(movement.timestamp),
-        movement.id,
+        # Ids are known across all visitors of a site; a user's need only differ from their session's others.
+        "\0".join((movement.userId, movement.sessionId, movement.id)) if movement.id else None,
         movement.data,
     )
 

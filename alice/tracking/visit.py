@@ -1,6 +1,7 @@
 """visits: one row a tracking session, changed in the transaction of the event that changes it."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence as Columns
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from peewee import BigIntegerField, ForeignKeyField, IntegerField, SmallIntegerField, TextField
 
+from alice.clock import hours
 from alice.database import EventsModel, Millis, Sequence, events
 from alice.tracking.site import Site
 from alice.tracking.uuid7 import visit_id
@@ -90,6 +92,8 @@ ATTRIBUTION = (
 
 
 VARIANT = ("ab_test", "ab_variant")
+# What is known of the browser.
+DEVICE = ("device", "browser", "os", "language", "timezone", "screen")
 
 
 class VisitRow(NamedTuple):
@@ -149,16 +153,23 @@ def of_visitor(site_number: int, hash: bytes, dialect: Dialect) -> Selector:
     return _OF_VISITOR, (site_number, hash, int(dialect))
 
 
-def named(
-    dialect: Dialect, session_id: str, site_number: int | None = None, user_id: str | None = None
-) -> Selector:
-    """The newest visit that its client calls so; of one site or user only, if they are given."""
-    sql, values = "SELECT number FROM visits WHERE session_id = ? AND dialect = ?", [session_id, int(dialect)]
-    for column, value in (("site_number", site_number), ("user_id", user_id)):
-        if value is not None:
-            sql += f" AND {column} = ?"
-            values.append(value)
-    return f"{sql} ORDER BY number DESC LIMIT 1", tuple(values)
+def named(dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None) -> Selector:
+    """The newest visit of a site that its client calls so; of one user only, if they are given."""
+    sql = "SELECT number FROM visits WHERE session_id = ? AND dialect = ? AND site_number = ?"
+    values: tuple[Any, ...] = (session_id, int(dialect), site_number)
+    if user_id is not None:
+        sql, values = f"{sql} AND user_id = ?", (*values, user_id)
+    return f"{sql} ORDER BY number DESC LIMIT 1", values
+
+
+def live_for_longest(dialect: Dialect, session_id: str, now: int) -> Selector:
+    """Of all sites' visits that their clients call so, the oldest that is live, else the newest."""
+    live = "closed_at IS NULL AND due_at >= ?"
+    return (
+        f"SELECT number FROM visits WHERE session_id = ? AND dialect = ? "
+        f"ORDER BY CASE WHEN {live} THEN 0 ELSE 1 END, CASE WHEN {live} THEN number ELSE -number END LIMIT 1",
+        (session_id, int(dialect), now, now),
+    )
 
 
 def numbered(number: int) -> Selector:
@@ -198,12 +209,16 @@ class Progress(NamedTuple):
     first_path: int | None = None  # of the first
 
 
+# Time on a page may have passed before its visit was opened; more than that nobody can have spent there.
+AHEAD = hours(1)
+
 _ADVANCE = (
     "UPDATE visits SET last_at = CASE WHEN last_at > ? THEN last_at ELSE ? END, "
     "due_at = due_at + CASE WHEN last_at > ? THEN 0 ELSE ? - last_at END, "
     "sequence = sequence + ?, page_views = page_views + ?, interactions = interactions + ?, "
-    "engaged_ms = engaged_ms + ?, exit_path = COALESCE(?, exit_path), "
-    "landing_path = COALESCE(landing_path, ?), user_id = COALESCE(?, user_id) "
+    "engaged_ms = engaged_ms + CASE WHEN engaged_ms + ? > ? - started_at THEN 0 ELSE ? END, "
+    "exit_path = COALESCE(?, exit_path), landing_path = COALESCE(landing_path, ?), "
+    "user_id = COALESCE(?, user_id) "
     "WHERE number = ({}) AND closed_at IS NULL AND due_at >= ? "
     f"RETURNING {', '.join(Counted._fields)}"
 )
@@ -217,8 +232,8 @@ def advance(which: Selector, made: Progress, now: int, user_id: str | None = Non
     sql, values = which
     rows = events.query(
         _advance_sql(sql),
-        now, now, now, now, made.events, made.page_views, made.interactions, made.engaged_ms,
-        made.last_path, made.first_path, user_id, *values, now,
+        now, now, now, now, made.events, made.page_views, made.interactions,
+        made.engaged_ms, now + AHEAD, made.engaged_ms, made.last_path, made.first_path, user_id, *values, now,
     )  # fmt: skip
     return Counted(*rows[0]) if rows else None
 
@@ -254,10 +269,10 @@ def open(values: Mapping[str, Any]) -> VisitRow:
     )  # fmt: skip
 
 
-def attribution(number: int) -> dict[str, int | None]:
-    """Where the visitor of this visit came from."""
-    rows = events.query(f"SELECT {', '.join(ATTRIBUTION)} FROM visits WHERE number = ?", number)
-    return dict(zip(ATTRIBUTION, rows[0], strict=True))
+def told(number: int, columns: Columns) -> dict[str, int | None]:
+    """What this visit was told, of these columns: numbers of strings."""
+    rows = events.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
+    return dict(zip(columns, rows[0], strict=True))
 
 
 def learn(number: int, columns: Mapping[str, int | None]) -> None:

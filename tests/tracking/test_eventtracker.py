@@ -83,6 +83,33 @@ def test_a_session_opens_a_visit_and_tells_ids_times_and_sequence(
     ]
 
 
+@pytest.mark.parametrize("who", [{"user_id": "user-2"}, {"is_ephemeral": True}])
+def test_a_live_session_is_nobody_elses(
+    call: Call, session: dict[str, Any], opened: str, events_db: EventRows, who: dict[str, Any]
+) -> None:
+    call("track", **view())
+    answer = call("session", **session | who)
+    call("track", **view())
+
+    assert answer.json["data"]["event_sequence"] == 0
+    assert events_db.query("SELECT user_id, sequence FROM visits ORDER BY number") == [
+        ("user-1", 1), (None if "is_ephemeral" in who else "user-2", 1),
+    ]  # fmt: skip
+
+
+def test_a_session_of_the_same_name_on_another_site_takes_no_events(
+    call: Call, session: dict[str, Any], opened: str, site: SiteRow, other_site: SiteRow
+) -> None:
+    call("session", **session | {"project_id": other_site.id})
+    call("track", **view())
+
+    assert call("session", **session).json["data"]["event_sequence"] == 1
+    clock.advance(minutes(31))
+    call("session", **session | {"project_id": other_site.id})
+    assert call("track", **view()).json["data"]["event_sequence"] == 1
+    assert call("session", **session | {"project_id": other_site.id}).json["data"]["event_sequence"] == 1
+
+
 def test_init_is_another_name_of_the_session_call(
     call: Call, session: dict[str, Any], events_db: EventRows
 ) -> None:
@@ -500,6 +527,28 @@ def test_a_batch_of_two_sessions_numbers_each(
     assert events_db.query("SELECT session_id, sequence FROM visits ORDER BY number") == [
         ("session-1", 2), ("session-2", 1),
     ]  # fmt: skip
+
+
+def test_a_batch_is_in_order_whether_or_not_its_events_name_their_project(
+    call: Call, opened: str, site: SiteRow, events_db: EventRows
+) -> None:
+    named = {"project_id": site.id}
+    call("batch-track", events=[view(page_url=f"/{n}", **(named if n % 2 else {})) for n in range(4)])
+
+    rows = events_db.query(
+        "SELECT s.text FROM events e JOIN strings s ON s.number = e.path ORDER BY sequence"
+    )
+    assert [path for (path,) in rows] == ["/0", "/1", "/2", "/3"]
+
+
+def test_a_path_of_many_bytes_is_cut(call: Call, opened: str, events_db: EventRows) -> None:
+    answer = call(
+        "batch-track", events=[view(page_url="https://h.example/" + "\N{TEACUP WITHOUT HANDLE}\u4e2d" * 900)]
+    )
+
+    assert answer.json["data"]["processed_events"] == 1
+    path = events_db.one("SELECT s.text FROM events e JOIN strings s ON s.number = e.path")
+    assert 1000 < len(path.encode()) <= 1024
 
 
 def test_a_partly_bad_batch_says_which_failed_and_keeps_the_good_ones(

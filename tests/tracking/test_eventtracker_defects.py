@@ -201,7 +201,7 @@ def test_24_views_count_page_views_and_nothing_else(call: Call, opened: str, eve
     call("track", session_id=opened, event_type="system", event_id="page-unload", time_on_page=3)
     call("track", session_id=opened, event_type="conversion", event_id="cup-of-tea")
 
-    assert events_db.query("SELECT page_views, interactions, sequence FROM visits") == [(2, 1, 5)]
+    assert events_db.query("SELECT page_views, interactions, sequence FROM visits") == [(2, 2, 5)]
 
 
 def test_24_a_page_view_that_is_sent_as_something_else_keeps_its_type(

@@ -1,14 +1,18 @@
 """Nobody sends more than is allowed, and counting it keeps nothing about them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import active_count
+from typing import Any
 
 import pytest
 
-from alice import clock
+from alice import clock, create_app
 from alice.clock import minutes, seconds
+from alice.config import Settings
 from alice.tracking import limit
 from alice.tracking.limit import Limits
+from alice.tracking.site import SiteRow
 
 ADDRESS, OTHER = "192.0.2.1", "192.0.2.2"
 SITE, OTHER_SITE = "wonderland00", "lookingglass"
@@ -142,3 +146,27 @@ def test_limits_start_no_thread() -> None:
     Limits().check(ADDRESS, SITE)
 
     assert active_count() == before
+
+
+REQUESTS = {
+    "an unknown site": ("POST", "/api/v2/track/nosuchsite12", {"json": {"url": "/"}}),
+    "another's page": ("POST", "/api/v2/track/{site}", {"headers": {"Origin": "https://evil.example"}}),
+    "no payload": ("POST", "/api/v2/track/{site}", {"json": []}),
+    "no session": ("POST", "/api/v1/events/session", {"json": {}}),
+    "an unknown session": ("GET", "/api/v1/events/session/nobody", {}),
+    "no event": ("POST", "/api/v1/events/track", {"json": {"session_id": "x"}}),
+    "bad events": ("POST", "/api/v1/events/batch-track", {"json": {"events": [{}] * 4}}),
+    "a wrong key": ("POST", "/api/track", {"json": {}, "headers": {"X-API-Key": "0" * 64}}),
+}
+
+
+@pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS)
+def test_what_is_refused_counts_too(
+    settings: Settings, site: SiteRow, request_of: tuple[str, str, dict[str, Any]]
+) -> None:
+    client = create_app(replace(settings, track_per_address=3)).test_client(use_cookies=False)
+    method, path, more = request_of
+    answers = [client.open(path.format(site=site.id), method=method, **more) for _ in range(4)]
+
+    assert answers[-1].status_code == 429
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60

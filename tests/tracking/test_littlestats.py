@@ -224,6 +224,22 @@ def test_an_event_of_a_batch_may_be_no_larger_than_another(post: Post, events_db
     assert events_db.one("SELECT COUNT(*) FROM event_properties") == 0
 
 
+def test_nobody_spends_more_time_than_there_was(post: Post, midday: int, events_db: EventRows) -> None:
+    post(url="/")
+    post(events=[{"type": "heartbeat", "engaged": 3600}] * 500)
+    clock.advance(minutes(10))
+    post(type="heartbeat", engaged=600)
+
+    assert events_db.one("SELECT engaged_ms FROM visits") == minutes(10)
+
+
+def test_an_id_that_others_could_have_is_refused(browser: FlaskClient, site: SiteRow) -> None:
+    answer = browser.post(f"/api/v2/track/{site.id}", json={"url": "/", "eventId": "1"})
+
+    assert answer.status_code == 400
+    assert "eventId" in answer.json["error"]
+
+
 def test_how_far_somebody_scrolled_is_kept_with_each_sign_of_life(post: Post, events_db: EventRows) -> None:
     for type in ("heartbeat", "page_exit"):
         post(type=type, scroll=80, engaged=240)

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 from uuid import uuid4
 
+import peewee
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -87,6 +88,17 @@ def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
     assert same.visit.number == first.visit.number
     assert new.visit.number > first.visit.number
     assert new.sequences == [1]
+
+
+def test_several_visits_are_appended_to_all_or_nothing(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    cannot_be_kept = Hit(10**30)
+    other = key._replace(session_id="session-2")
+    with pytest.raises((OverflowError, peewee.DataError)):
+        tracking.record_all(site, caller, [(key, Arrival(), [VIEW]), (other, Arrival(), [cannot_be_kept])])
+
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
 def test_a_job_closes_visits_without_any_traffic(

@@ -201,6 +201,21 @@ def test_a_movement_of_a_batch_may_be_no_larger_than_another(cast: Cast, events_
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
+def test_an_id_is_known_within_its_session_alone(server: FlaskClient, auditor: FlaskClient) -> None:
+    for user_id in ("hatter", "hatter", "hare"):
+        assert server.post("/api/track", json=moved(user_id, id="1")).status_code == 200
+
+    assert [len(session_of(auditor, name)["movements"]) for name in ("hatter", "hare")] == [1, 1]
+
+
+def test_a_batch_of_many_properties_is_kept(server: FlaskClient, events_db: EventRows) -> None:
+    data = {f"k{number}": number for number in range(100)}
+    movements = [moved(f"user-{number}", data=data) for number in range(200)]
+
+    assert server.post("/api/track", json={"movements": movements}).status_code == 200
+    assert events_db.one("SELECT COUNT(*) FROM event_properties") == 200 * 100
+
+
 # Sessions
 
 
@@ -254,6 +269,30 @@ def test_a_session_that_was_idle_begins_anew_and_its_movements_stay(
     assert found["startTime"] == frozen_clock + minutes(30) + 1
     assert [one["event"] for one in found["movements"]] == ["scroll", "click"]
     assert events_db.query("SELECT sequence FROM visits") == [(1,), (1,)]
+
+
+def test_what_is_known_of_a_device_goes_on_when_a_session_begins_anew(
+    send: Send, cast: Cast, frozen_clock: int, events_db: EventRows
+) -> None:
+    info = {"screenResolution": "390x844", "timezone": "Europe/London"}
+    opening = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": info}
+    cast.reader.client.post("/api/track/session", json=opening)
+    clock.advance(minutes(31))
+    send()
+
+    assert session_of(cast.reader.client, cast.reader.id)["deviceInfo"] == info
+    known = events_db.query("SELECT screen, timezone FROM visits ORDER BY number")
+    assert known[0] == known[1]
+    assert None not in known[0]
+
+
+def test_who_may_only_send_is_told_of_no_movement(server: FlaskClient) -> None:
+    server.post("/api/track", json=moved("alice", data={"path": "/secret"}))
+    answer = server.post("/api/track/session", json={"userId": "alice", "sessionId": "tab-1"})
+
+    assert answer.status_code == 200
+    assert answer.json["session"]["sessionId"] == "tab-1"
+    assert answer.json["session"]["movements"] == []
 
 
 def test_two_users_may_have_sessions_of_one_name(server: FlaskClient, auditor: FlaskClient) -> None:
@@ -588,7 +627,7 @@ def test_those_a_server_speaks_of_are_no_bots_and_live_where_nobody_knows(
 ) -> None:
     server.post("/api/track", json=moved("hatter"))
 
-    assert events_db.query("SELECT is_bot, language FROM visits") == [(0, None)]
+    assert events_db.query("SELECT is_bot, language, device FROM visits") == [(0, None, None)]
 
 
 @pytest.mark.parametrize("info", [[], "text", {"x": "y" * 5000}])
