@@ -70,6 +70,11 @@ def _handle(
 ) -> peewee.Database:
     pool = {"max_connections": connections, "timeout": WAIT_FOR_CONNECTION, "autoconnect": False}
     if settings.database_url and not settings.database_url.startswith("sqlite"):
+        if peewee.psycopg is None:
+            raise ConfigError(
+                "PostgreSQL needs its driver: "
+                ".venv/bin/python -m pip install --no-build-isolation -e '.[postgresql]'"
+            )
         pool["options"] = f"-c lock_timeout={BUSY_TIMEOUT}" + (
             f" -c search_path={search_path}" if search_path else ""
         )

@@ -1,7 +1,11 @@
 """The handles: seven PRAGMAs on every connection, no stray query, ids and times."""
 
+import os
+import subprocess
+import sys
 import threading
 import uuid
+from pathlib import Path
 
 import peewee
 import pytest
@@ -35,6 +39,21 @@ def test_every_connection_has_the_seven_pragmas(app: Flask, engine: str) -> None
     for thread in threads:
         thread.join()
     assert seen == [PRAGMAS] * 6
+
+
+def test_postgresql_without_its_driver_is_one_clear_line(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['psycopg'] = None; from alice.cli.main import main; main()"
+    variables = {"ALICE_DATA_DIR": str(tmp_path), "ALICE_DATABASE_URL": "postgresql://nobody@127.0.0.1/none"}
+    ran = subprocess.run(
+        [sys.executable, "-c", without, "db", "status"],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.returncode == 1
+    assert "PostgreSQL needs its driver" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_a_stray_query_raises(app: Flask) -> None:
