@@ -8,10 +8,12 @@ if (window.littlestats) return; // the tag stands on the page twice
 
 const VIEWED_ONCE = 2e3; // ms within which the same address is one view
 const TOO_OLD = 5e8; // ms, under 6 days: the server knows an id again for 7
-const AT_MOST = 99; // events wait; no multiple of BATCH, or a full queue would send at every event
+const AT_MOST = 99; // events wait, and go together; no multiple of BATCH, or a full queue would send at every event
 const A_SECOND = 1e3; // ms
-const BATCH = 10;
-const LARGEST = 2e4; // characters in one event
+const BATCH = 10; // events do not wait any longer, and so many leave with the page
+// Characters in one event. One is 3 bytes at most, so that AT_MOST events are 594 KB, of the server's 1 MB, and
+// BATCH of them 60 KB, of the 64 that a browser takes for a beacon.
+const LARGEST = 2e3;
 const FLUSH_AFTER = 2; // s
 const ENGAGED_FROM = 3; // s
 const BEAT_EVERY = 240; // s: below the shortest idle time of a visit
@@ -48,7 +50,7 @@ const put = (target, name, value) => {
 };
 
 /** 128 random bits. crypto.randomUUID is missing where there is no TLS. */
-const random = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+const random = () => "" + crypto.getRandomValues(new Uint32Array(4));
 
 // What is kept: {events}, with the visitor's consent also {id}, and {out} if they opted out. Only id and out make
 // it stay in the browser, and then all tabs share it; what a tab has itself to say, it remembers besides. Where
@@ -67,8 +69,9 @@ const load = () => {
 const save = (queue, id = load().id, out) => {
   try {
     memory = { events: queue, out: out };
-    if (id || out) localStorage[endpoint] = JSON.stringify({ ...memory, id: id });
-    else delete localStorage[endpoint];
+    id || out
+      ? localStorage[endpoint] = JSON.stringify({ ...memory, id: id })
+      : delete localStorage[endpoint];
   } catch {}
 };
 
@@ -83,22 +86,22 @@ const silent = () =>
 // what it carried is sent again if the page (or, with consent, the next one) lives on. The id of an event keeps
 // it from counting twice.
 
-let unsent; // the queue holds something that no beacon has carried
+let unsent; // there is news since the last beacon
 let busy;
 let pause = FLUSH_AFTER; // between attempts; twice as long after each that failed
 let ticks = 0;
 
-const waiting = () =>
-  [...new Set([...memory.events, ...load().events])].filter(
-    (event) => JSON.parse(event).timestamp > Date.now() - TOO_OLD,
-  );
+const waiting = () => [...new Set([...memory.events, ...load().events])];
 
-const body = () => {
-  const events = waiting();
+/** What to send of the newest, if anything. Who somebody is needs their consent. */
+const body = (most) => {
   const id = load().id;
-  if (!events[0]) return "";
-  return JSON.stringify({
-    events: events.map(JSON.parse), // its second argument, the index, means nothing to it
+  const events = waiting()
+    .map(JSON.parse) // its second argument, the index, means nothing to it
+    .filter((event) => event.timestamp > Date.now() - TOO_OLD && (id || event.type != "identify"))
+    .slice(-most);
+  return !silent() && events[0] && JSON.stringify({
+    events: events,
     screen: screen.width + "x" + screen.height,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     consent: id && "granted",
@@ -108,27 +111,27 @@ const body = () => {
 
 const flush = async () => {
   try {
-    const text = body();
-    if (!text || busy || silent()) return;
-    busy = true;
+    const text = body(AT_MOST);
+    if (!text || busy) return;
+    busy = 1;
     pause *= 2;
     // A plain string goes as text/plain, for which browsers ask no permission first.
     const answer = await fetch(endpoint, { method: "POST", body: text });
     if (answer.status < 429) {
-      save(waiting().filter((event) => !text.includes(event)));
+      // They may have opted out while it was under way, and that is kept in the same place.
+      silent() || save(waiting().filter((event) => !text.includes(event)));
       pause = FLUSH_AFTER;
     }
   } catch {}
-  busy = false;
+  busy = 0;
 };
 
 const push = (fields) => {
   const event = JSON.stringify({ eventId: random(), timestamp: Date.now(), url: clean(page), ...fields });
   if (event.length > LARGEST || silent()) return;
-  const queue = [...waiting(), event].slice(-AT_MOST);
-  save(queue);
-  unsent = true;
-  queue.length % BATCH || flush();
+  save([...waiting(), event].slice(-AT_MOST));
+  unsent = 1;
+  waiting().length % BATCH || flush();
 };
 
 // The page on display.
@@ -141,7 +144,9 @@ let reported = 0; // of depth
 
 /** Without fragment and without parameters, except those that say where a visitor comes from. */
 const clean = (address) =>
-  address.replace(/[?#].*|$/, (rest) => "?" + rest.match(/\b(utm_\w+|ref|source)=[^&#]*|$/g).join("&"));
+  address
+    .split("#")[0]
+    .replace(/\?.*|$/, (rest) => "?" + rest.match(/(^.|&)(utm_\w+|ref|source)=[^&]*|$/g).join("").slice(1));
 
 const measure = () => {
   depth = Math.max(
@@ -172,24 +177,23 @@ const view = (address = location.href) => {
 const exit = () => {
   leave();
   viewedAt = 0; // coming back to the same address is a view, however soon
-  const text = body();
-  if (unsent && text) unsent = !navigator.sendBeacon(endpoint, text);
+  unsent = unsent && body(BATCH) && !navigator.sendBeacon(endpoint, body(BATCH));
 };
 
 // A count of seconds, and not a clock, because a clock goes on while the computer sleeps.
 const tick = safe(() => {
   undos[0] && setTimeout(tick, A_SECOND);
-  seconds += !document.hidden && document.hasFocus();
+  seconds += !document.hidden && document.hasFocus() && !silent();
   seconds < BEAT_EVERY || leave("heartbeat");
-  ++ticks % pause || (unsent || !document.hidden) && flush();
+  ++ticks % pause || flush(); // in the background too: no beacon says that it has arrived
 });
 
 // What pages may call.
 
 let who;
 
-const consent = (granted = true) => {
-  silent() || save(waiting(), granted ? load().id || random() : 0);
+const consent = (granted = 1) => {
+  silent() || save(waiting(), granted && (load().id || random()));
   granted && who && push(who);
 };
 

@@ -29,7 +29,7 @@ blueprint = Blueprint("tracker", __name__)
 @public
 def tracker_js(version: str | None = None) -> Response:
     """The script; one asked for by an older hash is the present one, but not to be kept for long."""
-    small = "gzip" in request.accept_encodings
+    small = request.accept_encodings.quality("gzip") > 0  # `gzip;q=0` names it, and refuses it
     answer = Response(compressed() if small else build.script(), mimetype="text/javascript")
     answer.set_etag(fingerprint() + ("-gzip" if small else ""))
     answer.headers["Vary"] = "Accept-Encoding"

@@ -7,6 +7,7 @@ from tests.tracking.script.peer import Peer, page
 
 CLICKS = """
 <a id="out" class="button  large" href="http://elsewhere.example/a?b=secret#c" target="_blank"><b>Out</b></a>
+<a id="signed" href="http://user:password@elsewhere.example/a.html?b=secret#c">Signed</a>
 <a class="mail" href="mailto:alice@example.com">Write</a>
 <button id="go"><svg class="icon"><path class="stroke" d="M0 0h9v9z"/></svg>Go</button>
 <svg class="drawing" width="20" height="20"></svg>
@@ -39,6 +40,33 @@ FORM = """
 <p contenteditable>Notes</p>
 <script>addEventListener("submit", (event) => event.preventDefault());</script>
 """
+# What the components of a page keep in their shadows.
+SHADOWS = """
+<x-login></x-login>
+<section data-alice-ignore><x-private></x-private></section>
+<x-outer data-alice-ignore></x-outer>
+<a class="link" href="/next"><x-icon></x-icon></a>
+<x-closed id="closed"></x-closed>
+<script>
+    addEventListener("click", (event) => event.preventDefault());
+    const shadow = (host, content, mode = "open") => {
+        const root = host.attachShadow({ mode });
+        root.innerHTML = content;
+        return root;
+    };
+    const find = (selector) => document.querySelector(selector);
+    shadow(find("x-login"), `
+        <form name="login"><input name="user"></form><input name="secret" type="password">
+        <input name="shown" autocomplete="current-password"><input name="card" autocomplete="cc-csc">
+        <input name="code" autocomplete="one-time-code">
+        <p data-alice-ignore><input name="diary"></p><button id="enter">Enter</button>`);
+    shadow(find("x-private"), `<input name="q">`);
+    const inner = shadow(find("x-outer"), `<x-inner></x-inner>`).querySelector("x-inner");
+    shadow(inner, `<input name="r"><button id="deep">Deep</button>`);
+    shadow(find("x-icon"), `<b id="icon">Icon</b>`);
+    shadow(find("x-closed"), `<button>Closed</button>`, "closed");
+</script>
+"""
 SECRETS = ("secret", "shown", "card", "code", "diary", "q")
 LONG = "<style>body { margin: 0; height: 2400px }</style>"  # four screens
 
@@ -56,12 +84,13 @@ def test_a_click_names_its_element_and_where_it_leads(
     visit: Visit, peer: Peer, eventually: Eventually
 ) -> None:
     tab = opened(visit, peer, CLICKS, clicks="")
-    for selector in ("#out b", ".mail", "#go path", ".drawing", "#inside"):
+    for selector in ("#out b", "#signed", ".mail", "#go path", ".drawing", "#inside"):
         tab.click(selector)
 
-    eventually(lambda: len(data(peer, "click")) == 5)
+    eventually(lambda: len(data(peer, "click")) == 6)
     assert data(peer, "click") == [
         {"element": "a#out.button.large", "href": "http://elsewhere.example/a"},
+        {"element": "a#signed", "href": "http://elsewhere.example/a.html"},
         {"element": "a.mail"},
         {"element": "button#go"},
         {"element": "svg.drawing"},
@@ -131,6 +160,39 @@ def test_secret_fields_are_never_touched(visit: Visit, peer: Peer, eventually: E
     eventually(lambda: peer.of("last") != [])
     assert [event["name"] for event in peer.of("event")] == ["last"]
     assert "4711" not in str(peer.requests)
+
+
+def test_the_shadow_of_a_component_hides_no_secret_from_it(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = opened(visit, peer, SHADOWS, forms="", clicks="")
+    for name in (*SECRETS, "r"):
+        tab.locator(f"[name={name}]").press_sequentially("4711")
+        tab.locator(f"[name={name}]").click()
+    tab.click("#deep")
+    tab.evaluate("find('x-login').shadowRoot.querySelector('[name=secret]').type = 'text'")
+    tab.locator("[name=secret]").press_sequentially("0815")
+    tab.evaluate("track('last')")
+
+    eventually(lambda: peer.of("last") != [])
+    assert [event["name"] for event in peer.of("event")] == ["last"]
+
+
+def test_what_is_used_in_a_shadow_is_named_as_elsewhere(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = opened(visit, peer, SHADOWS, forms="", clicks="")
+    tab.locator("[name=user]").press_sequentially("4711")
+    for selector in ("#enter", "#icon", "x-closed"):
+        tab.click(selector)
+
+    eventually(lambda: len(data(peer, "click")) == 3)
+    assert data(peer, "form_interaction") == [{"form": "login", "field": "user"}]
+    assert data(peer, "click") == [
+        {"element": "button#enter"},
+        {"element": "a.link", "href": f"{peer.url}/next"},
+        {"element": "x-closed#closed"},
+    ]
 
 
 def test_an_add_on_that_was_not_asked_for_does_nothing(

@@ -1,5 +1,7 @@
 """What tracker.js keeps of a visitor and says: little until they agree, and nothing if they object."""
 
+from threading import Event
+
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
@@ -102,6 +104,25 @@ def test_consent_taken_back_in_one_tab_is_so_in_all(visit: Visit, peer: Peer, ev
     assert stored(other) == 0
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["this tab", "another tab"])
+def test_consent_taken_back_leaves_in_the_browser_who_somebody_is(
+    elsewhere: bool, context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = visit("/")
+    other = visit("/other") if elsewhere else tab
+    tab.evaluate("littlestats.consent()")
+    eventually(lambda: stored(other) == 1 and "/" in peer.views)
+    context.set_offline(True)
+    tab.evaluate("identify('alice', { plan: 'tea' }); track('queued')")
+    other.evaluate("littlestats.consent(false)")
+    eventually(lambda: stored(tab) == 0)
+    context.set_offline(False)
+    tab.evaluate("track('later')")
+
+    eventually(lambda: {"queued", "later"} <= {event.get("name") for event in peer.events})
+    assert "alice" not in str(peer.requests)
+
+
 @pytest.mark.parametrize("objection", [GPC, DNT], ids=["gpc", "dnt"])
 def test_an_objection_of_the_browser_silences_it(
     objection: str, context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
@@ -153,16 +174,53 @@ def test_who_opts_out_is_left_alone_until_they_opt_in(
     assert "visitorId" not in str(peer.sent)
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["this tab", "another tab"])
+def test_an_answer_that_is_under_way_does_not_undo_an_opt_out(
+    elsewhere: bool, visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    peer.held = Event()
+    tab = visit("/")
+    eventually(lambda: peer.views == ["/"])
+    (visit("/other") if elsewhere else tab).evaluate("littlestats.optOut()")
+    eventually(lambda: stored(tab) == 1)
+    with tab.expect_event("requestfinished"):
+        peer.held.set()
+    tab.evaluate("new Promise((done) => setTimeout(done, 200))")  # the script hears of it a little later
+
+    assert [kept["out"] for kept in tab.evaluate("Object.values(localStorage).map(JSON.parse)")] == [1]
+    tab.evaluate("track('not this'); littlestats.optIn(); track('this')")
+    eventually(lambda: peer.of("this") != [])
+    assert peer.of("not this") == []
+
+
+def test_what_waits_when_somebody_opts_out_in_another_tab_does_not_leave_with_the_page(
+    visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = visit("/")
+    eventually(lambda: peer.views == ["/"])
+    tab.evaluate(
+        """key => {
+            track('not this');
+            localStorage[key] = JSON.stringify({ events: [], out: 1 }); // as the other tab does
+            dispatchEvent(new Event('pagehide'));
+        }""",
+        f"{peer.url}/api/v2/track/{SITE}",
+    )
+    visit("/after")  # whatever left before has arrived when this page has
+
+    assert peer.of("not this") == []
+
+
 @pytest.mark.parametrize("trouble", [BLOCKED, FULL], ids=["blocked", "full"])
 def test_it_works_where_nothing_can_be_kept(
     trouble: str, context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
 ) -> None:
     context.add_init_script(trouble)
     tab = visit("/")
-    tab.evaluate("littlestats.consent(); track('an event')")
+    tab.evaluate("identify('alice'); littlestats.consent(); track('an event')")
     eventually(lambda: peer.of("an event") != [])
     assert peer.views == ["/"]
-    assert "visitorId" not in str(peer.sent)
+    assert not any(secret in str(peer.sent) for secret in ("visitorId", "alice"))
 
     tab.evaluate("littlestats.optOut(); track('not this'); littlestats.optIn(); track('this')")
     eventually(lambda: peer.of("this") != [])

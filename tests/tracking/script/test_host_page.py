@@ -98,6 +98,14 @@ def test_a_page_keeps_its_own_functions(visit: Visit, peer: Peer, eventually: Ev
     assert tab.evaluate("track()") == "the page"
 
 
+def test_a_page_keeps_what_it_calls_the_same(visit: Visit, peer: Peer, eventually: Eventually) -> None:
+    peer.pages["/"] = f"<!doctype html><script>window.track = {{ own: true }}</script>{page()}"
+    tab = visit("/")
+
+    eventually(lambda: peer.views == ["/"])
+    assert tab.evaluate("track") == {"own": True}
+
+
 def test_the_history_works_as_before(visit: Visit) -> None:
     tab = visit("/")
     tab.evaluate("history.pushState({ cups: 2 }, '', '/garden')")

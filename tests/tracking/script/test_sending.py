@@ -5,6 +5,7 @@ from threading import Event
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page
 
+from alice.tracking.body import MAX_BATCH
 from tests.tracking.script.conftest import Eventually, Visit
 from tests.tracking.script.peer import LOST, OK, Peer, page
 
@@ -101,6 +102,65 @@ def test_of_a_long_outage_the_newest_are_kept(
 
     eventually(lambda: "n499" in names(peer))
     assert names(peer) == [f"n{number}" for number in range(401, 500)]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "茶"])  # of one, two and three bytes
+def test_all_that_waits_is_never_too_much_for_the_server(
+    letter: str, context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab = visit("/")
+    eventually(lambda: peer.views == ["/"])
+    context.set_offline(True)
+    tab.evaluate(
+        "(letter) => {"
+        " for (let number = 0; number < 120; number++) for (const size of [19_000, 1_800])"
+        "   track('n' + number, { text: letter.repeat(size) });"
+        "}",
+        letter,
+    )
+    context.set_offline(False)
+
+    eventually(lambda: "n119" in names(peer))
+    assert names(peer) == [f"n{number}" for number in range(21, 120)]
+    sizes = [int(request.headers["Content-Length"]) for request in peer.requests]
+    assert 99 * 1_800 * len(letter.encode()) < max(sizes) < MAX_BATCH
+
+
+def test_two_tabs_do_not_say_twice_as_much(
+    context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    tab, other = visit("/"), visit("/other")
+    tab.evaluate("littlestats.consent()")
+    eventually(lambda: other.evaluate("localStorage.length") == 1 and len(peer.views) == 2)
+    context.set_offline(True)
+    for each in (tab, other):
+        each.evaluate("for (let number = 0; number < 99; number++) track('n' + number)")
+    context.set_offline(False)
+    tab.evaluate("track('last')")
+
+    eventually(lambda: "last" in names(peer))
+    assert max(len(request.body["events"]) for request in peer.requests) == 99
+
+
+def test_the_newest_leave_with_the_page_when_not_all_can(
+    context: BrowserContext, visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    context.add_init_script(
+        "window.setTimeout = () => {};"  # time never comes
+        "const { fetch } = window; window.fetch = (...all) => window.up ? fetch(...all) : Promise.reject();"
+    )
+    tab = visit("/")
+    tab.evaluate(
+        "for (let number = 10; number < 30; number++) track('n' + number, { text: '茶'.repeat(1_800) });"
+        " dispatchEvent(new Event('pagehide'))"
+    )
+    eventually(lambda: peer.of("page_exit") != [])
+    assert [request.is_beacon for request in peer.requests] == [True]
+    assert names(peer) == [f"n{number}" for number in range(21, 30)]
+    tab.evaluate("window.up = true; dispatchEvent(new Event('online'))")
+
+    eventually(lambda: len(peer.events) == 22)
+    assert sorted(names(peer)) == [f"n{number}" for number in range(10, 30)]
 
 
 def test_what_is_older_than_the_server_remembers_is_dropped(

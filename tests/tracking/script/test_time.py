@@ -83,6 +83,25 @@ def test_a_router_ends_the_time_of_a_page(tab: Page, peer: Peer, eventually: Eve
     eventually(lambda: exits(peer)[-2:] == [("/begin", 7, 25), ("/next", 4, 25)])
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["this tab", "another tab"])
+def test_time_spent_opted_out_is_nobodys_business(
+    elsewhere: bool, tab: Page, visit: Visit, peer: Peer, eventually: Eventually
+) -> None:
+    other = visit("/other") if elsewhere else tab
+    tab.clock.run_for(2_000)
+    other.evaluate("littlestats.optOut()")
+    eventually(lambda: tab.evaluate("localStorage.length") == 1)
+    tab.clock.run_for(60_000)
+    other.evaluate("littlestats.optIn()")
+    eventually(lambda: tab.evaluate("localStorage.length") == 0)
+    tab.clock.run_for(4_000)
+    tab.evaluate(HIDE)
+
+    # Opting in begins a view, and of the one before less than three seconds do not count.
+    seconds = [6] if elsewhere else [4]
+    eventually(lambda: [exit[1] for exit in exits(peer) if exit[0] != "/other" and exit[1]] == seconds)
+
+
 def test_the_deepest_place_counts(tab: Page, peer: Peer, eventually: Eventually) -> None:
     for place in (600, 1200, 0):
         with tab.expect_event("console", lambda said: said.text == "scrolled"):

@@ -8,9 +8,11 @@ const report = (name, data) => push({ type: "event", name: name, data: data });
 
 const secret = new WeakSet(); // a password that is shown was one before
 
+// Into an open shadow root the path goes; of a closed one nothing but its host is seen, and that is all that is said.
 const listen = (type, action) =>
   on(type, (event) => {
-    const target = event.target;
-    if (target.closest(SECRETS)) secret.add(target);
-    else if (!secret.has(target)) action(target);
+    const path = event.composedPath();
+    const target = path[0];
+    if (path.some((element) => element.matches?.(SECRETS))) secret.add(target);
+    else if (!secret.has(target)) action(target, path);
   });

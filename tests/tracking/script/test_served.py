@@ -1,0 +1,29 @@
+"""How tracker.js goes over the wire."""
+
+import gzip
+
+import pytest
+from flask.testing import FlaskClient
+
+from alice.tracking.script import build
+
+
+@pytest.mark.parametrize(
+    ("accepted", "small"),
+    [
+        ("gzip", True),
+        ("br, gzip;q=0.5", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0, identity", False),
+        ("gzip;q=0, *", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+def test_it_is_compressed_for_who_takes_it_so(accepted: str, small: bool, client: FlaskClient) -> None:
+    answer = client.get("/tracker.js", headers={"Accept-Encoding": accepted})
+
+    assert answer.headers.get("Content-Encoding") == ("gzip" if small else None)
+    assert (gzip.decompress(answer.data) if small else answer.data) == build.script()
+    assert answer.headers["Vary"] == "Accept-Encoding"
