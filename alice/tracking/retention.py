@@ -1,17 +1,19 @@
-"""What leaves the tables with time: old events, ids that need not be known any more, salts, empty rows.
+"""What leaves with time: old events, ids that need not be known any more, empty rows, copies, salts.
 
 Everything goes in steps of a transaction each, so that no event waits for long. Run again, it goes on where
 it was stopped.
 """
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alice import clock, database
-from alice.clock import DAY, days
+from alice.clock import DAY, days, rfc3339
 from alice.database import events, events_db, transaction
 from alice.tracking import site
 from alice.tracking.salt import Salts
+from alice.tracking.sinks import upkeep
+from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.site import SiteRow
 
 IDS_KEPT = days(7)  # for so long an event that is sent again is known
@@ -19,7 +21,7 @@ AT_ONCE = 1000  # rows in one transaction
 
 
 class Pruned(NamedTuple):
-    """How many rows went."""
+    """How many rows of the log went."""
 
     events: int = 0
     visits: int = 0
@@ -28,11 +30,15 @@ class Pruned(NamedTuple):
 
 
 def prune() -> Pruned:
-    """Delete what each site's retention says is old, and ids of more than 7 days. Rollups stay."""
+    """Delete what each site's retention says is old, and ids of more than 7 days. Rollups stay.
+
+    Copies of what is old go too, where they wait for a sink or were refused by one.
+    """
     total = Pruned()
     with database.connected(events_db):
         for row in site.everyones():
             total = Pruned(*(sum(pair) for pair in zip(total, _prune_site(row), strict=True)))
+        upkeep.take_out(_Outdated())
     return total
 
 
@@ -71,6 +77,44 @@ def _in_steps(statement: str, *values: int) -> int:
         total += gone
         if gone < AT_ONCE:
             return total
+
+
+# Copies
+
+ALWAYS, NEVER = "", "~"  # before every time in RFC 3339, and after it
+
+
+class _Outdated:
+    """Whether a row in a batch is a copy of what its site keeps no longer."""
+
+    def __init__(self) -> None:
+        self._sites: dict[str, tuple[str, Collection[int]]] = {}
+
+    def __call__(self, stream: str, row: dict[str, Any]) -> bool:
+        site_id = row["project_id"]
+        if site_id not in self._sites:
+            self._sites[site_id] = _kept(site_id)
+        since, visits = self._sites[site_id]
+        if stream == EVENTS:
+            return row["received_at"] < since
+        return row["timestamp"] < since and row["seq"] not in visits
+
+
+def _kept(site_id: str) -> tuple[str, Collection[int]]:
+    """Since when the site keeps what came, and its older visits, which have an event since.
+
+    Asked for a row that is there: a site without a row of its own was removed.
+    """
+    row = site.find(site_id)
+    if row is None:
+        return NEVER, ()
+    if row.retention_days is None:
+        return ALWAYS, ()
+    since = clock.now() - days(row.retention_days)
+    visits = events.query(
+        "SELECT number FROM visits WHERE site_number = ? AND started_at < ?", row.number, since
+    )
+    return rfc3339(since), {number for (number,) in visits}
 
 
 # Ids
@@ -131,12 +175,15 @@ def _stretches(site_number: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def destroy_salts(salts: Salts) -> int:
-    """Destroy the salts of past days that no open visit was made with, and those of removed sites."""
+    """Destroy the salts of past days that no open visit was made with, and all those of removed sites."""
     today, destroyed = clock.now() // DAY, 0
     with database.connected(events_db):
+        for site_id in salts.sites():  # a site is there before its salts are
+            if site.find(site_id) is None:
+                destroyed += salts.destroy_all(site_id)
         for site_id, day in salts.days():
             row = site.find(site_id)
-            if row is None or (day < today and not _in_use(row.number, day)):
+            if row is not None and day < today and not _in_use(row.number, day):
                 salts.destroy(site_id, day)
                 destroyed += 1
     return destroyed

@@ -2,11 +2,13 @@
 
 A site has a random salt for each day (UTC), in a file of its own that only Alice can read. It is destroyed
 when the last visit that used it has closed; from then on nobody can tell whose hashes those were. For those
-who consented there is one that stays.
+who consented there is one that stays for as long as the site does.
 """
 
+import errno
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from alice import clock
@@ -14,6 +16,7 @@ from alice.clock import DAY, seconds
 
 KNOWN = "known"  # the file of the salt that stays
 LENGTH = 32  # bytes
+TRIES = 100  # to make a salt
 LOOK_AGAIN = seconds(10)  # after this long a salt of a past day is looked for anew
 
 
@@ -64,14 +67,41 @@ class Salts:
         (self._folder / site_id / str(day)).unlink(missing_ok=True)
         self._of_today.pop((site_id, day), None)
 
+    def sites(self) -> list[str]:
+        """The ids of all sites that have salts."""
+        return [path.name for path in self._folder.glob("*") if path.is_dir()]
+
+    def destroy_all(self, site_id: str) -> int:
+        """Forget every salt of a site that is gone, for good; answer how many files that were.
+
+        One that another process makes at this moment, for an event that came too late, may be left.
+        """
+        destroyed, folder = 0, self._folder / site_id
+        self._of_today = {key: salt for key, salt in self._of_today.items() if key[0] != site_id}
+        self._kept.pop(site_id, None)
+        for path in folder.glob("*"):  # drafts too, of processes that were killed
+            path.unlink(missing_ok=True)
+            destroyed += 1
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass  # somebody else has done it
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        return destroyed
+
 
 def _read_or_make(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make_once(path)
-        return path.read_bytes()
+    for _ in range(TRIES):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            # The folder may go while it is used: that of a site that was removed a moment ago.
+            with suppress(FileNotFoundError, FileExistsError):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_once(path)
+    return path.read_bytes()
 
 
 def _make_once(path: Path) -> None:
@@ -85,4 +115,4 @@ def _make_once(path: Path) -> None:
     except FileExistsError:
         pass  # the other one's is there
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)

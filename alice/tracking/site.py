@@ -14,6 +14,7 @@ from peewee import CharField, IntegerField, TextField
 from alice import clock, config, database
 from alice.clock import minutes, seconds
 from alice.database import EventsModel, Millis, Sequence, events, events_db
+from alice.tracking.sinks import upkeep
 from alice.web.errors import Conflict, NotFound
 
 OWN_NAME = "Alice"  # of the site that nobody owns: Alice's own pages
@@ -157,7 +158,7 @@ def own(public_url: str | None = None) -> SiteRow:
 
 
 def remove(site_id: str) -> None:
-    """Delete a site with all that is kept of it, in steps.
+    """Delete a site with all that is kept of it, in steps; also what waits for a sink. Its salts are a job's.
 
     Raises NotFound, and Conflict `own_site` for Alice's own: turn ALICE_TRACK_PAGES off for that.
     """
@@ -170,6 +171,7 @@ def remove(site_id: str) -> None:
                 pass
         with database.transaction(events_db):  # and what came meanwhile
             events.execute("DELETE FROM sites WHERE number = ?", found.number)
+        upkeep.forget_site(site_id)  # at last: now no more of it gets into a batch
 
 
 _EMPTY = (

@@ -1,11 +1,14 @@
 """One person can be shown all that is kept of them, and erased everywhere."""
 
+import threading
+from typing import Any
 from uuid import uuid4
 
 from flask.testing import FlaskClient
 
-from alice import database
+from alice import clock, database
 from alice.accounts import user
+from alice.clock import hours
 from alice.tracking import erasures, person
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows, Rows
@@ -36,7 +39,7 @@ def test_erasing_leaves_nothing_of_the_person_and_all_of_others(post: Post, even
     post(type="event", name="tea", data={"cups": 3}, eventId=str(uuid4()), **CONSENTING)
     post(url="/somebody-else", eventId=str(uuid4()))
 
-    assert person.erase("ada") == 1
+    assert person.erase("ada") == (1, 1, 0)
 
     tables = ("identities", "event_properties", "visits", "visitors", "events", "event_ids")
     assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables] == [0, 0, 1, 1, 1, 1]
@@ -74,7 +77,7 @@ def test_one_site_is_erased_and_not_another(
         origin = {"Origin": f"https://{one.domain}"}
         assert browser.post(f"/api/v2/track/{one.id}", json=payload, headers=origin).status_code == 200
 
-    assert person.erase("ada", site.number) == 1
+    assert person.erase("ada", site.number).visits == 1
     assert events_db.query("SELECT site_number FROM visits") == [(other_site.number,)]
 
 
@@ -89,3 +92,103 @@ def test_a_deleted_user_is_erased_from_the_event_log_too(cast: Cast, db: Rows, e
         assert (erasures.consume(), erasures.consume()) == (1, 0)
     assert events_db.one("SELECT COUNT(*) FROM events") == 0
     assert db.one("SELECT COUNT(*) FROM erasures") == 0
+
+
+# A browser that several people share
+
+
+def share(post: Post) -> None:
+    """A visit that names nobody, one of anna's, one of bob's, and another that names nobody."""
+    post(url="/nobody", eventId="n1-0123456789abcd", **CONSENTING)
+    clock.advance(hours(1))
+    post(type="identify", id="anna", data={"plan": "free"}, eventId="a1-0123456789abcd", **CONSENTING)
+    post(url="/anna", eventId="a2-0123456789abcd", **CONSENTING)
+    clock.advance(hours(1))
+    post(type="identify", id="bob", data={"plan": "gold"}, eventId="b1-0123456789abcd", **CONSENTING)
+    post(
+        type="event", name="secret", data={"of": "bob"}, url="/bob", eventId="b2-0123456789abcd", **CONSENTING
+    )
+    clock.advance(hours(1))
+    post(url="/nobody", eventId="n2-0123456789abcd", **CONSENTING)
+
+
+def paths(user_id: str) -> list[list[str | None]]:
+    """Of each visit that is shown, its pages."""
+    return [[event["path"] for event in visit["events"]] for visit in person.export(user_id)["visits"]]
+
+
+def test_of_a_shared_browser_each_is_shown_what_names_them(post: Post, frozen_clock: int) -> None:
+    share(post)
+
+    assert paths("anna") == [[None, "/anna"]]
+    assert paths("bob") == [[None, "/bob"]]
+    assert [known["data"] for known in person.export("anna")["identities"]] == [{"plan": "free"}]
+
+
+def test_erasing_one_of_a_shared_browser_leaves_all_that_names_another(
+    post: Post, frozen_clock: int, events_db: EventRows
+) -> None:
+    share(post)
+    bobs = person.export("bob")
+
+    assert person.erase("anna").visits == 3
+
+    assert person.export("bob") == bobs
+    assert person.export("anna") == {"user_id": "anna", "identities": [], "visits": []}
+    tables = ("identities", "visits", "visitors", "events", "event_ids", "event_properties")
+    assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables] == [1, 1, 1, 2, 2, 1]
+
+
+def test_when_all_who_shared_a_browser_are_erased_nothing_is_left_of_it(
+    post: Post, frozen_clock: int, events_db: EventRows
+) -> None:
+    share(post)
+    assert (person.erase("anna").visits, person.erase("bob").visits) == (3, 1)
+
+    tables = ("identities", "visits", "visitors", "events", "event_ids")
+    assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables] == [0, 0, 0, 0, 0]
+
+
+def test_an_identity_stays_though_no_visit_is_left_of_it(
+    post: Post, frozen_clock: int, events_db: EventRows
+) -> None:
+    share(post)
+    events_db.execute("DELETE FROM visits WHERE user_id = 'bob'")  # by retention
+
+    person.erase("anna")
+
+    assert len(person.export("bob")["identities"]) == 1
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 0
+
+
+def test_of_a_browser_of_ones_own_visits_that_name_nobody_are_shown_and_erased(
+    post: Post, frozen_clock: int, events_db: EventRows
+) -> None:
+    post(url="/before", **CONSENTING)
+    clock.advance(hours(1))
+    post(type="identify", id="ada", **CONSENTING)
+    clock.advance(hours(1))
+    post(url="/after", **CONSENTING)
+
+    assert paths("ada") == [["/before"], [None], ["/after"]]
+    assert person.erase("ada") == (3, 1, 0)
+    assert events_db.one("SELECT COUNT(*) FROM visitors") == 0
+
+
+def test_what_comes_from_a_browser_while_it_is_erased_goes_too(
+    post: Post, frozen_clock: int, events_db: EventRows
+) -> None:
+    def come(query: Any) -> None:
+        if "FROM event_ids" in query.sql:  # the visits have been listed
+            database.events_db.query_hooks.remove(come)
+            visitor = threading.Thread(target=post, kwargs={"url": "/meanwhile", **CONSENTING})
+            visitor.start()
+            visitor.join()
+
+    share(post)
+    clock.advance(hours(1))  # a new visit
+    database.events_db.query_hooks.append(come)
+
+    assert person.erase("anna").visits == 4
+    assert come not in database.events_db.query_hooks
+    assert events_db.query("SELECT user_id FROM visits") == [("bob",)]

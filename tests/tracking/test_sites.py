@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from alice import clock
 from alice.clock import rfc3339, seconds
+from alice.database import new_id
 from alice.tracking import api_key
 from alice.tracking import site as sites
 from alice.tracking.pipeline import Tracking
@@ -133,7 +134,7 @@ def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
         for number in range(3):
             post(
                 where.id, type="identify", id="hatter", data={"hat": 10}, consent="granted",
-                visitorId=f"v{number}", eventId=f"{number}",
+                visitorId=f"v{number}", eventId=new_id(),
             )  # fmt: skip
             post(
                 where.id,

@@ -1,13 +1,12 @@
 """What an admin sees of the sinks, and may do: look, try again, give up."""
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
 from alice import clock
 from alice.database import events, events_db, transaction
-from alice.tracking.sinks import rows
 
 
 class StreamStatus(NamedTuple):
@@ -16,6 +15,7 @@ class StreamStatus(NamedTuple):
     state: str  # "ok", "waiting" (for its next attempt), "open" (the circuit), "stopped"
     position: int  # of the newest row in a batch
     behind: int  # rows of the log, at most, that are in no batch yet
+    held: int  # rows in batches that wait to be sent, or are being sent
     failures: int  # in a row
     next_attempt_at: int | None  # ms, when the state is "waiting" or "open"
     reason: str | None  # of the last failure
@@ -33,6 +33,7 @@ class Letter(NamedTuple):
     rows: int
     bytes: int
     attempts: int
+    next_attempt_at: int | None  # ms, of one that waits, unless its stream is stopped; 0: at once
     created_at: int  # ms
     error: str | None
 
@@ -42,16 +43,19 @@ def status() -> list[StreamStatus]:
     now = clock.now()
     found = events.query(
         "SELECT c.sink, c.stream, c.position, c.failures, c.open_until, c.stopped, b.next_attempt_at, "
-        "b.error FROM sink_cursors c LEFT JOIN sink_batches b ON b.id = ("
+        "b.error, (SELECT COALESCE(SUM(h.rows), 0) FROM sink_batches h WHERE h.sink = c.sink "
+        "AND h.stream = c.stream AND h.state = 'waiting'), "
+        "CASE c.stream WHEN 'events' THEN (SELECT COALESCE(MAX(seq), 0) FROM events) "
+        "ELSE (SELECT COALESCE(MAX(number), 0) FROM visits) END "
+        "FROM sink_cursors c LEFT JOIN sink_batches b ON b.id = ("
         "SELECT w.id FROM sink_batches w WHERE w.sink = c.sink AND w.stream = c.stream "
         "AND w.state = 'waiting' ORDER BY w.first, w.id LIMIT 1) ORDER BY c.sink, c.stream"
     )
-    newest = {stream: rows.newest(stream) for stream in {row[1] for row in found}}
-    return [_status(row, newest[row[1]], now) for row in found]
+    return [_status(row, now) for row in found]
 
 
-def _status(row: tuple, newest: int, now: int) -> StreamStatus:
-    sink, stream, position, failures, open_until, stopped, next_attempt_at, error = row
+def _status(row: tuple, now: int) -> StreamStatus:
+    sink, stream, position, failures, open_until, stopped, next_attempt_at, error, held, newest = row
     at = None
     if stopped is not None:
         state = "stopped"
@@ -62,21 +66,43 @@ def _status(row: tuple, newest: int, now: int) -> StreamStatus:
     else:
         state = "ok"
     reason = stopped or (error if failures else None)
-    return StreamStatus(sink, stream, state, position, max(0, newest - position), failures, at, reason)
+    behind = max(0, newest - position)
+    return StreamStatus(sink, stream, state, position, behind, held, failures, at, reason)
 
 
 def letters(sink: str | None = None, states: Sequence[str] = ("dead", "taken")) -> list[Letter]:
     """Batches that are kept, the oldest first."""
     marks = ", ".join("?" * len(states))
+    named = "" if sink is None else "AND b.sink = ?"
+    return _letters(f"b.state IN ({marks}) {named}", *states, *_given(sink))
+
+
+def undelivered() -> list[Letter]:
+    """Batches that did not simply arrive: refused, or taken with a complaint, or waiting after an attempt."""
+    return _letters(
+        "b.state <> 'waiting' OR b.error IS NOT NULL OR b.attempts <> 1 OR b.next_attempt_at <= ?",
+        clock.now(),
+    )
+
+
+def _letters(which: str, *values: str | int) -> list[Letter]:
     found = events.query(
-        f"SELECT {', '.join(_LETTER)} FROM sink_batches WHERE state IN ({marks}) "
-        f"{'AND sink = ? ' if sink else ''}ORDER BY created_at, first",
-        *states, *([sink] if sink else []),
-    )  # fmt: skip
+        f"SELECT {', '.join(_LETTER.get(name, f'b.{name}') for name in Letter._fields)} FROM sink_batches b "
+        "LEFT JOIN sink_cursors c ON c.sink = b.sink AND c.stream = b.stream "
+        f"WHERE {which} ORDER BY b.created_at, b.first, b.id",
+        *values,
+    )
     return [Letter._make(row) for row in found]
 
 
-_LETTER = tuple("LENGTH(body)" if name == "bytes" else name for name in Letter._fields)
+_LETTER = {
+    "bytes": "LENGTH(b.body)",
+    "next_attempt_at": "CASE WHEN b.state = 'waiting' AND c.stopped IS NULL THEN b.next_attempt_at END",
+}
+
+
+def _given(value: str | None) -> list[str]:
+    return [] if value is None else [value]
 
 
 def body(id: str) -> bytes | None:
@@ -88,60 +114,102 @@ def body(id: str) -> bytes | None:
 def retry(sink: str, batch: str | None = None) -> int:
     """Try at once what waits, and dead letters again; what had stopped goes on. Answer how many batches.
 
-    What the other side has taken is sent again only if it is named: it may be there twice then.
+    With `batch`, only that one is touched: it is sent in its turn, and its stream, if stopped, stays so. What
+    the other side has taken is sent again only if it is named: it may be there twice then.
     """
-    which = "id = ? AND state <> 'waiting'" if batch else "state = 'dead'"
+    named = "" if batch is None else "AND id = ?"
+    which = "state = 'dead'" if batch is None else "state <> 'waiting'"
     with transaction(events_db):
-        events.execute(
-            "UPDATE sink_cursors SET stopped = NULL, failures = 0, refused = 0, open_until = 0 "
-            "WHERE sink = ?",
-            sink,
-        )
+        if batch is None:
+            events.execute(
+                "UPDATE sink_cursors SET stopped = NULL, failures = 0, refused = 0, open_until = 0 "
+                "WHERE sink = ?",
+                sink,
+            )
         # One that is being sent has no error yet, and keeps its time.
         hurried = events.execute(
             "UPDATE sink_batches SET next_attempt_at = 0 "
-            "WHERE sink = ? AND state = 'waiting' AND error IS NOT NULL",
-            sink,
-        )
+            f"WHERE sink = ? AND state = 'waiting' AND error IS NOT NULL {named}",
+            sink, *_given(batch),
+        )  # fmt: skip
         again = events.execute(
             "UPDATE sink_batches SET state = 'waiting', attempts = 0, next_attempt_at = 0, error = NULL "
-            f"WHERE sink = ? AND {which}",
-            sink, *([batch] if batch else []),
+            f"WHERE sink = ? AND {which} {named}",
+            sink, *_given(batch),
         )  # fmt: skip
     return hurried + again
 
 
 def skip(sink: str, batch: str | None = None) -> int:
     """Give up on a batch, or on all that are kept (not on what waits); answer how many. They are deleted."""
-    which = "id = ?" if batch else "state <> 'waiting'"
+    which = "state <> 'waiting'" if batch is None else "id = ?"
     with transaction(events_db):
-        return events.execute(
-            f"DELETE FROM sink_batches WHERE sink = ? AND {which}", sink, *([batch] if batch else [])
+        return events.execute(f"DELETE FROM sink_batches WHERE sink = ? AND {which}", sink, *_given(batch))
+
+
+def restart(sink: str) -> int:
+    """Send the whole log anew, from its first event. Its batches are deleted; answer how many."""
+    with transaction(events_db):
+        events.execute(
+            "UPDATE sink_cursors SET position = 0, stopped = NULL, failures = 0, refused = 0, open_until = 0 "
+            "WHERE sink = ?",
+            sink,
         )
+        return events.execute("DELETE FROM sink_batches WHERE sink = ?", sink)
 
 
-def forget(visit_ids: Collection[str]) -> int:
-    """Take the rows of these visits out of every batch that is kept or waits; answer how many rows.
+# What has to go
 
-    For erasing a person. What a sink has taken is out of our hands.
+
+def forget(visit_ids: Collection[str], user_id: str | None = None, site_id: str | None = None) -> int:
+    """Take the rows of these visits, and those that name the user, out of every batch; answer how many rows.
+
+    Those that name the user: on this site only, if one is given. What a sink has taken is out of our hands.
     """
-    gone = 0
     wanted = set(visit_ids)
-    for (id,) in events.query("SELECT id FROM sink_batches"):
-        gone += _forget(id, wanted)
+
+    def theirs(stream: str, row: dict[str, Any]) -> bool:
+        named = user_id is not None and row["user_id"] == user_id and site_id in (None, row["project_id"])
+        return named or row["visit_id"] in wanted
+
+    return take_out(theirs)
+
+
+def forget_site(site_id: str) -> int:
+    """Take the rows of a site that is gone out of every batch; answer how many rows."""
+    return take_out(lambda stream, row: row["project_id"] == site_id)
+
+
+def take_out(unwanted: Callable[[str, dict[str, Any]], bool]) -> int:
+    """Take rows out of every batch that is kept, waits or is on its way; answer how many rows.
+
+    `unwanted` is asked with a row's stream and the row. A batch keeps its id, which the other side may know
+    already; an empty one is deleted. Each body is read once, and no transaction lasts while it is.
+    """
+    gone, seen = 0, set[str]()
+    # Looked for again: a batch that is refused in the meantime comes back as two halves.
+    while new := {id for (id,) in events.query("SELECT id FROM sink_batches")} - seen:
+        gone += sum(_take_out(id, unwanted) for id in sorted(new))
+        seen |= new
     return gone
 
 
-def _forget(id: str, visit_ids: set[str]) -> int:
+def _take_out(id: str, unwanted: Callable[[str, dict[str, Any]], bool]) -> int:
+    while found := events.query("SELECT stream, rows, body FROM sink_batches WHERE id = ?", id):
+        ((stream, count, body),) = found
+        lines = bytes(body).splitlines(keepends=True)
+        kept = [line for line in lines if not unwanted(stream, orjson.loads(line))]
+        if len(kept) == len(lines) or _shorten(id, count, kept):
+            return len(lines) - len(kept)
+    return 0
+
+
+def _shorten(id: str, count: int, kept: list[bytes]) -> int:
+    """Leave these lines of a batch that has `count`; 0 if somebody has shortened it since."""
     with transaction(events_db):
-        lines = (body(id) or b"").splitlines(keepends=True)
-        kept = [line for line in lines if orjson.loads(line)["visit_id"] not in visit_ids]
-        if len(kept) == len(lines):
-            return 0
-        if kept:
-            events.execute(
-                "UPDATE sink_batches SET body = ?, rows = ? WHERE id = ?", b"".join(kept), len(kept), id
-            )
-        else:
-            events.execute("DELETE FROM sink_batches WHERE id = ?", id)
-    return len(lines) - len(kept)
+        if not kept:
+            return events.execute("DELETE FROM sink_batches WHERE id = ? AND rows = ?", id, count)
+        return events.execute(
+            "UPDATE sink_batches SET body = ?, rows = ? WHERE id = ? AND rows = ?",
+            b"".join(kept), len(kept), id, count,
+        )  # fmt: skip

@@ -134,3 +134,149 @@ def test_an_erased_visit_leaves_every_batch_that_has_not_arrived(
     clock.advance(minutes(5))
     send(sink, 1)
     assert peer.ids() == kept
+
+
+def test_rows_in_batches_that_wait_are_counted_apart(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    peer.script = [Reply(400), Reply(503)]
+    log.events(log.visit(), 25)
+    send(sink, 2)
+
+    ((stream),) = upkeep.status()
+    assert (stream.behind, stream.held) == (5, 10)  # what was refused waits for nothing
+    clock.advance(minutes(5))
+    send(sink, 1)
+    assert [(stream.behind, stream.held) for stream in upkeep.status()] == [(5, 0)]
+
+
+def test_what_waits_after_a_failure_is_told_with_its_next_attempt(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    peer.script = [Reply(503)]
+    log.events(log.visit(), 20)
+    send(sink, 1)
+
+    ((letter),) = upkeep.undelivered()
+    assert (letter.state, letter.rows, letter.attempts) == ("waiting", 10, 1)
+    assert letter.next_attempt_at == upkeep.status()[0].next_attempt_at > clock.now()
+    assert "503" in letter.error
+
+
+def test_a_first_attempt_that_runs_is_no_news_and_a_later_one_is(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    class Looking(Tinybird):
+        def send(self, batch: delivery.Batch) -> None:
+            with database.connected(database.events_db):
+                seen.append([letter.attempts for letter in upkeep.undelivered()])
+            super().send(batch)
+
+    seen: list[list[int]] = []
+    peer.script = [Reply(503)]
+    log.events(log.visit(), 10)
+    looking = Looking(peer.url, "token")
+    send(looking, 1)
+    clock.advance(minutes(5))
+    send(looking, 1)
+
+    assert seen == [[], [2]]
+
+
+def test_a_batch_whose_sender_died_is_told_once_its_time_is_over(
+    log: Log, peer: Peer, frozen_clock: int
+) -> None:
+    class Dying(Tinybird):
+        def send(self, batch: delivery.Batch) -> None:
+            raise SystemExit
+
+    log.events(log.visit(), 10)
+    with pytest.raises(SystemExit):
+        send(Dying(peer.url, "token"), 1)
+
+    assert upkeep.undelivered() == []
+    clock.advance(delivery.LEASE)
+    assert [(letter.state, letter.attempts) for letter in upkeep.undelivered()] == [("waiting", 1)]
+
+
+def test_what_is_stopped_has_no_next_attempt(log: Log, peer: Peer, sink: Tinybird, frozen_clock: int) -> None:
+    peer.script = [Reply(403)]
+    log.events(log.visit(), 10)
+    send(sink, 1)
+
+    assert [(letter.state, letter.next_attempt_at) for letter in upkeep.undelivered()] == [("waiting", None)]
+
+
+def test_retry_of_one_batch_leaves_all_else_as_it_is(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    peer.script = [Reply(400), Reply(400), Reply(503)]
+    log.events(log.visit(), 30)
+    send(sink, 3)
+    stream, (first, second, waiting) = upkeep.status(), upkeep.undelivered()
+
+    assert upkeep.retry(sink.name, first.id) == 1
+
+    again, left, still = upkeep.undelivered()
+    assert (again.id, again.state, left, still) == (first.id, "waiting", second, waiting)
+    assert (upkeep.status()[0].failures, upkeep.status()[0].state) == (stream[0].failures, "waiting")
+    assert upkeep.retry(sink.name, waiting.id) == 1
+    assert upkeep.undelivered()[1:] == [second, waiting._replace(next_attempt_at=0)]
+
+
+def test_retry_of_one_batch_does_not_let_a_stopped_stream_go_on(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    peer.script = [Reply(400), Reply(403)]
+    log.events(log.visit(), 20)
+    send(sink, 2)
+
+    assert upkeep.retry(sink.name, upkeep.letters()[0].id) == 1
+    assert upkeep.status()[0].state == "stopped"
+
+
+def test_started_over_a_sink_gets_the_log_from_its_first_event(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    peer.script = [success, Reply(400), Reply(403)]
+    seqs = log.events(log.visit(), 30)
+    send(sink, 3)
+
+    assert upkeep.restart(sink.name) == 2
+    ((stream),) = upkeep.status()
+    assert (stream.state, stream.position, stream.behind, stream.held) == ("ok", 0, seqs[-1], 0)
+    peer.taken.clear()
+    send(sink, 3)
+    assert peer.ids() == seqs
+
+
+def test_starting_over_one_sink_leaves_another_where_it_is(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    class Other(Tinybird):
+        name = "other"
+
+    seqs = log.events(log.visit(), 10)
+    send(sink, 1)
+    send(Other(peer.url, "token"), 1)
+    upkeep.restart("other")
+
+    behind = [(stream.sink, stream.behind) for stream in upkeep.status()]
+    assert behind == [("other", seqs[-1]), ("tinybird", 0)]
+
+
+def test_starting_over_while_a_batch_is_on_its_way_loses_nothing(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    class Interrupted(Tinybird):
+        def send(self, batch: delivery.Batch) -> None:
+            with database.connected(database.events_db):
+                upkeep.restart(self.name)
+            super().send(batch)
+
+    peer.script = [Reply(503)]
+    seqs = log.events(log.visit(), 10)
+    send(Interrupted(peer.url, "token"), 1)
+    send(sink, 1)
+
+    assert peer.ids() == seqs
