@@ -67,7 +67,7 @@ class Alice:
         self.scheduler.stop()
         self.recorder.stop()
         self.tracking.recorder.stop()
-        self.couriers.stop()  # last: a slow sink may take 15 s, and loses nothing if it is killed meanwhile
+        self.couriers.stop()  # last: a slow sink may take 3 s, and loses nothing if it is killed meanwhile
 
 
 def create_app(settings: Settings | None = None) -> Flask:

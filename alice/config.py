@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from playhouse.db_url import parse
 
@@ -115,14 +115,25 @@ def mmdb(text: str) -> Path:
 
 def peer_url(text: str) -> str:
     """The address of a server we send to, with user, password and path if it needs them."""
-    shape = "an address such as https://user:password@example.org:8443/name"
     try:
         parts = urlsplit(text)
-        known = parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0
-    except ValueError:
+        _ascii_host(parts.hostname or "")
+        known = parts.scheme in DEFAULT_PORTS and parts.port != 0 and not parts.query and not parts.fragment
+    except ValueError:  # its message may hold the password
         known = False
-    if not known or parts.query or parts.fragment:
-        raise ValueError(shape)
+    if not known or not text.isprintable() or " " in text:
+        raise ValueError(
+            "an address such as https://user:password@example.org:8443/name, with no space and no line end; "
+            "special characters in the password are written as %40"
+        )
+    if ":" in unquote(parts.username or ""):
+        raise ValueError("an address whose user is written without a colon")
+    return text
+
+
+def bearer_token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("as it was given to you: signs of ASCII, with no space and no line end")
     return text
 
 
@@ -189,7 +200,7 @@ class Settings:
     )
     tinybird_url: str = setting("https://api.tinybird.co", peer_url, "The Tinybird region of the token.")
     tinybird_token: str | None = setting(
-        None, str, "Copy events to Tinybird, with this token (scope DATASOURCE:APPEND).", secret=True
+        None, bearer_token, "Copy events to Tinybird, with this token (scope DATASOURCE:APPEND).", secret=True
     )
     ndjson: bool = setting(False, switch, "Copy events to files in the data folder (ndjson/), a line each.")
     sink_batch: int = setting(50, whole(1, 1000), "Events in a batch to a sink.")
@@ -214,7 +225,8 @@ class Settings:
             try:
                 values[known[name].name] = known[name].metadata["read"](text)
             except ValueError as error:
-                given = "" if known[name].metadata["secret"] else f", not {text!r}"
+                secret = known[name].metadata["secret"] or "@" in text or "?" in text  # as in an address
+                given = "" if secret else f", not {text!r}"
                 raise ConfigError(f"{name} must be {error}{given}.") from None
         return cls(**values)
 

@@ -40,6 +40,24 @@ from alice.config import ConfigError, Settings, load_secret_key, prepare_data_di
         ("ALICE_DATABASE_URL", "sqlite:///", "a file"),
         ("ALICE_DATABASE_URL", "sqlite:////var/lib/alice/events.db", "another name"),
         ("ALICE_SECRET_KEY", "short", "at least 16"),
+        ("ALICE_CLICKHOUSE_URL", "clickhouse.example:8123", "an address such as"),
+        ("ALICE_CLICKHOUSE_URL", "https://clickhouse.example:port", "an address such as"),
+        ("ALICE_CLICKHOUSE_URL", "https://clickhouse..example", "an address such as"),
+        ("ALICE_CLICKHOUSE_URL", "https://" + "x" * 70 + ".example", "an address such as"),
+        ("ALICE_CLICKHOUSE_URL", "https://click house.example", "an address such as"),
+        ("ALICE_CLICKHOUSE_URL", "https://clickhouse.example/?database=alice", "an address such as"),
+        ("ALICE_CLICKHOUSE_URL", "https://clickhouse.example/alice\r", "no space and no line end"),
+        ("ALICE_CLICKHOUSE_URL", "https://me:hunter2\n@clickhouse.example", "no space and no line end"),
+        ("ALICE_CLICKHOUSE_URL", "https://me:hunter2 @clickhouse.example", "no space and no line end"),
+        ("ALICE_CLICKHOUSE_URL", "https://me:hunter2#@clickhouse.example", "written as %40"),
+        ("ALICE_CLICKHOUSE_URL", "https://m%3Ae:hunter2@clickhouse.example", "without a colon"),
+        ("ALICE_TINYBIRD_URL", "https://tinybird..example", "an address such as"),
+        ("ALICE_TINYBIRD_URL", "https://tinybird.example\r", "no space and no line end"),
+        ("ALICE_TINYBIRD_URL", "https://tinybird.example/?token=hunter2", "an address such as"),
+        ("ALICE_TINYBIRD_TOKEN", "p.hunter2\r", "no space and no line end"),
+        ("ALICE_TINYBIRD_TOKEN", "p.hunter2\n", "no space and no line end"),
+        ("ALICE_TINYBIRD_TOKEN", "p. hunter2", "no space and no line end"),
+        ("ALICE_TINYBIRD_TOKEN", "p.hunter2\u20ac", "no space and no line end"),
         ("ALICE_POTR", "8000", "not a setting"),
     ],
 )
@@ -47,6 +65,22 @@ def test_a_value_that_cannot_be_used_is_named_with_what_would_do(name: str, valu
     with pytest.raises(ConfigError, match=name) as refusal:
         Settings.from_env({name: value})
     assert remedy in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+    assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:8123",
+        "http://[::1]:8123/alice",
+        "https://alice:p%40ss%0A%E2%82%AC@clickhouse.example:8443/alice",
+        "https://alice:\u20ac\u00e4@b\u00fccher.example/caf\u00e9",
+        "https://clickhouse_1.example./",
+    ],
+)
+def test_the_address_of_a_sink_is_taken_as_it_is(address: str) -> None:
+    assert Settings.from_env({"ALICE_CLICKHOUSE_URL": address}).clickhouse_url == address
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,19 @@ by the key of the (replacing) tables where it does not.
 """
 
 import re
+from base64 import b64encode
+from urllib.parse import unquote
 
-from alice.tracking.sinks.sink import TABLES, Batch, Later, Stopped, TooLarge, Unreadable, Unwanted
+from alice.tracking.sinks.sink import (
+    TABLES,
+    Batch,
+    Later,
+    Stopped,
+    TooLarge,
+    Undelivered,
+    Unreadable,
+    Unwanted,
+)
 from alice.tracking.sinks.transport import TIMEOUT, Answer, Server
 
 # What we would set, where the server knows it: an old one answers 404 to what it does not.
@@ -20,6 +31,8 @@ QUESTION = (
     "SELECT version(), name FROM system.settings WHERE name IN "
     f"({', '.join(repr(name) for name in WANTED)}) FORMAT TabSeparated"
 )
+ANSWER = re.compile(rf"(?:\d[\w.-]*\t(?:{'|'.join(WANTED)})\n)+")
+OURS = "x-clickhouse-"  # a header of every answer of a real one begins so
 CODE = re.compile(r"\bCode: (\d+)")
 
 # Error codes by what is to be done; the server's status alone does not tell (18.16 answers 500 to bad rows).
@@ -44,19 +57,30 @@ class ClickHouse:
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         """`url`: http(s)://user:password@host:port/database."""
         self._server = Server(url, timeout)
-        self._database = self._server.path.strip("/") or "default"
+        self._database = unquote(self._server.path.strip("/")) or "default"
         self._known: frozenset[str] | None = None  # settings
 
     def send(self, batch: Batch) -> None:
         if self._known is None:
             self._known = self._ask()
         answer = self._server.request("POST", "/", self._parameters(batch), batch.body, self._sign_in())
-        self._judge(answer)
+        try:
+            _judge(answer)
+            if answer.text.strip():
+                raise Later(f"an answer that no insert gives: {answer.said}")
+        except Undelivered:
+            self._known = None  # another server, or another version, may answer now
+            raise
 
     def _ask(self) -> frozenset[str]:
-        """Which settings the server knows."""
+        """Which settings the server knows. Raises Later or Stopped: no row has been looked at yet."""
         answer = self._server.request("GET", "/", {"query": QUESTION}, None, self._sign_in())
-        self._judge(answer, empty=False)
+        try:
+            _judge(answer)
+        except (TooLarge, Unreadable, Unwanted) as error:
+            raise Later(str(error)) from None
+        if not ANSWER.fullmatch(answer.text):
+            raise Later(f"not what ClickHouse answers when asked for its settings: {answer.said}")
         return frozenset(line.partition("\t")[2] for line in answer.text.splitlines())
 
     def _parameters(self, batch: Batch) -> dict[str, str]:
@@ -76,23 +100,24 @@ class ClickHouse:
     def _sign_in(self) -> dict[str, str]:
         if not self._server.user:
             return {}
-        return {"X-ClickHouse-User": self._server.user, "X-ClickHouse-Key": self._server.password}
+        credentials = f"{self._server.user}:{self._server.password}".encode()
+        return {"Authorization": f"Basic {b64encode(credentials).decode()}"}
 
-    def _judge(self, answer: Answer, *, empty: bool = True) -> None:
-        """Raise what the answer means; an error may stand in its status, in a header or in its text."""
-        code = _code(answer)
-        if answer.status == 200 and code is None:
-            if empty and answer.text.strip():
-                raise Later(f"an answer that no insert gives: {answer.said}")
-            return
-        if code == UNKNOWN_SETTING:
-            self._known = None  # another server, or another version, answers now
-            raise Later(answer.said)
-        if code in UNREADABLE:
-            raise Unreadable(answer.said)
-        if code in AT_FAULT or (code is None and answer.status in (401, 403, 404)):
-            raise Stopped(_explained(code, answer))
-        _judge_status(answer)
+
+def _judge(answer: Answer) -> None:
+    """Raise what the answer means; an error may stand in its status, in a header or in its text."""
+    code = _code(answer)
+    if answer.status == 200 and code is None:
+        if not any(name.startswith(OURS) for name in answer.headers):
+            raise Later(f"not an answer of ClickHouse: {answer.said}")
+        return
+    if code == UNKNOWN_SETTING:
+        raise Later(answer.said)
+    if code in UNREADABLE:
+        raise Unreadable(answer.said)
+    if code in AT_FAULT or (code is None and answer.status in (401, 403, 404)):
+        raise Stopped(_explained(code, answer))
+    _judge_status(answer)
 
 
 def _judge_status(answer: Answer) -> None:

@@ -29,14 +29,14 @@ from alice.tracking.sinks.sink import (
     Stopped,
     Taken,
     TooLarge,
+    Undelivered,
     Unreadable,
-    Unwanted,
 )
 from alice.tracking.sinks.transport import TIMEOUT
 
 logger = logging.getLogger(__name__)
 
-LEASE = 2 * seconds(TIMEOUT)  # an attempt that has not been heard of for so long has died
+LEASE = 3 * seconds(TIMEOUT)  # an attempt, of two requests at most, not heard of for so long has died
 FIRST_WAIT, MOST_WAIT = seconds(1), minutes(5)  # between attempts
 LONGEST_WAIT = minutes(60)  # that the other side may ask for
 OPENS_AFTER = 5  # failures in a row: the circuit opens,
@@ -119,14 +119,31 @@ def deliver(sink: Sink, stream: str, pace: Pace) -> bool:
         batch = _due(sink.name, stream, pace)
     if batch is None:
         return False
+    outcome = _attempt(sink, batch)
+    with database.connected(events_db):
+        if outcome is not None:
+            return _undelivered(sink.name, batch, outcome)
+        _confirm(sink.name, batch)
+    _traced.pop((sink.name, stream), None)
+    return True
+
+
+_traced: dict[tuple[str, str], str] = {}  # what the log has told of a stream since it last worked
+
+
+def _attempt(sink: Sink, batch: Batch) -> Undelivered | None:
+    """Why the batch did not simply arrive. What nobody has thought of is an outage, too."""
     try:
         sink.send(batch)
-    except (Later, Stopped, TooLarge, Unreadable, Unwanted, Taken) as outcome:
-        with database.connected(events_db):
-            return _undelivered(sink.name, batch, outcome)
-    with database.connected(events_db):
-        _confirm(sink.name, batch)
-    return True
+    except Undelivered as outcome:
+        return outcome
+    except Exception as error:
+        reason = f"an error of Alice's own, see her log: {type(error).__name__}"
+        if _traced.get((sink.name, batch.stream)) != reason:
+            _traced[sink.name, batch.stream] = reason
+            logger.exception("the sink %s failed with %s", sink.name, batch.id)
+        return Later(reason)
+    return None
 
 
 # What is due
@@ -191,20 +208,33 @@ def _freeze(sink: str, stream: str, position: int, pace: Pace, now: int) -> Batc
     if not there.count or (there.count < pace.rows and 0 <= now - there.since < pace.wait):
         return None
     limit = pace.rows * (CATCHING_UP if there.count == BEHIND * pace.rows else 1)
-    taken = _as_many_as_fit(rows.read(stream, position, limit))
-    if not taken:
+    found = _read(sink, stream, position, limit)
+    if not found:
         return None  # retention or an erasure was quicker
-    body = b"".join(row.line for row in taken)
-    batch = Batch(new_id(now), stream, taken[0].number, taken[-1].number, len(taken), body, 1)
     with transaction(events_db):
         moved = events.execute(
             "UPDATE sink_cursors SET position = ? WHERE sink = ? AND stream = ? AND position = ?",
-            batch.last, sink, stream, position,
+            found[-1].number, sink, stream, position,
         )  # fmt: skip
-        if not moved:
-            return None  # another process was quicker
+        taken = rows.standing(found) if moved else []
+        if not taken:
+            return None  # another process was quicker, or all of it has been erased since
+        body = b"".join(row.line for row in taken)
+        batch = Batch(new_id(now), stream, taken[0].number, taken[-1].number, len(taken), body, 1)
         _store(sink, batch, now + LEASE, now)
     return batch
+
+
+def _read(sink: str, stream: str, position: int, limit: int) -> list[rows.Row]:
+    """The rows of a batch; none, and the stream stops, if something in the log cannot be put into one."""
+    try:
+        return _as_many_as_fit(rows.read(stream, position, limit))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = f"a row after {position} makes no line, see Alice's log: {type(error).__name__}"
+        logger.exception("%s after %d cannot be put together for the sink %s", stream, position, sink)
+        with transaction(events_db):
+            _stop_cursor(sink, stream, reason)
+        return []
 
 
 def _as_many_as_fit(found: list[rows.Row]) -> list[rows.Row]:
@@ -246,9 +276,7 @@ def _succeed(sink: str, stream: str) -> bool:
     return bool(forgotten)
 
 
-def _undelivered(
-    sink: str, batch: Batch, outcome: Later | Stopped | TooLarge | Unreadable | Unwanted | Taken
-) -> bool:
+def _undelivered(sink: str, batch: Batch, outcome: Undelivered) -> bool:
     """Write down what became of it; answer whether to go on with the next."""
     match outcome:
         case Later():
@@ -341,13 +369,19 @@ def _keep_a_copy(sink: str, batch: Batch, reason: str) -> bool:
 
 
 def _halve(sink: str, batch: Batch) -> bool:
-    """Send each half by itself, with an id of its own: nothing of the whole was taken."""
-    lines = batch.body.splitlines(keepends=True)
-    middle = len(lines) // 2
+    """Send each half by itself, with an id of its own: nothing of the whole was taken.
+
+    The halves are of what is kept now; somebody may have been erased while the batch was on its way.
+    """
     now = clock.now()
     with transaction(events_db):
-        if events.execute("DELETE FROM sink_batches WHERE id = ? AND state = 'waiting'", batch.id):
-            for half in (lines[:middle], lines[middle:]):
+        kept = events.query(
+            "DELETE FROM sink_batches WHERE id = ? AND state = 'waiting' RETURNING body", batch.id
+        )
+        for (body,) in kept:
+            lines = bytes(body).splitlines(keepends=True)
+            middle = len(lines) // 2
+            for half in filter(None, (lines[:middle], lines[middle:])):
                 first, last = (orjson.loads(line)["seq"] for line in (half[0], half[-1]))
                 part = Batch(new_id(now), batch.stream, first, last, len(half), b"".join(half), 0)
                 _store(sink, part, 0, now)

@@ -9,11 +9,14 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from uuid import UUID
 
 from alice import clock
 from alice.tracking.sinks.sink import TABLES, Batch, Later
+
+NOTE = {"batch": str, "file": str, "start": int, "written": bool}
 
 
 class NdjsonFiles:
@@ -35,7 +38,7 @@ class NdjsonFiles:
     def _append(self, note: Path, table: str, batch: Batch) -> None:
         path = self._folder / f"{table}-{_day(batch.id)}.ndjson"
         last = _read(note)
-        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             start = end
             if last and last["file"] == path.name and (last["batch"] == batch.id or not last["written"]):
@@ -44,12 +47,23 @@ class NdjsonFiles:
                 start = min(last["start"], end)
             about = {"batch": batch.id, "file": path.name, "start": start}
             _write(note, about | {"written": False})
-            file.truncate(start)
-            file.seek(start)
-            file.write(batch.body)
-            file.flush()
-            os.fsync(file.fileno())
-        _write(note, about | {"written": True})
+            try:
+                _put(file, start, batch.body)
+                _write(note, about | {"written": True})
+            except OSError:
+                file.truncate(start)  # whoever moves the file away now takes no part of the batch along
+                os.fsync(file.fileno())
+                raise
+
+
+def _put(file: FileIO, start: int, body: bytes) -> None:
+    """Make the body what is in the file from `start` on, durably."""
+    file.truncate(start)
+    file.seek(start)
+    rest = memoryview(body)
+    while rest:
+        rest = rest[file.write(rest) :]
+    os.fsync(file.fileno())
 
 
 def _day(id: str) -> str:
@@ -66,10 +80,14 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _read(note: Path) -> dict:
+    """What the note says; nothing if it cannot be read."""
     try:
-        return json.loads(note.read_text())
-    except FileNotFoundError:
+        said = json.loads(note.read_bytes())
+    except (FileNotFoundError, RecursionError, ValueError):
         return {}
+    if not isinstance(said, dict) or any(type(said.get(name)) is not type_ for name, type_ in NOTE.items()):
+        return {}
+    return said if said["start"] >= 0 else {}
 
 
 def _write(note: Path, said: dict) -> None:

@@ -1,6 +1,7 @@
-"""Which sinks the settings name, and the thread that serves them."""
+"""Which sinks the settings name, and the threads that serve them."""
 
 import threading
+import time
 from functools import partial
 
 from alice import database
@@ -16,6 +17,7 @@ from alice.tracking.sinks.tinybird import Tinybird
 
 EVERY = seconds(4)
 LOOK_EVERY = 1.0  # seconds
+STOPS_WITHIN = 3.0  # seconds; an attempt that takes longer is repeated after the next start
 
 
 def configured(settings: Settings) -> list[Sink]:
@@ -35,22 +37,26 @@ def pace(settings: Settings) -> Pace:
 
 
 class Couriers:
-    """The thread that serves the sinks, apart from the jobs that Alice must do in time."""
+    """A thread a sink, apart from the jobs that Alice must do in time: a slow one holds up no other."""
 
     def __init__(self, settings: Settings) -> None:
         self._stopping = threading.Event()
-        self._jobs = jobs(settings, self._stopping)
-        self._scheduler = Scheduler(self._jobs, LOOK_EVERY)
+        self._schedulers = [Scheduler([job], LOOK_EVERY) for job in jobs(settings, self._stopping)]
 
     def start(self) -> None:
-        if self._jobs:
-            self._stopping.clear()
-            self._scheduler.start()
+        self._stopping.clear()
+        for scheduler in self._schedulers:
+            scheduler.start()
 
     def stop(self) -> None:
-        """Wait for the batch that is being sent now; what is left is for the next start."""
+        """Wait a moment for the batches that are being sent now; what is left is for the next start."""
         self._stopping.set()
-        self._scheduler.stop()
+        until = time.monotonic() + STOPS_WITHIN
+        ends = [threading.Thread(target=scheduler.stop, daemon=True) for scheduler in self._schedulers]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join(max(0.0, until - time.monotonic()))
 
 
 def jobs(settings: Settings, stopping: threading.Event) -> list[Job]:

@@ -5,13 +5,13 @@ place in our log. Bots are there, and say so. A property of an event that is nam
 is in that column; the others are `metadata`, JSON text.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import orjson
 
 from alice.clock import rfc3339
-from alice.database import events
+from alice.database import events, is_postgresql
 from alice.tracking.event import Kind
 from alice.tracking.event_property import properties
 from alice.tracking.sinks.sink import EVENTS
@@ -27,6 +27,7 @@ EU = frozenset(
 
 class Row(NamedTuple):
     number: int  # seq of an event, number of a visit
+    visit: int  # its number
     line: bytes  # a JSON object and a line feed
 
 
@@ -45,9 +46,17 @@ def read(stream: str, position: int, limit: int) -> list[Row]:
     return _events(position, limit) if stream == EVENTS else _visits(position, limit)
 
 
-def newest(stream: str) -> int:
-    """The position of the newest row; 0 when there is none."""
-    return events.query(_NEWEST[stream])[0][0]
+def standing(found: Collection[Row]) -> list[Row]:
+    """Those of the rows whose visits are still there, and stay there until this transaction ends."""
+    numbers = sorted({row.visit for row in found})
+    lock = " FOR KEY SHARE" if is_postgresql() else ""  # SQLite has one writer at a time
+    there: set[int] = set()
+    for start in range(0, len(numbers), 500):
+        part = numbers[start : start + 500]
+        marks = ", ".join("?" * len(part))
+        select = f"SELECT number FROM visits WHERE number IN ({marks}) ORDER BY number{lock}"
+        there.update(number for (number,) in events.query(select, *part))
+    return [row for row in found if row.visit in there]
 
 
 _WAITING = {
@@ -55,10 +64,6 @@ _WAITING = {
     "(SELECT received_at FROM events WHERE seq > ? ORDER BY seq LIMIT ?) w",
     "visits": "SELECT COUNT(*), MIN(started_at) FROM "
     "(SELECT started_at FROM visits WHERE number > ? ORDER BY number LIMIT ?) w",
-}
-_NEWEST = {
-    "events": "SELECT COALESCE(MAX(seq), 0) FROM events",
-    "visits": "SELECT COALESCE(MAX(number), 0) FROM visits",
 }
 
 
@@ -117,7 +122,7 @@ def _events(position: int, limit: int) -> list[Row]:
     found = [_Event._make(row) for row in events.query(_EVENTS, position, limit)]
     said = properties([event.seq for event in found])
     words = texts({n for e in found for n in (e.name, e.path, e.ab_test, e.ab_variant)})
-    return [_row(event.seq, _event(event, said[event.seq], words)) for event in found]
+    return [_row(event.seq, event.visit_number, _event(event, said[event.seq], words)) for event in found]
 
 
 def _event(event: _Event, said: dict[str, Any], words: dict[int | None, str | None]) -> dict[str, Any]:
@@ -202,12 +207,15 @@ _ALSO = {
 
 
 def _columns(said: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """What an event said about itself: what has a column, and the rest as JSON text."""
+    """What an event said about itself: what has a column, and the rest as JSON text.
+
+    Of several that mean one column, the one that is named like it has it, else the first by name.
+    """
     columns, rest = {}, {}
-    for name, value in said.items():
+    for name, value in sorted(said.items(), key=lambda one: (one[0] in _ALSO, one[0])):
         column = _ALSO.get(name, name)
         fitting = _FITS[column](value) if column in _FITS else None
-        if fitting is None:
+        if fitting is None or column in columns:
             rest[name] = value
         else:
             columns[column] = fitting
@@ -253,6 +261,7 @@ def _visits(position: int, limit: int) -> list[Row]:
     words = texts({number for row in found for number in row[fixed:]})
     return [
         _row(
+            row[0],
             row[0],
             _visit(
                 _Visit._make(row[:fixed]),
@@ -329,5 +338,5 @@ def _context(text: str | None) -> dict[str, str | None]:
     return {name: _text(value) for name, value in said}
 
 
-def _row(number: int, columns: dict[str, Any]) -> Row:
-    return Row(number, orjson.dumps(columns, option=orjson.OPT_APPEND_NEWLINE))
+def _row(number: int, visit: int, columns: dict[str, Any]) -> Row:
+    return Row(number, visit, orjson.dumps(columns, option=orjson.OPT_APPEND_NEWLINE))

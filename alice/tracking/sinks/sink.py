@@ -27,13 +27,20 @@ class Sink(Protocol):
     def send(self, batch: Batch) -> None:
         """Hand the batch over; when this returns, the other side has all of it, durably.
 
-        Raises one of the outcomes below otherwise. Returns or raises within transport.TIMEOUT seconds, and
-        touches no database of ours.
+        Raises one of the outcomes below otherwise. Makes two requests at most, each with its deadline (see
+        transport), and touches no database of ours.
         """
 
 
 class Undelivered(Exception):
-    """Why the other side did not simply take a batch; the message is for an admin."""
+    """Why the other side did not simply take a batch; the message is for an admin.
+
+    It may repeat what the other side said, so only what can be stored and shown stays of it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        shown = "".join(character if character.isprintable() else " " for character in reason)
+        super().__init__(" ".join(shown.split()))
 
 
 class Later(Undelivered):

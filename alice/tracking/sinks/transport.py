@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from alice import clock
-from alice.tracking.sinks.sink import Later
+from alice.tracking.sinks.sink import Later, Stopped
 
 TIMEOUT = 15.0  # seconds for a whole request, once connected
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -28,8 +28,8 @@ class Answer(NamedTuple):
 
     @property
     def said(self) -> str:
-        """The answer for a person: its status and the beginning of its text, on one line."""
-        return f"{self.status} {' '.join(self.text.split())[:300]}".strip()
+        """The answer for a person: its status and the beginning of its text."""
+        return f"{self.status} {' '.join(self.text.split())[:300]}"
 
 
 class Server:
@@ -52,17 +52,21 @@ class Server:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Raises Later for whatever kept a whole answer from arriving in time."""
+        """Raises Later for what kept a whole answer from coming in time, Stopped if none can be asked."""
         connection = self._connection()
         try:
             connection.connect()
             with _deadline(connection, self._timeout):
-                connection.request(method, f"{path}?{urlencode(query)}", body, dict(headers or {}))
-                response = connection.getresponse()
-                text = response.read(READ).decode("utf-8", "replace")
-                return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, text)
+                target = f"{quote(path, safe='/%')}?{urlencode(query)}"
+                connection.request(method, target, body, dict(headers or {}))
+                with connection.getresponse() as response:
+                    return _answer(response)
         except (OSError, http.client.HTTPException) as error:
-            raise Later(f"no answer: {type(error).__name__} {error}".rstrip()) from error
+            raise Later(f"no answer: {type(error).__name__} {error}") from error
+        except ValueError as error:
+            # Its text may hold a header's value, which is a secret.
+            reason = f"the address, user or token of the settings make no request ({type(error).__name__})"
+            raise Stopped(reason) from None
         finally:
             connection.close()
 
@@ -71,6 +75,14 @@ class Server:
         if self._tls is None:
             return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    said = response.read(READ)
+    if response.length and len(said) < READ:  # nobody else would miss the rest
+        raise http.client.IncompleteRead(said, response.length)
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, headers, said.decode("utf-8", "replace"))
 
 
 @contextmanager

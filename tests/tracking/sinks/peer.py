@@ -22,18 +22,20 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer; `takes` says whether the rows were written before it."""
+    """An answer; `takes` says whether the rows were written before it, `cut` how many bytes never come."""
 
     status: int
     body: Any = None
     headers: dict[str, str] = {}
     takes: bool = False
+    cut: int = 0
 
 
 DROP = Reply(0)  # the connection ends without an answer
 DROP_AFTER_TAKING = Reply(0, takes=True)
 SILENCE = Reply(-1)  # nothing comes until the client gives up
 TRICKLE = Reply(-2)  # a byte of a header now and then, for ever
+RAW = -3  # the status of a reply whose body is sent as it is, with nothing before it
 Script = Callable[[Request], Reply]
 
 
@@ -114,12 +116,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.peer.ending.wait(30)
         elif reply.status == TRICKLE.status:
             self._trickle()
+        elif reply.status == RAW:
+            self.wfile.write(reply.body)
         elif reply.status:
             body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) + reply.cut))
             self.end_headers()
             self.wfile.write(body)
 

@@ -1,5 +1,7 @@
 """The ClickHouse sink, against a real server; what a newer one would say comes from a peer that says it."""
 
+from base64 import b64decode
+
 import pytest
 
 from alice import clock, database
@@ -11,7 +13,7 @@ from alice.tracking.sinks.sink import EVENTS, VISITS
 from tests.servers import free_port
 from tests.tracking.sinks.conftest import PACE, ClickHouseServer, Drain
 from tests.tracking.sinks.making import Log
-from tests.tracking.sinks.peer import DROP, Peer, Reply
+from tests.tracking.sinks.peer import DROP, Peer, Reply, Request
 
 
 @pytest.fixture
@@ -163,13 +165,19 @@ MODERN = b"".join(
         b"insert_deduplication_token",
     )
 )
-WRITTEN = Reply(200, b"")
+SIGNED = {"X-ClickHouse-Server-Display-Name": "modern"}
+KNOWN = Reply(200, MODERN, SIGNED)
+WRITTEN = Reply(200, b"", SIGNED)
+
+
+def asks(request: Request) -> bool:
+    return request.query["query"].startswith("SELECT")
 
 
 def test_a_server_that_knows_tokens_gets_the_same_one_at_every_attempt(
     log: Log, peer: Peer, frozen_clock: int
 ) -> None:
-    peer.script = [Reply(200, MODERN), DROP, WRITTEN]
+    peer.script = [KNOWN, DROP, WRITTEN]
     sink = ClickHouse(f"{peer.url}/alice")
     log.events(log.visit(), 10)
     delivery.deliver(sink, EVENTS, PACE)
@@ -186,8 +194,8 @@ def test_a_server_that_knows_tokens_gets_the_same_one_at_every_attempt(
 
 def test_a_server_that_changed_its_version_is_asked_again(log: Log, peer: Peer, frozen_clock: int) -> None:
     unknown = Reply(404, b"Code: 115, e.displayText() = DB::Exception: Unknown setting async_insert")
-    old = Reply(200, b"18.16.1\tdate_time_input_format\n")
-    peer.script = [Reply(200, MODERN), unknown, old, WRITTEN]
+    old = Reply(200, b"18.16.1\tdate_time_input_format\n", SIGNED)
+    peer.script = [KNOWN, unknown, old, WRITTEN]
     sink = ClickHouse(peer.url)
     log.events(log.visit(), 10)
     delivery.deliver(sink, EVENTS, PACE)
@@ -203,6 +211,9 @@ def test_a_server_that_changed_its_version_is_asked_again(log: Log, peer: Peer, 
         (Reply(200, b"", {"X-ClickHouse-Exception-Code": "241"}), "waiting"),
         (Reply(200, b"Code: 241. DB::Exception: Memory limit exceeded"), "waiting"),
         (Reply(200, b"something else"), "waiting"),
+        (Reply(200, b"something else", SIGNED), "waiting"),
+        (Reply(200, b""), "waiting"),
+        (Reply(200, b"", SIGNED, cut=120), "waiting"),
         (Reply(500, b"Code: 252. DB::Exception: Too many parts"), "waiting"),
         (Reply(500, b"Code: 216. DB::Exception: Query with id = x is already running"), "waiting"),
         (Reply(503, b""), "waiting"),
@@ -218,7 +229,7 @@ def test_a_server_that_changed_its_version_is_asked_again(log: Log, peer: Peer, 
 def test_an_error_is_heard_wherever_it_is_said(
     log: Log, peer: Peer, frozen_clock: int, reply: Reply, state: str
 ) -> None:
-    peer.script = [Reply(200, MODERN), reply]
+    peer.script = [KNOWN, reply]
     log.events(log.visit(), 10)
 
     assert not delivery.deliver(ClickHouse(peer.url), EVENTS, PACE)
@@ -230,8 +241,7 @@ def test_an_error_is_heard_wherever_it_is_said(
     "said", [b"Code: 27. DB::Exception: Cannot parse input", b"", b"Code: 117. Incorrect data"]
 )
 def test_a_batch_that_is_refused_row_by_row_is_kept(log: Log, peer: Peer, drain: Drain, said: bytes) -> None:
-    peer.script = [Reply(200, MODERN)]
-    peer.otherwise = Reply(400, said)
+    peer.otherwise = lambda request: KNOWN if asks(request) else Reply(400, said)
     log.events(log.visit(), 10)
     sink = ClickHouse(peer.url)
     for _ in range(20):
@@ -241,3 +251,66 @@ def test_a_batch_that_is_refused_row_by_row_is_kept(log: Log, peer: Peer, drain:
 
     assert sum(letter.rows for letter in kept) == 10
     assert {letter.state for letter in kept} <= {"dead"}
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        Reply(200, b""),
+        Reply(200, b"<html>\nback\tsoon\n</html>"),
+        Reply(200, b"", SIGNED),
+        Reply(200, b"hello\n", SIGNED),
+        Reply(200, b"26.9.2.1\tasync_insert\n26.9.2.1\n", SIGNED),
+        Reply(200, MODERN),
+        Reply(200, MODERN, SIGNED, cut=1),
+        Reply(400, b"Code: 27. DB::Exception: Cannot parse input"),
+        Reply(413, b""),
+    ],
+)
+def test_what_is_no_answer_to_the_question_is_not_remembered(
+    log: Log, peer: Peer, frozen_clock: int, junk: Reply
+) -> None:
+    peer.script = [junk, KNOWN, WRITTEN]
+    sink = ClickHouse(peer.url)
+    log.events(log.visit(), 10)
+    assert not delivery.deliver(sink, EVENTS, PACE)
+    assert (stream().state, len(peer.requests), letters()) == ("waiting", 1, [])
+    clock.advance(minutes(1))
+
+    assert delivery.deliver(sink, EVENTS, PACE)
+    assert peer.requests[-1].query["date_time_input_format"] == "best_effort"
+
+
+def test_a_server_that_cannot_read_a_batch_is_asked_again(log: Log, peer: Peer, drain: Drain) -> None:
+    unreadable = Reply(500, b"Code: 27. DB::Exception: Cannot parse input")
+    old = Reply(200, b"18.16.1\tdate_time_input_format\n", SIGNED)
+    peer.script = [old, unreadable, KNOWN]
+    peer.otherwise = WRITTEN
+    log.events(log.visit(), 10)
+    sink = ClickHouse(peer.url)
+    for _ in range(3):
+        assert delivery.deliver(sink, EVENTS, PACE)
+
+    assert [asks(request) for request in peer.requests] == [True, False, True, False, False]
+    assert "async_insert" in peer.requests[-1].query
+    assert letters() == []
+
+
+def test_user_and_password_are_sent_as_utf_8(log: Log, peer: Peer, frozen_clock: int) -> None:
+    peer.script = [KNOWN, WRITTEN]
+    log.events(log.visit(), 10)
+    address = peer.url.replace("://", "://ali%C3%A7e:\u20ac%3A%0D%0A\u00e4@")
+
+    assert delivery.deliver(ClickHouse(address), EVENTS, PACE)
+    for request in peer.requests:
+        kind, _, credentials = request.headers["Authorization"].partition(" ")
+        assert kind == "Basic"
+        assert b64decode(credentials).decode() == "ali\u00e7e:\u20ac:\r\n\u00e4"
+
+
+def test_a_database_may_have_any_name(log: Log, peer: Peer, frozen_clock: int) -> None:
+    peer.script = [KNOWN, WRITTEN]
+    log.events(log.visit(), 10)
+
+    assert delivery.deliver(ClickHouse(f"{peer.url}/my%20caf%C3%A9"), EVENTS, PACE)
+    assert peer.requests[-1].query["database"] == "my caf\u00e9"

@@ -45,7 +45,8 @@ def test_status_shows_each_stream_and_what_is_kept(
     assert said["configured"] == ["tinybird"]
     ((stream),) = said["streams"]
     assert (stream["stream"], stream["state"], stream["behind"]) == (EVENTS, "stopped", 5)
-    ((letter),) = said["letters"]
+    letter, waiting = said["letters"]
+    assert waiting["state"] == "waiting"
     assert (letter["state"], letter["first"], letter["last"], letter["rows"]) == (
         "dead",
         seqs[0],
@@ -66,7 +67,7 @@ def test_retry_and_skip_say_what_they_did(
         delivery.deliver(sink, EVENTS, PACE)
 
     letter = json.loads(sinks("status", "--json").stdout)["letters"][0]["id"]
-    assert sinks("retry", "tinybird", "--batch", letter).stdout.startswith("tinybird goes on; 1 batch will")
+    assert sinks("retry", "tinybird", "--batch", letter).stdout.endswith("is tried again in its turn.\n")
     delivery.deliver(sink, EVENTS, PACE)
     assert len(peer.ids()) == 10
     assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout)["batches"] == 1

@@ -1,6 +1,7 @@
 """The file sink: every row once, a line each, whatever happened on the way."""
 
 import json
+import resource
 import stat
 from pathlib import Path
 
@@ -37,6 +38,20 @@ class Deaf(NdjsonFiles):
     def send(self, batch: delivery.Batch) -> None:
         super().send(batch)
         raise delivery.Later("it died")
+
+
+class Cramped(NdjsonFiles):
+    """On a disk that is full after so many bytes of a file."""
+
+    room = 0
+
+    def send(self, batch: delivery.Batch) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, hard))
+        try:
+            super().send(batch)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_rows_are_appended_a_line_each_to_a_file_a_day(
@@ -113,3 +128,49 @@ def test_a_folder_that_cannot_be_written_is_an_outage(log: Log, tmp_path: Path, 
     drain(NdjsonFiles(tmp_path / "ndjson"))
 
     assert numbers(tmp_path / "ndjson") == seqs
+
+
+def test_of_a_batch_that_finds_the_disk_full_nothing_stays(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+    (path,) = folder.glob("events_v1-*")
+    before = path.stat().st_size
+    seqs += log.events(log.visit(), 10)
+    cramped = Cramped(folder)
+    cramped.room = before + before // 2
+    assert not delivery.deliver(cramped, EVENTS, PACE)
+    with database.connected(database.events_db):
+        assert "cannot write in" in upkeep.letters(None, ("waiting",))[0].error
+    assert path.stat().st_size == before
+
+    path.rename(folder / "events_v1-0-moved.ndjson")  # as one does who needs room
+    drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"",
+        b"\x00\xff",
+        b"{",
+        b"[]",
+        b"[" * 60_000,
+        b'{"batch": 1}',
+        b'{"batch": "b", "file": "f", "start": "0", "written": true}',
+        b'{"batch": "b", "file": "f", "start": -5, "written": false}',
+    ],
+)
+def test_a_note_that_cannot_be_read_is_none(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain, note: bytes
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+    (folder / ".events_v1.last").write_bytes(note)
+    seqs += log.events(log.visit(), 10)
+    drain(sink)
+
+    assert numbers(folder) == seqs

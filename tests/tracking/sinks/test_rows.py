@@ -122,6 +122,20 @@ def test_what_the_other_dialects_call_otherwise_finds_its_column(log: Log) -> No
     assert (leaving["scroll_percentage"], leaving["time_on_page"]) == (62, 12)
 
 
+def test_of_several_that_mean_one_column_none_is_lost(log: Log) -> None:
+    said = {"element": "a", "clicked_element": "b", "scroll": 20, "depth": 10, "scroll_percentage": 30}
+    visit = log.visit()
+    log.events(visit, kind=Kind.CLICK, **said)
+    log.events(visit, kind=Kind.SCROLL, scroll=20, depth=10)
+    log.events(visit, kind=Kind.SCROLL, scroll=20, scroll_percentage="much")
+
+    both, neither, wrong = read(EVENTS)
+    assert (both["clicked_element"], both["scroll_percentage"]) == ("b", 30)
+    assert json.loads(both["metadata"]) == {"element": "a", "scroll": 20, "depth": 10}
+    assert (neither["scroll_percentage"], json.loads(neither["metadata"])) == (10, {"scroll": 20})
+    assert (wrong["scroll_percentage"], json.loads(wrong["metadata"])) == (20, {"scroll_percentage": "much"})
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_of_event_has_a_type(log: Log, kind: Kind) -> None:
     log.events(log.visit(), kind=kind)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from alice.config import Settings
+from alice.tracking.sinks.transport import TIMEOUT
 from tests.conftest import Eventually
 from tests.servers import serving
 from tests.tracking.sinks.making import Log
@@ -40,4 +41,20 @@ def test_a_server_stops_while_a_sink_is_silent(
     variables = {"ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "token", "ALICE_SINK_SECONDS": "1"}
     with serving(settings, **variables) as server:
         eventually(lambda: bool(peer.requests))
-        assert server.stop() == 0
+        assert server.stop(within=TIMEOUT - 3) == 0
+
+
+def test_sinks_that_are_silent_hold_up_no_other(
+    settings: Settings, log: Log, peer: Peer, eventually: Eventually
+) -> None:
+    peer.otherwise = SILENCE
+    folder = settings.data_dir / "ndjson"
+    variables = {
+        "ALICE_NDJSON": "1", "ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "token",
+        "ALICE_CLICKHOUSE_URL": peer.url, "ALICE_SINK_SECONDS": "1",
+    }  # fmt: skip
+    seqs = log.events(log.visit(), 10)
+    with serving(settings, "--workers", "1", **variables):
+        eventually(lambda: numbers(folder, "events_v1") == seqs)
+
+        assert len(peer.requests) <= 2  # each still waits for its first answer

@@ -70,7 +70,6 @@ def test_what_is_taken_is_not_sent_again(
             "3 of 10 rows are in events_v1_quarantine",
         ),
         (Reply(200, {"successful_rows": 7, "quarantined_rows": 0}), "7 of 10 rows were written"),
-        (Reply(200, b"<html>hello</html>"), "an answer without row counts"),
         (Reply(422, {"error": "view failed"}), "a materialized view failed"),
     ],
 )
@@ -91,6 +90,44 @@ def test_what_is_taken_with_a_but_is_kept_and_never_sent_again_by_itself(
     ((letter),) = letters()
     assert (letter.state, letter.rows) == ("taken", 10)
     assert reason in letter.error
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"<html>hello</html>"),
+        Reply(202, b"<html>hello</html>"),
+        Reply(200, b""),
+        Reply(200, b"[" * 60_000),
+        Reply(200, {"successful_rows": float("inf"), "quarantined_rows": 0}),
+        Reply(200, {"successful_rows": "10", "quarantined_rows": None}),
+        Reply(200, {"result": "ok"}),
+        Reply(200, {"successful_rows": 10, "quarantined_rows": 0}, cut=1),
+    ],
+)
+def test_a_peer_that_counts_no_rows_is_no_tinybird_and_has_taken_nothing(
+    log: Log, peer: Peer, sink: Tinybird, drain: Drain, reply: Reply
+) -> None:
+    peer.otherwise = reply
+    seqs = log.events(log.visit(), 30)
+    drain(sink, tries=5)
+    sent = {request.body for request in peer.requests if request.query["name"] == "events_v1"}
+
+    assert len(sent) == 1  # the same, again and again
+    assert (stream().state, stream().position) in (("waiting", seqs[9]), ("open", seqs[9]))
+    assert letters() == []
+    peer.otherwise = success
+    drain(sink)
+    assert peer.ids() == seqs
+
+
+def test_an_answer_that_says_nothing_yet_will_do(log: Log, peer: Peer, sink: Tinybird, drain: Drain) -> None:
+    peer.otherwise = Reply(202, b"")
+    log.events(log.visit(), 10)
+    drain(sink)
+
+    assert len(peer.requests) == 2
+    assert letters() == []
 
 
 def test_a_malformed_batch_is_a_dead_letter_and_the_next_goes_on(
@@ -178,6 +215,18 @@ def test_a_peer_that_never_finishes_its_answer_is_given_up_on(
     assert "no answer: TimeoutError" in stream().reason
     clock.advance(minutes(1))
     assert delivery.deliver(Tinybird(peer.url, "token"), EVENTS, PACE)
+
+
+@pytest.mark.parametrize("token", ["p.token\r", "p.token\n", "p.token\u20ac"])
+def test_a_token_that_no_header_holds_stops_the_sink_and_is_not_shown(
+    log: Log, peer: Peer, frozen_clock: int, caplog: pytest.LogCaptureFixture, token: str
+) -> None:
+    log.events(log.visit(), 10)
+    assert not delivery.deliver(Tinybird(peer.url, token), EVENTS, PACE)
+
+    assert stream().state == "stopped"
+    assert "is stopped" in caplog.text
+    assert "p.token" not in caplog.text + str(stream())
 
 
 def test_the_token_is_in_no_log_line_and_no_reason(

@@ -1,4 +1,4 @@
-"""How long an answer asks us to wait."""
+"""One request and its answer, whole or not at all; and how long an answer asks us to wait."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -6,7 +6,49 @@ from email.utils import format_datetime
 import pytest
 
 from alice.clock import seconds
-from alice.tracking.sinks.transport import retry_after
+from alice.tracking.sinks.sink import Later, Stopped
+from alice.tracking.sinks.transport import Server, retry_after
+from tests.tracking.sinks.peer import Peer, Reply
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+@pytest.mark.parametrize("came", [b"", b'{"successful_rows": 1'])
+def test_an_answer_that_is_cut_off_is_none(peer: Peer, status: int, came: bytes) -> None:
+    peer.script = [Reply(status, came, cut=120)]
+
+    with pytest.raises(Later, match="no answer: IncompleteRead"):
+        Server(peer.url).request("POST", "/", {}, b"rows")
+
+
+def test_of_a_long_answer_the_beginning_will_do(peer: Peer) -> None:
+    peer.script = [Reply(500, b"x" * 1_000_000)]
+
+    assert Server(peer.url).request("GET", "/", {}).text == "x" * 65_536
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("", {"Authorization": "Bearer p.hush\r"}),
+        ("", {"Authorization": "Bearer p.hush\u20ac"}),
+        ("http://hush..example", {}),
+        (f"http://{'hush' * 20}.example", {}),
+    ],
+)
+def test_what_makes_no_request_stops_the_sink_and_is_not_repeated(
+    peer: Peer, url: str, headers: dict[str, str]
+) -> None:
+    with pytest.raises(Stopped) as refusal:
+        Server(url or peer.url).request("POST", "/", {}, b"rows", headers)
+
+    assert "make no request" in str(refusal.value)
+    assert "hush" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
+
+
+def test_what_a_peer_says_can_be_stored_and_shown(peer: Peer) -> None:
+    assert str(Later("500 \x00a\x1b[2Jb\u200b\n\tc")) == "500 a [2Jb c"
 
 
 @pytest.mark.parametrize(
