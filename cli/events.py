@@ -9,9 +9,18 @@ from alice.clock import rfc3339
 from alice.tracking import event, person, retention, site
 from alice.tracking.event import Listed
 
+from .copies import name_copies
 from .shared import connected, json_option, print_json, print_table
 
+
+def _somebody(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("must not be empty.")
+    return value
+
+
 site_option = click.option("--site", "site_id", metavar="SITE", help="Only this site's.")
+user_argument = click.argument("user_id", metavar="USER", callback=_somebody)
 
 
 @click.group()
@@ -39,8 +48,13 @@ def tail(limit: int, site_id: str | None, as_json: bool) -> None:
 @json_option
 @connected
 def prune(as_json: bool) -> None:
-    """Delete what each site's retention says is old. The server also does it by itself."""
+    """Delete what each site's retention says is old. The server also does it by itself.
+
+    Rows that wait for a sink, or were refused by one, go as well. Other copies stay: the files in ndjson/ in
+    the data folder are yours to delete, and what has gone to ClickHouse or Tinybird has a retention there.
+    """
     gone = retention.prune()
+    name_copies()
     if as_json:
         print_json(gone._asdict())
         return
@@ -51,25 +65,42 @@ def prune(as_json: bool) -> None:
 
 
 @events.command()
-@click.argument("user_id", metavar="USER")
+@user_argument
 @site_option
 @connected
 def export(user_id: str, site_id: str | None) -> None:
-    """Print all that is kept of a user, as JSON: identities, visits, events."""
+    """Print all that is kept of a user, as JSON: identities, visits, events.
+
+    Of a browser that several people share, only the visits that name this one: the others may be another's.
+    """
     print_json(person.export(user_id, _number(site_id)))
 
 
 @events.command()
-@click.argument("user_id", metavar="USER")
+@user_argument
 @site_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
 def erase(user_id: str, site_id: str | None, yes: bool) -> None:
-    """Delete all that is kept of a user: identities, visits, events."""
+    """Delete all that the event log keeps of a user: identities, visits, events, rows that wait for a sink.
+
+    Of a browser that several people share, visits that name nobody go, and those that name another stay.
+
+    Texts stay, each kept once for all who sent it and then tied to nobody: addresses of pages, names of
+    events and of their properties, campaigns and the like. One that names somebody goes on doing so.
+
+    Other copies stay: the files in ndjson/ in the data folder, and what has gone to ClickHouse or Tinybird,
+    are yours to erase. What a user reads in Alice goes with `alice users delete`.
+    """
     number = _number(site_id)
     if not yes:
         click.confirm(f"Erase {user_id} from the event log? It cannot be undone.", abort=True)
-    click.echo(f"Erased {person.erase(user_id, number)} visits of {user_id}.")
+    erased = person.erase(user_id, number)
+    if not any(erased):
+        raise click.ClickException(f"Nothing was found of {user_id}. Ids are told apart letter by letter.")
+    copies = f", and {erased.copies} rows kept for sinks" if erased.copies else ""
+    click.echo(f"Erased {erased.visits} visits of {user_id}{copies}.")
+    name_copies()
 
 
 def _number(site_id: str | None) -> int | None:

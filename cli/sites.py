@@ -8,9 +8,11 @@ import click
 from alice.accounts import user
 from alice.clock import minutes, rfc3339
 from alice.tracking import site
+from alice.tracking.salt import Salts
 from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
 from alice.web.errors import Conflict, NotFound
 
+from .copies import name_copies
 from .shared import connected, json_option, load_settings, print_json, print_table
 
 HERE = "https://alice.example.org"  # stands for the address that ALICE_PUBLIC_URL should say
@@ -36,9 +38,10 @@ def _origins(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     return _checked(site.normal_origin)(ctx, parameter, value)
 
 
-name_option = click.option(
-    "--name", callback=_checked(site.normal_name), help="What people call it; the domain if not given."
-)
+def name_option(help: str) -> Callable[[Callable], Callable]:
+    return click.option("--name", callback=_checked(site.normal_name), help=help)
+
+
 origin_option = click.option(
     "--origin", "origins", multiple=True, metavar="URL", callback=_origins,
     help="Another origin whose pages may send events; may be repeated.",
@@ -60,7 +63,7 @@ def sites() -> None:
 
 @sites.command()
 @click.argument("domain", callback=_checked(site.normal_domain))
-@name_option
+@name_option("What people call it; the domain if not given.")
 @click.option(
     "--owner", metavar="EMAIL", help="The consultant or admin whose site it is; nobody's if not given."
 )
@@ -85,7 +88,14 @@ def add(
     except Conflict as conflict:
         raise click.ClickException(conflict.message) from None
     click.echo(f"Added {made.domain} ({made.id}).")
-    click.echo(site.embed_code(made.id, load_settings().public_url or HERE))
+    public_url = load_settings().public_url
+    click.echo(site.embed_code(made.id, public_url or HERE))
+    if not public_url:
+        click.echo(
+            f"Write the address that browsers reach Alice by in place of {HERE}; "
+            "with ALICE_PUBLIC_URL set, the line is right as it is.",
+            err=True,
+        )
 
 
 @sites.command("list")
@@ -104,7 +114,7 @@ def list_sites(as_json: bool) -> None:
 @sites.command("set")
 @click.argument("site_id", metavar="SITE")
 @click.option("--domain", callback=_checked(site.normal_domain), help="Its domain.")
-@name_option
+@name_option("What people call it.")
 @origin_option
 @click.option("--no-origins", is_flag=True, help="Its own domain alone may send events.")
 @idle_option
@@ -142,7 +152,11 @@ def set_site(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
 def remove(site_id: str, yes: bool) -> None:
-    """Remove SITE (an id) with its keys, visits and events."""
+    """Remove SITE (an id) with its keys, visits and events, its salts, and rows that wait for a sink.
+
+    Other copies stay: the files in ndjson/ in the data folder, and what has gone to ClickHouse or Tinybird,
+    are yours to delete.
+    """
     found = find(site_id)
     if not yes:
         click.confirm(f"Remove {found.domain} ({found.id}) with all its visits and events?", abort=True)
@@ -152,7 +166,9 @@ def remove(site_id: str, yes: bool) -> None:
         raise unknown(site_id) from None
     except Conflict as conflict:
         raise click.ClickException(conflict.message) from None
+    Salts(load_settings().data_dir).destroy_all(found.id)
     click.echo(f"Removed {found.domain} ({found.id}).")
+    name_copies()
 
 
 def find(site_id: str) -> SiteRow:

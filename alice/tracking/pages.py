@@ -4,10 +4,17 @@ from flask import Blueprint, render_template
 
 from alice.tracking import retention
 from alice.tracking.context import tracking
+from alice.tracking.sinks import registry
 from alice.tracking.site import SiteRow
 from alice.web.access import public
 from alice.web.context import settings
 from alice.web.errors import NotFound
+
+COPIES = {  # what a sink is to those who are counted
+    "clickhouse": "A ClickHouse database",
+    "tinybird": "Tinybird, a service that evaluates such data",
+    "ndjson": "Files of those who run the site",
+}
 
 blueprint = Blueprint("tracking_pages", __name__)
 
@@ -39,4 +46,5 @@ def _privacy(site: SiteRow, own: bool) -> str:
         ids_days=retention.IDS_KEPT // 86_400_000,
         help_contact=settings().help_contact,
         country_from_address=settings().country_database is not None,
+        copies=[COPIES[sink.name] for sink in registry.configured(settings())],
     )

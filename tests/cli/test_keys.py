@@ -1,14 +1,18 @@
 """`alice keys` makes, lists and revokes the API keys of sites."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
-from alice import clock
+from alice import clock, create_app
 from alice.config import Settings
 from alice.tracking import api_key, site
 from alice.tracking.site import SiteRow
 from tests.cli.accounts.running import Alice
+from tests.conftest import EventRows
 
 
 @pytest.fixture
@@ -64,6 +68,26 @@ def test_a_key_is_revoked_once(alice: Alice, wonderland: SiteRow) -> None:
     assert (again.exit_code, again.stderr) == (
         1, f"Error: There is no live key {made.id}. `alice keys list` shows them all.\n",
     )  # fmt: skip
+
+
+def test_the_requests_in_the_readme_are_taken(
+    alice: Alice, settings: Settings, wonderland: SiteRow, events_db: EventRows
+) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    block = re.search(r"```sh\nsite=\S+\nkey=\$\(\.venv/bin/alice (.*)\)\n(.*?)```", readme, re.DOTALL)
+    command, requests = (text.replace("$site", wonderland.id) for text in block.groups())
+    key = alice(*shlex.split(command)).stdout.strip()
+    client = create_app(settings).test_client(use_cookies=False)
+
+    for request in requests.replace("$key", key).split("curl -s ")[1:]:
+        address, *words = shlex.split(request, comments=True)
+        headers = dict([words[words.index("-H") + 1].split(": ")]) if "-H" in words else {}
+        answer = client.post(address, json=json.loads(words[words.index("--json") + 1]), headers=headers)
+        assert (answer.status_code, answer.json["success"]) == (200, True)
+
+    assert (
+        events_db.query("SELECT s.text FROM events e JOIN strings s ON s.number = e.path") == [("/tea",)] * 2
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking import site
+from alice.tracking.salt import Salts
 from tests.cli.accounts.running import Alice
 from tests.conftest import Cast, EventRows
 
@@ -27,6 +28,34 @@ def test_a_site_is_added_and_its_line_of_html_printed(alice: Alice, events_db: E
             f"Added wonderland.example ({id}).",
             f'<script defer src="https://alice.example.com/tracker.js" data-site-id="{id}"></script>',
         ],
+    )
+
+
+def test_without_a_public_address_the_line_says_what_to_replace(alice: Alice) -> None:
+    done = alice("sites", "add", "a.example")
+
+    assert 'src="https://alice.example.org/tracker.js"' in done.stdout
+    assert done.stderr == (
+        "Write the address that browsers reach Alice by in place of https://alice.example.org; "
+        "with ALICE_PUBLIC_URL set, the line is right as it is.\n"
+    )
+
+
+def test_only_a_new_site_is_named_by_its_domain(alice: Alice) -> None:
+    assert "the domain if not given" in " ".join(alice("sites", "add", "--help").output.split())
+    assert "the domain if not given" not in " ".join(alice("sites", "set", "--help").output.split())
+
+
+def test_files_that_removing_a_site_leaves_are_named(alice: Alice, settings: Settings) -> None:
+    alice("sites", "add", "a.example")
+    (found,) = site.everyones()
+    folder = settings.data_dir / "ndjson"
+    folder.mkdir()
+    (folder / "events_v1-2025-01-20.ndjson").write_text("{}\n")
+
+    assert "ndjson/" in alice("sites", "remove", "--help").output
+    assert alice("sites", "remove", found.id, "--yes").stderr == (
+        f"Copies stay as they are: the files in {folder}.\n"
     )
 
 
@@ -75,6 +104,17 @@ def test_a_site_is_removed_when_that_is_confirmed(alice: Alice) -> None:
     assert site.everyones() == [found]
     assert alice("sites", "remove", found.id, "--yes").output == f"Removed a.example ({found.id}).\n"
     assert site.everyones() == []
+
+
+def test_a_removed_sites_salts_are_destroyed_at_once(alice: Alice, settings: Settings) -> None:
+    alice("sites", "add", "a.example")
+    (found,) = site.everyones()
+    salts = Salts(settings.data_dir)
+    salts.known(found.id)
+    salts.get(found.id, 20_000)
+    alice("sites", "remove", found.id, "--yes")
+
+    assert list((settings.data_dir / "salts").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 import gzip
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 from alice import create_app, database
@@ -25,6 +27,42 @@ def test_a_site_says_how_long_it_keeps_visits(client: FlaskClient, app: object) 
         forgetful = sites.create("tea.example", "Tea", owner_id=None, retention_days=90)
 
     assert "deleted after 90 days" in client.get(f"/privacy/{forgetful.id}").text
+
+
+def test_without_a_sink_no_copy_is_spoken_of(client: FlaskClient, site: SiteRow) -> None:
+    page = client.get(f"/privacy/{site.id}").text
+
+    assert "Copies" not in page and "copies" not in page
+
+
+@pytest.mark.parametrize(
+    ("sinks", "says"),
+    [
+        ({"clickhouse_url": "http://u:hush@ch.example:8123/tea"}, ["A ClickHouse database"]),
+        ({"tinybird_token": "p.hush"}, ["Tinybird, a service"]),
+        ({"ndjson": True}, ["Files"]),
+        (
+            {"clickhouse_url": "http://ch.example", "tinybird_token": "p.hush", "ndjson": True},
+            ["A ClickHouse database", "Tinybird, a service", "Files"],
+        ),
+    ],
+    ids=["clickhouse", "tinybird", "ndjson", "all"],
+)
+def test_a_site_says_where_copies_go_and_that_deleting_here_does_not_reach_them(
+    settings: Settings, sinks: dict[str, Any], says: list[str]
+) -> None:
+    app = create_app(replace(settings, **sinks))
+    with database.connected(database.events_db):
+        forgetful = sites.create("tea.example", "Tea", owner_id=None, retention_days=90)
+    client = app.test_client()
+
+    for address in (f"/privacy/{forgetful.id}", "/privacy"):
+        page = client.get(address).text
+        named = [kind for kind in ("A ClickHouse database", "Tinybird, a service", "Files") if kind in page]
+        assert "is also copied to" in page and named == says
+        assert "What is deleted here is not deleted there" in page
+        assert "hush" not in page and "ch.example" not in page
+    assert "deleted here after 90 days" in client.get(f"/privacy/{forgetful.id}").text
 
 
 def test_alices_own_page_offers_to_say_no(client: FlaskClient) -> None:

@@ -1,0 +1,20 @@
+"""Copies of events outlive what the commands delete; those commands say which."""
+
+import click
+
+from alice.tracking.sinks import registry
+from alice.tracking.sinks.ndjson import NdjsonFiles
+
+from .shared import load_settings
+
+
+def name_copies() -> None:
+    """Say on stderr which copies of events are left as they are, if there may be any."""
+    settings = load_settings()
+    folder = settings.data_dir / "ndjson"
+    left = [f"the files in {folder}"] if any(folder.glob("*.ndjson")) else []
+    others = [sink.name for sink in registry.configured(settings) if sink.name != NdjsonFiles.name]
+    if others:
+        left.append(f"what went to {' and '.join(others)}")
+    if left:
+        click.echo(f"Copies stay as they are: {', and '.join(left)}.", err=True)
