@@ -140,5 +140,6 @@ def _code(answer: Answer) -> int | None:
 
 def _explained(code: int | None, answer: Answer) -> str:
     if code == 60:
-        return f"{answer.said} (the tables are made by alice/tracking/sinks/schema/clickhouse.sql; before 22.2 by clickhouse-18.sql)"
+        tables = "alice/tracking/sinks/schema/clickhouse.sql, or before 22.2 by clickhouse-18.sql"
+        return f"{answer.said} (the tables are made by {tables})"
     return answer.said
