@@ -178,9 +178,8 @@ def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: 
     else:
         before = partial(tracking.visitors.yesterday, site, caller)
         key = Key(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), before=before)
-    return tracking.record(
-        site, key, caller, _arrival(payloads, site, caller, granted), [_hit(payload) for payload in payloads]
-    )
+    arrive = partial(_arrival, payloads, site, caller, granted)
+    return tracking.record(site, key, caller, arrive, [_hit(payload) for payload in payloads])
 
 
 def _arrival(payloads: list[Payload], site: SiteRow, caller: Caller, granted: bool) -> Arrival:

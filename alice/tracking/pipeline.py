@@ -110,27 +110,31 @@ class Tracking:
         site: SiteRow,
         key: Key,
         caller: Caller,
-        arrival: Arrival,
+        arrive: Callable[[], Arrival],
         hits: list[Hit],
         idle_ms: int | None = None,
     ) -> Recorded:
-        """Append to the visit of the key, or to a new one if it has none that is live; committed."""
+        """Append to the visit of the key, or to a new one if it has none that is live; committed.
+
+        What `arrive` answers is asked for only where the visit has to be told it.
+        """
         numbers = self._of_hits(hits)
         progress = _progress(hits, numbers)
 
         def usual() -> Recorded:
             """A live visit and new ids; raises _Unusual, which undoes it, for anything else."""
             now = clock.now()
-            found = visit.advance(_selector(site, key, arrival), progress, now)
+            found = visit.advance(_selector(site, key), progress, now)
             if found is None or 0 < progress.page_views == found.page_views:
                 raise _Unusual
             return _append(found, [(hit, _id(hit)) for hit in hits], numbers, now)
 
-        if arrival.user_id is None:
+        if not any(hit.kind == Kind.IDENTIFY for hit in hits):
             try:
                 return self.recorder.submit(usual)
             except _Unusual:
                 pass  # nothing of it was kept; the long way knows what to do
+        arrival = arrive()
         told = self._told(site, caller, arrival)
 
         def operation() -> Recorded:
@@ -384,7 +388,7 @@ def _live(
     renewed_from: int | None = None,
 ) -> VisitRow:
     """The visit of the key that is not over, or a new one."""
-    found = visit.find(_selector(site, key, arrival))
+    found = visit.find(_selector(site, key, arrival.user_id))
     if found is None and (before := key.before()) is not None:
         found = visit.find(visit.of_visitor(site.number, before.hash, key.dialect))
     if found is not None and not found.is_over(now) and _is_somebody_else(found, key, arrival):
@@ -431,12 +435,12 @@ def _learn(found: VisitRow, told: dict[str, int | None]) -> None:
     visit.learn(found.number, told)
 
 
-def _selector(site: SiteRow, key: Key, arrival: Arrival) -> visit.Selector:
+def _selector(site: SiteRow, key: Key, user_id: str | None = None) -> visit.Selector:
     """Which visit the key means."""
     if key.session_id is None:
         return visit.of_visitor(site.number, key.visitor.hash, key.dialect)
     # A UserTracker session is its user's; others may have one of the same name.
-    owner = arrival.user_id if key.dialect == Dialect.USER_TRACKER else None
+    owner = user_id if key.dialect == Dialect.USER_TRACKER else None
     return visit.named(key.dialect, key.session_id, site.number, owner)
 
 

@@ -32,8 +32,8 @@ def key(tracking: Tracking, site: SiteRow) -> Key:
 def test_events_of_a_visit_are_numbered_from_one(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller
 ) -> None:
-    first = tracking.record(site, key, caller, Arrival(), [VIEW, VIEW])
-    second = tracking.record(site, key, caller, Arrival(), [VIEW])
+    first = tracking.record(site, key, caller, Arrival, [VIEW, VIEW])
+    second = tracking.record(site, key, caller, Arrival, [VIEW])
 
     assert (first.sequences, second.sequences) == ([1, 2], [3])
     assert second.visit.number == first.visit.number
@@ -43,9 +43,9 @@ def test_an_event_sent_again_is_answered_as_the_first_time_and_changes_nothing(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
 ) -> None:
     hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
-    first = tracking.record(site, key, caller, Arrival(), [hit])
+    first = tracking.record(site, key, caller, Arrival, [hit])
     before = events_db.query("SELECT * FROM visits")
-    again = tracking.record(site, key, caller, Arrival(), [hit])
+    again = tracking.record(site, key, caller, Arrival, [hit])
 
     assert again.sequences == first.sequences == [1]
     assert (first.created, again.created) == ([True], [False])
@@ -56,8 +56,8 @@ def test_a_retry_with_something_new_adds_only_that(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller
 ) -> None:
     old, new = Hit(Kind.CUSTOM, "a", id=str(uuid4())), Hit(Kind.CUSTOM, "b", id=str(uuid4()))
-    tracking.record(site, key, caller, Arrival(), [old])
-    again = tracking.record(site, key, caller, Arrival(), [old, new, new])
+    tracking.record(site, key, caller, Arrival, [old])
+    again = tracking.record(site, key, caller, Arrival, [old, new, new])
 
     assert again.sequences == [1, 2, 2]
     assert again.created == [False, True, False]
@@ -71,19 +71,19 @@ def test_an_id_is_known_on_its_own_site_only(
 
     other = sites.create("elsewhere.example", "Elsewhere", owner_id=None)
     hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
-    tracking.record(site, key, caller, Arrival(), [hit])
+    tracking.record(site, key, caller, Arrival, [hit])
 
-    assert tracking.record(other, key, caller, Arrival(), [hit]).created == [True]
+    assert tracking.record(other, key, caller, Arrival, [hit]).created == [True]
 
 
 def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int
 ) -> None:
-    first = tracking.record(site, key, caller, Arrival(), [VIEW], idle_ms=minutes(5))
+    first = tracking.record(site, key, caller, Arrival, [VIEW], idle_ms=minutes(5))
     clock.advance(minutes(5))
-    same = tracking.record(site, key, caller, Arrival(), [VIEW])
+    same = tracking.record(site, key, caller, Arrival, [VIEW])
     clock.advance(minutes(5) + 1)
-    new = tracking.record(site, key, caller, Arrival(), [VIEW])
+    new = tracking.record(site, key, caller, Arrival, [VIEW])
 
     assert same.visit.number == first.visit.number
     assert new.visit.number > first.visit.number
@@ -104,7 +104,7 @@ def test_several_visits_are_appended_to_all_or_nothing(
 def test_a_job_closes_visits_without_any_traffic(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    tracking.record(site, key, caller, Arrival(), [VIEW])
+    tracking.record(site, key, caller, Arrival, [VIEW])
     assert visit.close_due(clock.now()) == 0
     due_at = clock.now() + minutes(30)
     clock.advance(minutes(30) + 1)
@@ -163,7 +163,7 @@ def test_a_visit_knows_what_happened_in_it(
         Hit(Kind.PAGE_VIEW, path="/b"),
         Hit(Kind.HEARTBEAT, path="/b", engaged_ms=2500),
     ]
-    tracking.record(site, key, caller, Arrival(path="/a"), hits)
+    tracking.record(site, key, caller, lambda: Arrival(path="/a"), hits)
 
     assert events_db.query("SELECT page_views, interactions, engaged_ms FROM visits") == [(2, 1, 6500)]
     landing, left = events_db.query(
@@ -184,7 +184,7 @@ def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
     ahead: int,
     kept: int,
 ) -> None:
-    tracking.record(site, key, caller, Arrival(), [Hit(Kind.PAGE_VIEW, occurred_at=frozen_clock + ahead)])
+    tracking.record(site, key, caller, Arrival, [Hit(Kind.PAGE_VIEW, occurred_at=frozen_clock + ahead)])
 
     assert events_db.query("SELECT occurred_at, received_at FROM events") == [
         (frozen_clock + kept, frozen_clock)
@@ -194,10 +194,10 @@ def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
 def test_a_clock_that_jumps_back_moves_no_visit_back(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    tracking.record(site, key, caller, Arrival(), [VIEW])
+    tracking.record(site, key, caller, Arrival, [VIEW])
     seen = clock.now()
     clock.advance(-minutes(10))
-    tracking.record(site, key, caller, Arrival(), [VIEW])
+    tracking.record(site, key, caller, Arrival, [VIEW])
 
     assert events_db.query("SELECT last_at, due_at FROM visits") == [(seen, seen + minutes(30))]
 
@@ -212,7 +212,7 @@ def test_properties_keep_their_types(
         "day": "2025-01-20", "moment": "2025-01-20T10:30:00Z", "nothing": None,
         "nested": {"x": [1, 2.5, "three"]}, "list": [],
     }  # fmt: skip
-    tracking.record(site, key, caller, Arrival(), [Hit(Kind.CUSTOM, "all", properties=said)])
+    tracking.record(site, key, caller, Arrival, [Hit(Kind.CUSTOM, "all", properties=said)])
     seq = events_db.one("SELECT seq FROM events")
 
     assert properties([seq]) == {seq: said}
@@ -228,7 +228,7 @@ def test_a_process_forgets_strings_and_no_event_does(
     monkeypatch.setattr(text, "CACHED", 5)
     for number in range(12):
         hits = [Hit(Kind.PAGE_VIEW, path=f"/{number}"), Hit(Kind.CUSTOM, "tea", path="/0")]
-        tracking.record(site, key, caller, Arrival(), hits)
+        tracking.record(site, key, caller, Arrival, hits)
 
     paths = events_db.query(
         "SELECT s.text FROM events e LEFT JOIN strings s ON s.number = e.path ORDER BY seq"
@@ -243,7 +243,7 @@ def test_threads_share_a_visit_without_gaps(
 
     def send() -> None:
         for _ in range(10):
-            tracking.record(site, key, caller, Arrival(), [VIEW])
+            tracking.record(site, key, caller, Arrival, [VIEW])
 
     threads = [threading.Thread(target=send) for _ in range(6)]
     for thread in threads:
@@ -274,7 +274,7 @@ def test_however_often_and_in_whatever_batches_each_id_counts_once(
     expected: dict[str, int] = {}
     for batch in batches:
         hits = [Hit(Kind.CUSTOM, "x", id=f"{session}{id}") for id in batch]
-        recorded = tracking.record(site, key, caller, Arrival(), hits)
+        recorded = tracking.record(site, key, caller, Arrival, hits)
         for id, sequence, created in zip(batch, recorded.sequences, recorded.created, strict=True):
             assert created == (id not in expected)
             assert expected.setdefault(id, len(expected) + 1) == sequence
