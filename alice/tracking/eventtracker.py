@@ -22,7 +22,8 @@ from alice.tracking import body, campaign
 from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
 from alice.tracking.eventtracker_schema import CAMPAIGN, Event, Init, Named, Renewal, Session, check
-from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
+from alice.tracking.pipeline import Tracking
+from alice.tracking.recording import Arrival, Hit, Key
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.text import texts

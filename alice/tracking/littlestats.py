@@ -17,7 +17,8 @@ from alice import clock
 from alice.tracking import body, campaign
 from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
-from alice.tracking.pipeline import Arrival, Hit, Key, Recorded, Tracking
+from alice.tracking.pipeline import Tracking
+from alice.tracking.recording import Arrival, Hit, Key, Recorded
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from alice.database import events
 from alice.tracking import body, campaign
 from alice.tracking.event import Kind
-from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
+from alice.tracking.pipeline import Tracking
+from alice.tracking.recording import Arrival, Hit, Key
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, VisitRow

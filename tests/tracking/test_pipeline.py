@@ -13,7 +13,8 @@ from alice import clock
 from alice.clock import days, minutes
 from alice.tracking import text, visit
 from alice.tracking.event import Kind
-from alice.tracking.pipeline import Arrival, Hit, Key, Tracking
+from alice.tracking.pipeline import Tracking
+from alice.tracking.recording import Arrival, Hit, Key
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, Expired
