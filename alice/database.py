@@ -7,9 +7,8 @@ commands open a connection and give it back, and a stray query raises.
 
 import os
 import secrets
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -113,6 +112,11 @@ def is_postgresql() -> bool:
     return isinstance(alice_db.obj, peewee.PostgresqlDatabase)
 
 
+def real(database: peewee.Database | DatabaseProxy) -> peewee.Database:
+    """The database behind a proxy, for where every step through one counts."""
+    return database.obj if isinstance(database, DatabaseProxy) else database
+
+
 @contextmanager
 def connected(database: peewee.Database | DatabaseProxy = alice_db) -> Iterator[None]:
     """A connection for the block, if this thread has none yet. Raises Unavailable as ensure_open() does.
@@ -152,10 +156,10 @@ class Shared:
         if self._connection is None:
             ensure_open(self._database)
         else:
-            self._database._state.set_connection(self._connection)
+            real(self._database)._state.set_connection(self._connection)
 
     def __exit__(self, *exc_info: object) -> None:
-        state = self._database._state
+        state = real(self._database)._state
         # Closed meanwhile: it failed, and the next one gets another.
         self._connection = None if state.closed else state.conn
         state.reset()
@@ -277,28 +281,40 @@ class appending:  # noqa: N801 - used as transaction() is; a generator would cos
     log's lock is the first statement. It cannot start inside another transaction.
     """
 
-    __slots__ = ("_database", "_log", "_transaction")
+    __slots__ = ("_database", "_log")
 
     def __init__(self, database: peewee.Database | DatabaseProxy = alice_db, log: int = ACTIVITY_LOG) -> None:
-        self._database = database.obj if isinstance(database, DatabaseProxy) else database
+        self._database = real(database)
         self._log = log
 
     def __enter__(self) -> None:
-        if self._database.in_transaction():
+        db = self._database
+        if db.in_transaction():
             raise RuntimeError("appending() must be the outermost transaction")
-        self._transaction = self._database.transaction()
-        self._transaction.__enter__()
+        db.begin()
+        db.push_transaction(self)
         try:
-            if self._database.param == "%s":
-                self._database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (self._log,))
+            if db.param == "%s":
+                db.execute_sql("SELECT pg_advisory_xact_lock(%s)", (self._log,))
         except BaseException:
-            self._transaction.__exit__(*sys.exc_info())
+            self._end(db.rollback)
             raise
         _this_thread.appending_to = self._log
 
-    def __exit__(self, *exc_info: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         _this_thread.appending_to = None
-        self._transaction.__exit__(*exc_info)
+        if kind is not None:
+            self._end(self._database.rollback)
+            return
+        try:
+            self._end(self._database.commit)
+        except Exception:
+            self._database.rollback()
+            raise
+
+    def _end(self, how: Callable[[], None]) -> None:
+        self._database.pop_transaction()
+        how()
 
 
 def require_appending(log: int = ACTIVITY_LOG) -> None:
@@ -337,7 +353,8 @@ class Queries:
         return len(rows), rows[-1][0] if rows else 0
 
     def _run(self, db: peewee.Database, sql: str, params: tuple[Any, ...]) -> Any:
-        sql = _for_engine(sql, db.param)
+        if db.param != "?":
+            sql = _with_marks(sql, db.param)
         if db.query_hooks:
             return db.execute_sql(sql, params)
         # The same without what logs it and calls hooks, which takes a third of a short statement's time.
@@ -347,12 +364,12 @@ class Queries:
     def execute_many(self, sql: str, rows: list[tuple]) -> None:
         """Run a statement once for each row of parameters."""
         with peewee.__exception_wrapper__:  # the driver's errors as peewee's, as for any other statement
-            self._handle.cursor().executemany(_for_engine(sql, self._handle.param), rows)
+            self._handle.cursor().executemany(_with_marks(sql, self._handle.param), rows)
 
 
 @lru_cache(maxsize=512)
-def _for_engine(sql: str, param: str) -> str:
-    return sql if param == "?" else sql.replace("?", param)
+def _with_marks(sql: str, param: str) -> str:
+    return sql.replace("?", param)
 
 
 _alice = Queries(alice_db)

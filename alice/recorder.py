@@ -83,11 +83,12 @@ class Recorder:
         Raises what the operation raised (nothing of it is kept), Unavailable when the queue is full or the
         database cannot be written now, RuntimeError inside a transaction (it would wait for its own lock).
         """
-        if self._handle.in_transaction():
+        db = database.real(self._handle)
+        if db.in_transaction():
             raise RuntimeError("submit() inside a transaction would wait for itself")
         if self._thread is None:
             return self._write_here(operation)
-        if not self._handle.is_closed():
+        if not db.is_closed():
             return self._submit_with_connection(operation)
         if self._shared is not None and self._writing.acquire(blocking=False):
             try:

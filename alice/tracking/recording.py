@@ -285,14 +285,14 @@ def append(
     ids = [(id, seq) for (_, id), seq in zip(fresh, seqs, strict=True) if id is not None]
     if not event.remember_ids(found.site_number, ids):
         raise Unusual
-    event_property.append(
-        [
-            (seq, numbers[name], value)
-            for (hit, _), seq in zip(fresh, seqs, strict=True)
-            if hit.properties
-            for name, value in hit.properties.items()
-        ]
-    )
+    said = [
+        (seq, numbers[name], value)
+        for (hit, _), seq in zip(fresh, seqs, strict=True)
+        if hit.properties
+        for name, value in hit.properties.items()
+    ]
+    if said:
+        event_property.append(said)
     return Recorded(found, [*range(first, found.sequence + 1)], [True] * len(rows))
 
 
