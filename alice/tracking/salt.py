@@ -94,25 +94,27 @@ class Salts:
 
 def _read_or_make(path: Path) -> bytes:
     for _ in range(TRIES):
-        try:
+        # The folder may go while it is used: that of a site that was removed a moment ago.
+        with suppress(FileNotFoundError):
             return path.read_bytes()
-        except FileNotFoundError:
-            # The folder may go while it is used: that of a site that was removed a moment ago.
-            with suppress(FileNotFoundError, FileExistsError):
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _make_once(path)
+        with suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return _make(path)
     return path.read_bytes()
 
 
-def _make_once(path: Path) -> None:
-    # Written aside and linked into place: of two processes that start the day together one wins.
+def _make(path: Path) -> bytes:
+    """A new salt; raises FileExistsError if another process was quicker.
+
+    Written aside and linked into place: of two processes that start the day together one wins.
+    """
+    salt = secrets.token_bytes(LENGTH)
     draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(LENGTH))
+        file.write(salt)
     try:
         os.link(draft, path)
-    except FileExistsError:
-        pass  # the other one's is there
     finally:
         draft.unlink(missing_ok=True)
+    return salt

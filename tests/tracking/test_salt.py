@@ -63,7 +63,7 @@ def test_a_salt_that_is_made_while_its_sites_folder_goes_is_had_all_the_same(
     done = threading.Event()
 
     def destroy() -> None:
-        while not done.is_set():
+        while not done.wait(0.0005):
             salts.destroy_all("a")
 
     destroyer = threading.Thread(target=destroy)
