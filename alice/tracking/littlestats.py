@@ -29,10 +29,8 @@ PREFIX = "/api/v2/track/"
 PREFLIGHT = [
     ("Access-Control-Allow-Methods", "POST, OPTIONS"),
     ("Access-Control-Allow-Headers", "Content-Type"),
-    (
-        "Access-Control-Allow-Credentials",
-        "true",
-    ),  # beacons of JSON ask for it; nothing here looks at a cookie
+    # Beacons of JSON ask for it; nothing here looks at a cookie.
+    ("Access-Control-Allow-Credentials", "true"),
     ("Access-Control-Max-Age", "86400"),
 ]
 KINDS = {
