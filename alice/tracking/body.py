@@ -24,7 +24,7 @@ def read(raw: bytes) -> Any:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Malformed("The body is not JSON.") from None
-    if isinstance(document, (dict, list)):
+    if type(document) in _CONTAINERS:
         _check(document, MAX_DEPTH + 2)
     if b"\\u0000" in raw and _holds_nul(document):  # JSON has no other way to write it
         raise Malformed("A text holds a character that cannot be kept.")
@@ -45,17 +45,20 @@ def require_small(event: Any, raw: bytes) -> None:
         raise TooLarge("One event may hold at most 64 KB.")
 
 
+_CONTAINERS = frozenset((dict, list))  # as they come from JSON, which knows no subclasses
+
+
 def _check(container: dict[str, Any] | list[Any], depth: int) -> None:
     if depth == 0:
         raise Malformed(f"The body is nested more than {MAX_DEPTH} deep.")
     if isinstance(container, dict):
         if len(container) > MAX_KEYS:
             raise Malformed(f"An object has more than {MAX_KEYS} keys.")
-        if max(map(len, container), default=0) > MAX_NAME:
+        if container and max(map(len, container)) > MAX_NAME:
             raise Malformed("The name of a value is too long.")
         container = container.values()
     for child in container:
-        if isinstance(child, (dict, list)):
+        if type(child) in _CONTAINERS:
             _check(child, depth - 1)
 
 

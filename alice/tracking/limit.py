@@ -8,7 +8,6 @@ goes with the window.
 
 import secrets
 import socket
-from hashlib import blake2b
 from math import ceil
 from threading import Lock
 
@@ -19,7 +18,8 @@ from limits.strategies import FixedWindowRateLimiter
 from alice import clock
 from alice.clock import seconds
 
-MOST_COUNTERS = 50_000  # of each limit, about 5 MB; further names share 256 counters
+MOST_COUNTERS = 50_000  # of each limit, about 5 MB; further names share some
+SHARED = 256  # counters
 
 
 class Limits:
@@ -78,8 +78,8 @@ class _Counters(Storage):
         super().__init__()
         self._most = most
         self._lock = Lock()
-        self._counts: dict[bytes, int] = {}
-        self._secret = b""
+        self._counts: dict[int, int] = {}
+        self._secret = 0
         self._begins = self._ends = 0
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
@@ -87,7 +87,7 @@ class _Counters(Storage):
         with self._lock:
             if not self._begins <= now < self._ends:  # over, or the clock was set back
                 self._counts = {}
-                self._secret = secrets.token_bytes(16)
+                self._secret = secrets.randbits(64)
                 self._begins, self._ends = now, now + seconds(expiry)
             name = self._name(key)
             # What is given back after its window has ended is no gift to the next.
@@ -119,11 +119,11 @@ class _Counters(Storage):
     def base_exceptions(self) -> tuple[type[Exception], ...]:
         return ()
 
-    def _name(self, key: str) -> bytes:
-        # The secret before the text keys BLAKE2 as well as its own key does, and takes half as long.
-        name = blake2b(self._secret + key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    def _name(self, key: str) -> int:
+        # Each process has a key of its own for hashes of text (PEP 456); the secret goes with the window.
+        name = hash((self._secret, key))
         if len(self._counts) >= self._most and name not in self._counts:
-            return name[:1]
+            return name % SHARED
         return name
 
 

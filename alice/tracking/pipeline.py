@@ -3,7 +3,7 @@
 A dialect translates what it is sent into hits and hands them over; what it gets back is committed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -210,7 +210,7 @@ class Tracking:
             "ab_variant": arrival.ab_variant,
             **_origin(arrival),
         }
-        numbers = self._numbers.of(texts.values())
+        numbers = self._numbers.of({*texts.values()})
         told = {column: numbers[text] for column, text in texts.items()}
         told["is_bot"] = int(known.kind == device.BOT)
         return told
@@ -218,10 +218,10 @@ class Tracking:
     def _first_told(self, arrival: Arrival) -> dict[str, int | None]:
         """What an event can tell that the session's opening did not."""
         texts = _origin(arrival) | {"ab_test": arrival.ab_test, "ab_variant": arrival.ab_variant}
-        numbers = self._numbers.of(texts.values())
+        numbers = self._numbers.of({*texts.values()})
         return {column: numbers[text] for column, text in texts.items()}
 
-    def _of_hits(self, hits: Iterable[Hit]) -> dict[str | None, int | None]:
+    def _of_hits(self, hits: Iterable[Hit]) -> Mapping[str | None, int | None]:
         texts: set[str | None] = set()
         for hit in hits:
             texts.add(hit.name)

@@ -3,7 +3,7 @@
 A dialect's words have become hits by now, and texts numbers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -87,7 +87,7 @@ def id_of(hit: Hit) -> bytes | None:
 def append_new(
     site_number: int,
     hits: Sequence[Hit],
-    numbers: dict[str | None, int | None],
+    numbers: Mapping[str | None, int | None],
     find: Callable[[int], VisitRow],
 ) -> Recorded:
     """Append the hits whose id is new to the visit that `find(now)` answers."""
@@ -106,7 +106,7 @@ def append_new(
             if id is not None:
                 places[id] = len(fresh)
     made = progress_of([hit for hit, _ in fresh], numbers)
-    changed = visit.advance(visit.numbered(found.number), made, now, found.user_id)
+    changed = visit.advance(visit.numbered(found.number), made, now)
     append(changed, fresh, numbers, now)
     return _answer(changed, found.sequence, ids, known, places)
 
@@ -165,8 +165,7 @@ def live(
             told, arrival = _go_on(found, told, arrival)
         found = _open(site, key, told, arrival, idle_ms or site.idle_ms, now, renewed_from)
     else:
-        learn(found, told)
-        found = found._replace(user_id=arrival.user_id or found.user_id)
+        learn(found, told | {"user_id": arrival.user_id})
     if arrival.identity is not None and arrival.user_id and key.visitor.day is None:
         identity.keep(site.number, arrival.user_id, found.visitor_number, arrival.identity, now)
     return found
@@ -193,7 +192,7 @@ def _go_on(
     return told, replace(arrival, context=arrival.context or old.context)
 
 
-def learn(found: VisitRow, told: dict[str, int | None]) -> None:
+def learn(found: VisitRow, told: Mapping[str, int | str | None]) -> None:
     """Let a visit know what it was not told when it opened; where it came from only until its first page."""
     if found.landing_path is not None:
         fixed = set(visit.ATTRIBUTION) - set(visit.VARIANT)
@@ -245,11 +244,11 @@ def _open(
 
 def touched(found: VisitRow, now: int) -> VisitRow:
     """The visit after a sign of life."""
-    visit.advance(visit.numbered(found.number), Progress(), now, found.user_id)
+    visit.advance(visit.numbered(found.number), Progress(), now)
     return visit.find(visit.numbered(found.number)) or found
 
 
-def progress_of(hits: Sequence[Hit], numbers: dict[str | None, int | None]) -> Progress:
+def progress_of(hits: Sequence[Hit], numbers: Mapping[str | None, int | None]) -> Progress:
     """What these hits add to their visit."""
     viewed, interactions, engaged_ms = [], 0, 0
     for hit in hits:
@@ -269,7 +268,7 @@ def _engaged(hit: Hit) -> int:
 def append(
     found: Counted,
     fresh: list[tuple[Hit, bytes | None]],
-    numbers: dict[str | None, int | None],
+    numbers: Mapping[str | None, int | None],
     now: int,
 ) -> Recorded:
     """Append to a visit that counts these hits already."""

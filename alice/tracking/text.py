@@ -1,6 +1,6 @@
 """strings: repeated text (paths, names, browsers, hosts) is kept once and referred to by a number."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from peewee import TextField
 
@@ -28,14 +28,15 @@ class Numbers:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._known: dict[str, int] = {}
+        self._known: dict[str | None, int | None] = {None: None}
 
-    def of(self, texts: Collection[str | None]) -> dict[str | None, int | None]:
-        """The number of each text; None is nobody's."""
+    def of(self, texts: set[str | None]) -> Mapping[str | None, int | None]:
+        """The number of each text, and perhaps of others; None for None."""
         known = self._known
-        missing = [text for text in texts if text is not None and text not in known]
-        learned = self._learn(sorted(set(missing))) if missing else {}
-        return {text: learned.get(text) or known.get(text) for text in texts}
+        missing = texts.difference(known)
+        if not missing:
+            return known
+        return {text: known.get(text) for text in texts} | self._learn(sorted(missing))
 
     def _learn(self, texts: list[str]) -> dict[str, int]:
         with database.connected(database.events_db):
@@ -44,7 +45,7 @@ class Numbers:
         if new:
             found |= self._recorder.submit(lambda: _insert(new))
         if len(self._known) + len(found) > CACHED:
-            self._known = {}
+            self._known = {None: None}
         self._known |= found
         return found
 

@@ -217,14 +217,13 @@ _ADVANCE = (
     "due_at = due_at + CASE WHEN last_at > ? THEN 0 ELSE ? - last_at END, "
     "sequence = sequence + ?, page_views = page_views + ?, interactions = interactions + ?, "
     "engaged_ms = engaged_ms + CASE WHEN engaged_ms + ? > ? - started_at THEN 0 ELSE ? END, "
-    "exit_path = COALESCE(?, exit_path), landing_path = COALESCE(landing_path, ?), "
-    "user_id = COALESCE(?, user_id) "
+    "exit_path = COALESCE(?, exit_path), landing_path = COALESCE(landing_path, ?) "
     "WHERE number = ({}) AND closed_at IS NULL AND due_at >= ? "
     f"RETURNING {', '.join(Counted._fields)}"
 )
 
 
-def advance(which: Selector, made: Progress, now: int, user_id: str | None = None) -> Counted | None:
+def advance(which: Selector, made: Progress, now: int) -> Counted | None:
     """Add what happened to the visit, and put its end off; answer it as it is now, None if it is over.
 
     One statement finds, checks, changes and reads it: this is what every event costs.
@@ -233,7 +232,7 @@ def advance(which: Selector, made: Progress, now: int, user_id: str | None = Non
     rows = events.query(
         _advance_sql(sql),
         now, now, now, now, made.events, made.page_views, made.interactions,
-        made.engaged_ms, now + AHEAD, made.engaged_ms, made.last_path, made.first_path, user_id, *values, now,
+        made.engaged_ms, now + AHEAD, made.engaged_ms, made.last_path, made.first_path, *values, now,
     )  # fmt: skip
     return Counted(*rows[0]) if rows else None
 
@@ -275,7 +274,7 @@ def told(number: int, columns: Columns) -> dict[str, int | None]:
     return dict(zip(columns, rows[0], strict=True))
 
 
-def learn(number: int, columns: Mapping[str, int | None]) -> None:
+def learn(number: int, columns: Mapping[str, int | str | None]) -> None:
     """Fill in what the visit was not told yet."""
     told = {name: value for name, value in columns.items() if value is not None}
     if told:

@@ -126,7 +126,7 @@ def test_counters_do_not_grow_with_the_number_of_addresses() -> None:
         limits.check(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", OTHER_SITE)
 
     counters = limits._of_address._counters._counts
-    assert len(counters) <= limit.MOST_COUNTERS + 256
+    assert len(counters) <= limit.MOST_COUNTERS + limit.SHARED
     assert limits.check(ADDRESS, SITE) == 60, "whoever was counted before still is"
 
 
@@ -136,8 +136,7 @@ def test_no_address_stays_in_memory() -> None:
 
     kept = limits._of_address._counters._counts
 
-    assert len(kept) == 1
-    assert not any(b"198.51.100.77" in name for name in kept)
+    assert [type(name) for name in kept] == [int], "a hash, and no text"
 
 
 def test_limits_start_no_thread() -> None:
