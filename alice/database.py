@@ -23,6 +23,7 @@ from alice import clock
 from alice.config import ConfigError, Settings
 
 BUSY_TIMEOUT = 5000  # ms to wait for another's lock
+IDLE_IN_TRANSACTION = 60_000  # ms until PostgreSQL gives up on a client that froze while it held a lock
 
 PRAGMAS = (
     ("journal_mode", "wal"),
@@ -74,10 +75,16 @@ def _handle(
                 "PostgreSQL needs its driver: "
                 ".venv/bin/python -m pip install --no-build-isolation -e '.[postgresql]'"
             )
-        pool["options"] = f"-c lock_timeout={BUSY_TIMEOUT}" + (
-            f" -c search_path={search_path}" if search_path else ""
+        options = {
+            "lock_timeout": BUSY_TIMEOUT,
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+        }
+        if search_path:
+            options["search_path"] = search_path
+        pool["options"] = " ".join(f"-c {name}={value}" for name, value in options.items())
+        return PooledPostgresqlDatabase(
+            **parse(settings.database_url, True, True), **pool, prefer_psycopg3=True
         )
-        return PooledPostgresqlDatabase(**parse(settings.database_url, True, True), **pool)
     if peewee.sqlite3.sqlite_version_info < SQLITE_AT_LEAST:
         raise ConfigError(
             f"Alice needs SQLite 3.35 or newer; this Python has {peewee.sqlite3.sqlite_version}."
@@ -198,7 +205,8 @@ def is_temporary(error: BaseException) -> bool:
 _SIGNS = (
     "locked", "lock timeout", "deadlock detected", "disk is full", "i/o error", "readonly", "no space left",
     "could not connect", "connection failed", "connection refused", "connection is closed",
-    "connection is lost", "closed the connection", "terminating connection", "shutting down", "starting up",
+    "connection is lost", "connection not opened", "closed the connection", "terminating connection",
+    "shutting down", "starting up",
 )  # fmt: skip
 
 
@@ -278,7 +286,8 @@ class appending:  # noqa: N801 - used as transaction() is; a generator would cos
     """A transaction that may append to a log.
 
     On PostgreSQL sequence numbers become visible in the order of commits only if appends take turns, so the
-    log's lock is the first statement. It cannot start inside another transaction.
+    log's lock is the first statement. It cannot start inside another transaction, and what is given to
+    peewee's after_commit() inside it is not called.
     """
 
     __slots__ = ("_database", "_log")
@@ -308,7 +317,7 @@ class appending:  # noqa: N801 - used as transaction() is; a generator would cos
             return
         try:
             self._end(self._database.commit)
-        except Exception:
+        except BaseException:
             self._database.rollback()
             raise
 

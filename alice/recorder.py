@@ -82,6 +82,7 @@ class Recorder:
 
         Raises what the operation raised (nothing of it is kept), Unavailable when the queue is full or the
         database cannot be written now, RuntimeError inside a transaction (it would wait for its own lock).
+        Who brings a connection gets one back, unless there is none left within 10 s.
         """
         db = database.real(self._handle)
         if db.in_transaction():
@@ -118,7 +119,16 @@ class Recorder:
             self._handle.close()  # the pool is small: whoever waits for a commit needs no connection
             return self._enqueue(operation).wait()
         finally:
+            self._open_again()
+
+    def _open_again(self) -> None:
+        try:
             database.ensure_open(self._handle)
+        except Exception as error:
+            if not database.is_temporary(error):
+                raise
+            # What came of the operation stands. Whoever goes on to query hears of the rest then.
+            logger.warning("no connection after a submit: %s", error)
 
     def _commit_now(self, operation: Callable[[], Result]) -> Result:
         try:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alice import clock, database
+from alice.config import Settings
 from alice.database import alice_db, new_id
 from tests.conftest import Cast
 
@@ -54,6 +55,66 @@ def test_postgresql_without_its_driver_is_one_clear_line(tmp_path: Path) -> None
     assert ran.returncode == 1
     assert "PostgreSQL needs its driver" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_another_driver_of_postgresql_changes_nothing(
+    settings: Settings, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peewee, "psycopg2", peewee.psycopg)  # as if it were installed too
+    database.bind(settings)
+
+    with database.connected():
+        assert database.query("SELECT 1") == [(1,)]
+        if engine == "postgresql":
+            assert isinstance(alice_db.connection(), peewee.psycopg.Connection)
+            assert isinstance(alice_db.obj._adapter, peewee.Psycopg3Adapter)
+
+
+def test_one_who_freezes_inside_a_transaction_stops_nobody_for_long(
+    settings: Settings, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine != "postgresql":
+        return  # a frozen process keeps SQLite's lock, and whoever thaws or kills it frees all others
+    monkeypatch.setattr(database, "IDLE_IN_TRANSACTION", 500)
+    database.bind(settings)
+    holds, over = threading.Event(), threading.Event()
+    heard: list[Exception] = []
+
+    def freeze() -> None:
+        try:
+            with database.connected(), database.appending():
+                holds.set()
+                over.wait(30)
+        except Exception as error:  # noqa: BLE001 - it is what the test looks at
+            heard.append(error)
+
+    frozen = threading.Thread(target=freeze)
+    frozen.start()
+    assert holds.wait(30)
+    with database.connected(), database.appending():
+        pass  # the lock is free before we gave up waiting for it
+    over.set()
+    frozen.join()
+
+    assert [database.is_temporary(error) for error in heard] == [True]
+
+
+@pytest.mark.parametrize("when", ["the operation", "the commit"])
+def test_an_interrupt_leaves_no_transaction_open(
+    app: Flask, connection: None, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), database.appending():
+        database.execute("INSERT INTO throttles (key, window_started_at, count) VALUES ('a', 1, 1)")
+        if when == "the operation":
+            interrupt()
+        patch.setattr(alice_db.obj, "commit", interrupt)
+
+    with database.appending():
+        pass
+    assert database.query("SELECT key FROM throttles") == []
 
 
 def test_a_stray_query_raises(app: Flask) -> None:

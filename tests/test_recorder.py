@@ -138,6 +138,34 @@ def test_a_full_queue_is_unavailable(app: Flask) -> None:
     assert kept() == {"waits"}
 
 
+def test_what_is_committed_is_answered_even_if_no_connection_is_left_then(
+    started: Recorder, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alice_db.obj, "_max_connections", 1)
+    monkeypatch.setattr(alice_db.obj, "_wait_timeout", 0.1)
+    opened = threading.Event()
+    outcome: list[object] = []
+
+    def work() -> None:
+        with database.connected():
+            opened.set()
+            try:
+                outcome.append(started.submit(lambda: put("kept")))
+                database.query("SELECT 1")
+            except Exception as error:  # noqa: BLE001 - it is what the test looks at
+                outcome.append(error)
+
+    worker = threading.Thread(target=work)
+    with started._writing:  # so that it waits in the queue, and gives its connection to the writer
+        worker.start()
+        assert opened.wait(30)
+        eventually(lambda: not alice_db._in_use)
+    worker.join()
+
+    assert outcome[0] == 1
+    assert database.is_temporary(outcome[1]), "whoever goes on to query hears of it then"
+
+
 def test_stop_drains_what_waits(started: Recorder) -> None:
     threads = [threading.Thread(target=started.submit, args=(lambda n=n: put(f"k{n}"),)) for n in range(20)]
     for thread in threads:

@@ -11,7 +11,7 @@ import orjson
 
 from alice import clock
 from alice.clock import days, hours
-from alice.database import events
+from alice.database import Unavailable, events
 from alice.tracking import event, event_property, identity, visit, visitor
 from alice.tracking.campaign import Campaign
 from alice.tracking.event import Kind
@@ -107,6 +107,8 @@ def append_new(
                 places[id] = len(fresh)
     made = progress_of([hit for hit, _ in fresh], numbers)
     changed = visit.advance(visit.numbered(found.number), made, now)
+    if changed is None:
+        raise Unavailable("the visit was closed or erased meanwhile")
     append(changed, fresh, numbers, now)
     return _answer(changed, found.sequence, ids, known, places)
 

@@ -10,7 +10,7 @@ import orjson
 from peewee import BigIntegerField, ForeignKeyField, IntegerField, SmallIntegerField, TextField
 
 from alice.clock import hours
-from alice.database import EventsModel, Millis, Sequence, events
+from alice.database import EventsModel, Millis, Sequence, Unavailable, events
 from alice.tracking.site import Site
 from alice.tracking.uuid7 import visit_id
 from alice.tracking.visitor import Visitor
@@ -238,9 +238,12 @@ def advance(which: Selector, made: Progress, now: int) -> Counted | None:
 
 
 def of_event(seq: int) -> Counted:
-    """The visit that this event belongs to."""
+    """The visit that this event belongs to. Raises Unavailable if it was erased a moment ago."""
     sql = f"SELECT {', '.join(Counted._fields)} FROM visits WHERE number = "
-    return Counted(*events.query(f"{sql}(SELECT visit_number FROM events WHERE seq = ?)", seq)[0])
+    rows = events.query(f"{sql}(SELECT visit_number FROM events WHERE seq = ?)", seq)
+    if not rows:
+        raise Unavailable("the event was erased meanwhile")
+    return Counted(*rows[0])
 
 
 @lru_cache(maxsize=32)

@@ -6,12 +6,14 @@ from uuid import uuid4
 
 import peewee
 import pytest
+from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alice import clock
 from alice.clock import days, minutes
-from alice.tracking import text, visit
+from alice.database import Unavailable
+from alice.tracking import recording, text, visit
 from alice.tracking.event import Kind
 from alice.tracking.pipeline import Tracking
 from alice.tracking.recording import Arrival, Hit, Key
@@ -75,6 +77,28 @@ def test_an_id_is_known_on_its_own_site_only(
     tracking.record(site, key, caller, Arrival, [hit])
 
     assert tracking.record(other, key, caller, Arrival, [hit]).created == [True]
+
+
+def test_a_visit_that_is_closed_meanwhile_is_asked_for_again(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    """As another process may do it on PostgreSQL, where only appends take turns."""
+    number = tracking.record(site, key, caller, Arrival, [VIEW]).visit.number
+
+    def find(now: int) -> visit.VisitRow:
+        found = visit.find(visit.numbered(number))
+        visit.close(number, now)
+        return found
+
+    numbers = {None: None, "/": 1}
+    with pytest.raises(Unavailable):
+        tracking.recorder.submit(lambda: recording.append_new(site.number, [VIEW], numbers, find))
+    assert events_db.query("SELECT sequence, closed_at FROM visits") == [(1, None)]
+
+
+def test_an_event_that_is_erased_meanwhile_is_asked_for_again(app: Flask) -> None:
+    with pytest.raises(Unavailable):
+        visit.of_event(1)
 
 
 def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
