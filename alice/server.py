@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import struct
 import sys
 from datetime import timedelta
 from functools import partial
@@ -31,6 +32,8 @@ from alice.config import ConfigError, Settings
 from alice.tracking import eventtracker, littlestats
 from alice.web import answers
 from alice.web.errors import Malformed
+
+logger = logging.getLogger(__name__)
 
 KEEP_ALIVE = 75  # seconds; longer than a heartbeat of the reading page and than most proxies keep theirs
 CLIENT_TIMEOUT = 30  # seconds a client may stay silent in the middle of a request, or not read its answer
@@ -80,6 +83,32 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise ConfigError(_why_not(error, host, port)) from None
     return listener
+
+
+def shut(listener: socket.socket) -> None:
+    """Let nobody in any more, though the socket stays open and gives out those who are.
+
+    Whoever the kernel accepts between a worker's last look and its closing the socket would be cut off. No
+    process can do both at once, so connections are refused before they begin (Linux).
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*step) for step in _DROP_SYN))
+    address = _PROGRAM.pack(len(_DROP_SYN), ctypes.addressof(program))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, address)
+    except OSError as error:  # a container may forbid it; stopping must go on
+        logger.warning("connections may be cut off while Alice stops: %s", error)
+
+
+SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+_INSTRUCTION, _PROGRAM = struct.Struct("HBBI"), struct.Struct("HP")  # linux/filter.h: sock_filter, sock_fprog
+_DROP_SYN = (  # classic BPF on the TCP header: operation, jump if so, jump if not, value
+    (0x30, 0, 0, 13),  # load the byte of the flags
+    (0x45, 0, 1, 0x02),  # is SYN among them?
+    (0x06, 0, 0, 0),  # drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # keep
+)
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:
@@ -195,11 +224,18 @@ class Connection(TConn):
 
 
 class Master(Arbiter):
-    """gunicorn's master; a worker it has just made can be told to stop.
+    """gunicorn's master; it shuts the door before it sends the workers home, and a worker it has just made
+    can be told to stop.
 
     Until a worker listens to signals it would take one for its master's and forget it, and stopping would
     last until the master's patience ends. So the signal waits.
     """
+
+    def stop(self, graceful: bool = True) -> None:
+        if self.reexec_pid == self.master_pid == 0:  # else another master goes on with the same sockets
+            for listener in self.LISTENERS:
+                shut(listener.sock)
+        super().stop(graceful)
 
     def spawn_worker(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
