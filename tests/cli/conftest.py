@@ -7,6 +7,7 @@ import pytest
 
 from alice import database
 from alice.config import Settings
+from tests.cli.running import Alice
 from tests.conftest import Template, drop
 
 
@@ -19,3 +20,9 @@ def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
     database.disconnect()
     if settings.database_url:
         drop(settings)
+
+
+@pytest.fixture
+def alice(settings: Settings) -> Alice:
+    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
+    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)

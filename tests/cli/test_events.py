@@ -6,14 +6,8 @@ import pytest
 
 from alice import clock, database
 from alice.config import Settings
-from tests.cli.accounts.running import Alice
+from tests.cli.running import Alice
 from tests.tracking.sinks.making import Log
-
-
-@pytest.fixture
-def alice(settings: Settings) -> Alice:
-    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
-    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
 
 
 @pytest.fixture

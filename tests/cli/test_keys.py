@@ -11,14 +11,8 @@ from alice import clock, create_app
 from alice.config import Settings
 from alice.tracking import api_key, site
 from alice.tracking.site import SiteRow
-from tests.cli.accounts.running import Alice
+from tests.cli.running import Alice
 from tests.conftest import EventRows
-
-
-@pytest.fixture
-def alice(settings: Settings) -> Alice:
-    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
-    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
 
 
 @pytest.fixture

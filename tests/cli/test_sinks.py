@@ -12,7 +12,7 @@ from alice.tracking.sinks import delivery
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
-from tests.cli.accounts.running import Alice
+from tests.cli.running import Alice
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply, listening
 
@@ -24,11 +24,10 @@ def peer() -> Iterator[Peer]:
 
 
 @pytest.fixture
-def alice(settings: Settings, peer: Peer) -> Alice:
+def alice(alice: Alice, peer: Peer) -> Alice:
     """Where Tinybird is set."""
-    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
     tinybird = {"ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "p.token"}
-    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where | tinybird)
+    return Alice(alice.environ | tinybird)
 
 
 @pytest.fixture

@@ -8,14 +8,8 @@ from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking import site
 from alice.tracking.salt import Salts
-from tests.cli.accounts.running import Alice
+from tests.cli.running import Alice
 from tests.conftest import Cast, EventRows
-
-
-@pytest.fixture
-def alice(settings: Settings) -> Alice:
-    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
-    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
 
 
 def test_a_site_is_added_and_its_line_of_html_printed(alice: Alice, events_db: EventRows) -> None:

@@ -33,8 +33,11 @@ def test_each_refusal_of_the_system_has_its_line(
 
 
 def test_what_it_hands_over_takes_connections() -> None:
-    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
-        pass
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()) as client:
+        accepted, _ = listener.accept()
+        with accepted:
+            client.sendall(b"curious")
+            assert accepted.recv(7) == b"curious"
 
 
 def test_the_newer_protocol_will_do() -> None:

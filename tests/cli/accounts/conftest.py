@@ -9,7 +9,6 @@ from flask.testing import FlaskClient
 
 from alice import database
 from alice.config import Settings
-from tests.cli.accounts.running import Alice
 from tests.conftest import Template
 
 
@@ -17,12 +16,6 @@ from tests.conftest import Template
 def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
     yield template.lend(tmp_path)
     database.disconnect()
-
-
-@pytest.fixture
-def alice(settings: Settings) -> Alice:
-    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
-    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
 
 
 @pytest.fixture

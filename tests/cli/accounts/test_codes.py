@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.accounts.acting import verify
-from tests.cli.accounts.running import Alice
+from tests.cli.running import Alice
 from tests.conftest import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast, Rows
 
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from alice import clock
 from alice.clock import days
 from tests.accounts.acting import login, me
-from tests.cli.accounts.running import Alice
+from tests.cli.running import Alice
 from tests.conftest import Cast, Rows
 
 

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.accounts.acting import NEW_PASSWORD, login, me
-from tests.cli.accounts.running import Alice
+from tests.cli.running import Alice
 from tests.conftest import PASSWORD, Cast, Rows
 
 

@@ -14,6 +14,7 @@ from alice import clock, database
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import LONGEST_WAIT, Pace
 from alice.tracking.sinks.sink import SCHEMA, STREAMS, Sink
+from alice.tracking.sinks.tinybird import Tinybird
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, listening
 
@@ -31,6 +32,12 @@ def log(app: Flask) -> Log:
 def peer() -> Iterator[Peer]:
     with listening() as peer:
         yield peer
+
+
+@pytest.fixture
+def sink(peer: Peer) -> Tinybird:
+    """One that sends to the peer; as good as any where it matters only that there is one."""
+    return Tinybird(peer.url, "p.token")
 
 
 @pytest.fixture
@@ -55,6 +62,12 @@ def unsent() -> bool:
     with database.connected(database.events_db):
         behind = [stream for stream in upkeep.status() if stream.behind and stream.state != "stopped"]
         return bool(behind or upkeep.letters(None, ("waiting",)))
+
+
+def letters(*states: str) -> list[upkeep.Letter]:
+    """Batches in these states, or in any."""
+    with database.connected(database.events_db):
+        return upkeep.letters(None, states or ("waiting", "dead", "taken"))
 
 
 # ClickHouse

@@ -28,11 +28,6 @@ def sinks(settings: Settings, peer: Peer) -> Sinks:
     return running
 
 
-@pytest.fixture
-def sink(peer: Peer) -> Tinybird:
-    return Tinybird(peer.url, "p.token")
-
-
 def test_status_shows_each_stream_and_what_is_kept(
     log: Log, peer: Peer, sink: Tinybird, sinks: Sinks, frozen_clock: int
 ) -> None:

@@ -8,19 +8,9 @@ from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import STOPS_AFTER
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
-from tests.tracking.sinks.conftest import PACE, Drain
+from tests.tracking.sinks.conftest import PACE, Drain, letters
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import SILENCE, TRICKLE, Peer, Reply, Request, success
-
-
-@pytest.fixture
-def sink(peer: Peer) -> Tinybird:
-    return Tinybird(peer.url, "p.token")
-
-
-def letters() -> list[upkeep.Letter]:
-    with database.connected(database.events_db):
-        return upkeep.letters()
 
 
 def stream() -> upkeep.StreamStatus:
@@ -55,7 +45,7 @@ def test_what_is_taken_is_not_sent_again(
     drain(sink)
 
     assert peer.ids() == seqs
-    assert letters() == []
+    assert letters("dead", "taken") == []
 
 
 @pytest.mark.parametrize(
@@ -87,7 +77,7 @@ def test_what_is_taken_with_a_but_is_kept_and_never_sent_again_by_itself(
     drain(sink)
 
     assert peer.ids() == more
-    ((letter),) = letters()
+    ((letter),) = letters("dead", "taken")
     assert (letter.state, letter.rows) == ("taken", 10)
     assert reason in letter.error
 
@@ -115,7 +105,7 @@ def test_a_peer_that_counts_no_rows_is_no_tinybird_and_has_taken_nothing(
 
     assert len(sent) == 1  # the same, again and again
     assert (stream().state, stream().position) in (("waiting", seqs[9]), ("open", seqs[9]))
-    assert letters() == []
+    assert letters("dead", "taken") == []
     peer.otherwise = success
     drain(sink)
     assert peer.ids() == seqs
@@ -127,7 +117,7 @@ def test_an_answer_that_says_nothing_yet_will_do(log: Log, peer: Peer, sink: Tin
     drain(sink)
 
     assert len(peer.requests) == 2
-    assert letters() == []
+    assert letters("dead", "taken") == []
 
 
 def test_a_malformed_batch_is_a_dead_letter_and_the_next_goes_on(
@@ -139,8 +129,10 @@ def test_a_malformed_batch_is_a_dead_letter_and_the_next_goes_on(
     drain(sink)
 
     assert peer.ids() == seqs[10:]
-    assert [(letter.state, letter.first, letter.last) for letter in letters()] == [("dead", seqs[0], seqs[9])]
-    assert '400 {"error": "no name"}' in letters()[0].error
+    assert [(letter.state, letter.first, letter.last) for letter in letters("dead", "taken")] == [
+        ("dead", seqs[0], seqs[9])
+    ]
+    assert '400 {"error": "no name"}' in letters("dead", "taken")[0].error
 
 
 def test_a_peer_that_refuses_everything_gets_no_more_and_nothing_is_lost(
@@ -152,7 +144,7 @@ def test_a_peer_that_refuses_everything_gets_no_more_and_nothing_is_lost(
 
     assert stream().state == "stopped"
     assert "refused" in stream().reason
-    assert len([letter for letter in letters() if letter.stream == EVENTS]) == STOPS_AFTER
+    assert len([letter for letter in letters("dead", "taken") if letter.stream == EVENTS]) == STOPS_AFTER
     peer.otherwise = success
     with database.connected(database.events_db):
         upkeep.retry(sink.name)
@@ -172,7 +164,7 @@ def test_a_wrong_token_or_region_stops_the_sink_until_an_admin_has_looked(
     assert sent == 1
     assert stream().state == "stopped"
     assert f"{status} " in stream().reason
-    assert letters() == []
+    assert letters("dead", "taken") == []
     peer.otherwise = success
     with database.connected(database.events_db):
         upkeep.retry(sink.name)
@@ -189,7 +181,7 @@ def test_a_batch_too_large_goes_in_halves(log: Log, peer: Peer, sink: Tinybird, 
     drain(sink)
 
     assert peer.ids() == seqs
-    assert letters() == []
+    assert letters("dead", "taken") == []
 
 
 def test_a_single_row_too_large_is_a_dead_letter(log: Log, peer: Peer, sink: Tinybird, drain: Drain) -> None:
@@ -201,7 +193,9 @@ def test_a_single_row_too_large_is_a_dead_letter(log: Log, peer: Peer, sink: Tin
     drain(sink)
 
     assert peer.ids() == [seq for seq in seqs if seq != seqs[2]]
-    assert [(letter.first, letter.last, letter.rows) for letter in letters()] == [(seqs[2], seqs[2], 1)]
+    assert [(letter.first, letter.last, letter.rows) for letter in letters("dead", "taken")] == [
+        (seqs[2], seqs[2], 1)
+    ]
 
 
 @pytest.mark.parametrize("reply", [SILENCE, TRICKLE])

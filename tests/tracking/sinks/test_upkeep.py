@@ -15,11 +15,6 @@ from tests.tracking.sinks.peer import Peer, Reply, Request, success
 TAKEN = Reply(200, {"successful_rows": 9, "quarantined_rows": 1})
 
 
-@pytest.fixture
-def sink(peer: Peer) -> Tinybird:
-    return Tinybird(peer.url, "token")
-
-
 @pytest.fixture(autouse=True)
 def events_connected(log: Log) -> object:
     with database.connected(database.events_db):

@@ -21,11 +21,6 @@ from tests.tracking.sinks.peer import Peer, Reply, Request, success
 TAKEN = Reply(200, {"successful_rows": 9, "quarantined_rows": 1})
 
 
-@pytest.fixture
-def sink(peer: Peer) -> Tinybird:
-    return Tinybird(peer.url, "token")
-
-
 def keep_for(days: int | None) -> None:
     sites.change(SITE, retention_days=days)
 

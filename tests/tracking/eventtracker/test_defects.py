@@ -12,9 +12,7 @@ from alice.clock import days, minutes
 from alice.tracking.pipeline import close_visits
 from alice.tracking.site import SiteRow
 from tests.conftest import EventRows
-from tests.tracking.test_eventtracker import EVENTS, Call, call, kept, opened, session, view
-
-__all__ = ["call", "opened", "session"]  # fixtures
+from tests.tracking.eventtracker.conftest import EVENTS, Call, kept, view
 
 
 def test_2_and_4_closing_a_session_takes_no_event_along(
