@@ -1,17 +1,20 @@
 """What tests share: a fresh Alice on a real database, a fixed cast, and a clock that stands still.
 
-Every test gets a copy of one migrated database with the cast and a small book in it; each runs on SQLite and,
-where ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL.
+Every test gets a copy of one migrated database with the cast, a bystander and a small book in it; each runs on
+SQLite and, where ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL. What a test does must leave the
+bystander's rows as they were (tests/bystander.py).
 """
 
 import hashlib
 import os
 import shutil
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,8 @@ from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
 from alice.schema import ALICE_MODELS, EVENTS_MODELS
+from tests import bystander
+from tests.bystander import Change
 
 pytest_plugins = ["tests.no_skips"]
 
@@ -173,10 +178,62 @@ def template(
 
 
 @pytest.fixture
-def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a fresh database; a test may `replace()` them before making its own app."""
-    yield template.lend(tmp_path)
+def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """Settings of a fresh database; a test may `replace()` them before making its own app.
+
+    After the test, the bystander's rows must be what they were.
+    """
+    settings = template.lend(tmp_path)
+    watched = Watched(settings, request.node)
+    request.node.stash[WATCHED] = watched
+    yield settings
     _close()
+    changes = watched.changes()
+    assert not changes, f"the test changed rows of the bystander: {changes}"
+
+
+class Watched:
+    """The bystander's rows in the database of one test."""
+
+    def __init__(self, settings: Settings, test: pytest.Item) -> None:
+        touched = {table for mark in test.iter_markers("touches_bystander") for table in mark.args}
+        assert touched <= {*bystander.TABLES}, "the mark names a table in which the bystander has no row"
+        self._settings = settings
+        self._tables = [table for table in bystander.TABLES if table not in touched]
+        self._before = self._rows()
+
+    def look_again(self) -> None:
+        """Take her rows as they are now for what they must be after the test."""
+        self._before = self._rows()
+
+    def changes(self) -> list[Change]:
+        return bystander.changes(self._before, self._rows())
+
+    def _rows(self) -> bystander.Rows:
+        if self._settings.database_url:
+            return bystander.rows(bystander.POSTGRESQL, self._tables, _server(self._settings).execute_sql)
+        found: bystander.Rows = {}
+        for name, tables in (("alice.db", bystander.HERS), ("events.db", bystander.HERS_IN_EVENTS)):
+            file = sqlite3.connect(f"file:{self._settings.data_dir / name}?mode=ro", uri=True)
+            with closing(file):
+                watched = [table for table in tables if table in self._tables]
+                found |= bystander.rows(bystander.SQLITE, watched, file.execute)
+        return found
+
+
+WATCHED = pytest.StashKey[Watched]()
+
+
+@pytest.fixture
+def visited_by_bystander(request: pytest.FixtureRequest, app: Flask) -> Callable[[int], None]:
+    """Let the bystander's browsers visit a site of the test's, too."""
+
+    def visit(site_number: int) -> None:
+        with database.connected(database.events_db), database.transaction(database.events_db):
+            bystander.visit(site_number)
+        request.node.stash[WATCHED].look_again()
+
+    return visit
 
 
 @pytest.fixture
@@ -206,11 +263,11 @@ def events_db(app: Flask) -> "EventRows":
 
 
 class Rows:
-    """Reads and writes the tables behind the application's back."""
+    """Reads and writes the tables behind the application's back. A SELECT does not see the bystander's rows."""
 
     def query(self, sql: str, *params: Any) -> list[tuple]:
         with database.connected():
-            return database.query(sql, *params)
+            return database.query(_besides_hers(sql), *params)
 
     def execute(self, sql: str, *params: Any) -> int:
         with database.connected():
@@ -227,11 +284,16 @@ class EventRows(Rows):
 
     def query(self, sql: str, *params: Any) -> list[tuple]:
         with database.connected(database.events_db):
-            return database.events.query(sql, *params)
+            return database.events.query(_besides_hers(sql), *params)
 
     def execute(self, sql: str, *params: Any) -> int:
         with database.connected(database.events_db):
             return database.events.execute(sql, *params)
+
+
+def _besides_hers(sql: str) -> str:
+    engine = bystander.POSTGRESQL if database.is_postgresql() else bystander.SQLITE
+    return bystander.besides_hers(engine, sql)
 
 
 @pytest.fixture
@@ -273,10 +335,11 @@ def _make_template(engine: str, folder: Path) -> Template:
 
 _TABLES = [model._meta.table_name for model in ALICE_MODELS]
 _EVENTS_TABLES = [f"tracking.{model._meta.table_name}" for model in EVENTS_MODELS]
-KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE pristine.{t} AS TABLE {t}" for t in _TABLES]
-# Not TRUNCATE: that makes new files, for which PostgreSQL waits for the disk. Nothing is tracked at first.
-RESTORE = [f"DELETE FROM {t}" for t in reversed(_TABLES + _EVENTS_TABLES)] + [
-    f"INSERT INTO {t} SELECT * FROM pristine.{t}" for t in _TABLES
+_KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in _TABLES + _EVENTS_TABLES}
+KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE {kept} AS TABLE {t}" for t, kept in _KEPT.items()]
+# Not TRUNCATE: that makes new files, for which PostgreSQL waits for the disk.
+RESTORE = [f"DELETE FROM {table}" for table in reversed(_KEPT)] + [
+    f"INSERT INTO {table} SELECT * FROM {kept}" for table, kept in _KEPT.items()
 ]
 
 
@@ -288,6 +351,12 @@ def _fill(settings: Settings) -> None:
         _add_book(BOOK, "A Mad Tea-Party")
         _add_book(LOCKED_BOOK, "Through the Looking-Glass")
         _add_people(hashed)
+        bystander.add(BOOK, hashed)
+        section = Section.get(book_id=BOOK, page_number=bystander.PAGE, section_number=2)
+    with database.connected():
+        bystander.read(BOOK, section.id)
+    with database.connected(database.events_db), database.transaction(database.events_db):
+        bystander.add_site()
     _close()
 
 
@@ -348,6 +417,18 @@ def _run_on(url: str, statements: list[str]) -> None:
             server.execute_sql(statement)
     finally:
         server.close()
+
+
+@lru_cache(maxsize=1)
+def _open(url: str) -> peewee.Database:
+    """The connection with which tests look at the database that PostgreSQL lends them one after the other."""
+    server = connect(url)
+    server.connect()
+    return server
+
+
+def _server(settings: Settings) -> peewee.Database:
+    return _open(settings.database_url)
 
 
 def drop(settings: Settings) -> None:

@@ -26,10 +26,12 @@ def tracking(app: Flask) -> Tracking:
 
 
 @pytest.fixture
-def site(app: Flask) -> SiteRow:
-    """A site of nobody's: wonderland.example."""
+def site(visited_by_bystander: Callable[[int], None]) -> SiteRow:
+    """A site of nobody's: wonderland.example. The bystander has been there, an hour ago."""
     with database.connected(database.events_db):
-        return sites.create("wonderland.example", "Wonderland", owner_id=None)
+        made = sites.create("wonderland.example", "Wonderland", owner_id=None)
+    visited_by_bystander(made.number)
+    return made
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ import pytest
 from flask import Flask
 
 from alice import clock, database
+from alice.database import events_db
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import LONGEST_WAIT, Pace
 from alice.tracking.sinks.sink import SCHEMA, STREAMS, Sink
 from alice.tracking.sinks.tinybird import Tinybird
+from tests import bystander
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, listening
 
@@ -59,14 +61,13 @@ def drain(frozen_clock: int) -> Drain:
 
 def unsent() -> bool:
     """Whether rows are on their way, or in no batch yet and not held up."""
-    with database.connected(database.events_db):
-        behind = [stream for stream in upkeep.status() if stream.behind and stream.state != "stopped"]
-        return bool(behind or upkeep.letters(None, ("waiting",)))
+    behind = [stream for stream in streams() if stream.behind and stream.state != "stopped"]
+    return bool(behind or letters("waiting"))
 
 
 def letters(*states: str) -> list[upkeep.Letter]:
     """Batches in these states, or in any."""
-    with database.connected(database.events_db):
+    with database.connected(events_db):
         return upkeep.letters(None, states or ("waiting", "dead", "taken"))
 
 
