@@ -1,11 +1,11 @@
 """The bystander: somebody with rows in every table, whom no test means to touch.
 
-She stands in the template that tests copy. After each test her rows are compared with what they were before it;
-a test that means to touch them says so with `@pytest.mark.touches_bystander("sessions", ...)`. So a test notices
-when what it does to one reader, site or key happens to the others as well, although it looks at one alone.
+She stands in the template that tests copy. After each test her rows are compared with what they were before
+it; a test that means to touch them says so with `@pytest.mark.touches_bystander("sessions", ...)`. So a test
+notices when what it does to one reader, site or key happens to the others as well, although it looks at one.
 
-Her rows in events.db have numbers below zero. Numbers that tests are given start at 1 all the same, and a sink,
-which starts behind 0, does not send hers along.
+Her rows in events.db have numbers below zero. Numbers that tests are given start at 1 all the same, and a
+sink, which starts behind 0, does not send hers along.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """What tests share: a fresh Alice on a real database, a fixed cast, and a clock that stands still.
 
-Every test gets a copy of one migrated database with the cast, a bystander and a small book in it; each runs on
-SQLite and, where ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL. What a test does must leave the
+Every test gets a copy of one migrated database with the cast, a bystander and a small book in it; each runs
+on SQLite and, where ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL. What a test does must leave the
 bystander's rows as they were (tests/bystander.py).
 """
 
@@ -263,7 +263,7 @@ def events_db(app: Flask) -> "EventRows":
 
 
 class Rows:
-    """Reads and writes the tables behind the application's back. A SELECT does not see the bystander's rows."""
+    """Reads and writes the tables behind the application's back. Selects do not see the bystander's rows."""
 
     def query(self, sql: str, *params: Any) -> list[tuple]:
         with database.connected():

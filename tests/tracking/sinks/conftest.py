@@ -66,9 +66,16 @@ def unsent() -> bool:
 
 
 def letters(*states: str) -> list[upkeep.Letter]:
-    """Batches in these states, or in any."""
+    """Batches in these states, or in any; not the bystander's."""
     with database.connected(events_db):
-        return upkeep.letters(None, states or ("waiting", "dead", "taken"))
+        found = upkeep.letters(None, states or ("waiting", "dead", "taken"))
+    return [letter for letter in found if letter.sink != bystander.SINK]
+
+
+def streams() -> list[upkeep.StreamStatus]:
+    """The state of every stream but the bystander's."""
+    with database.connected(events_db):
+        return [stream for stream in upkeep.status() if stream.sink != bystander.SINK]
 
 
 # ClickHouse
