@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from alice import clock, database
 from alice.activity import log
 from alice.activity.presence import write_presence
 from alice.activity.types import Activity, ActivityType
-from alice.clock import DAY, days, hours, minutes
+from alice.clock import DAY, days, hours, minutes, rfc3339
 from alice.database import new_id
 from alice.tracking.event import Kind
 from alice.tracking.event_property import PropertyType
@@ -203,9 +205,11 @@ def add_site() -> None:
     _add_visits(SITE, 0)
     _insert(database.events.execute, "visits", {
         "number": -3, "site_number": SITE, "visitor_number": -1, "dialect": Dialect.LITTLESTATS,
-        "started_at": now, "last_at": now, "due_at": now + days(400), "closed_at": None, "sequence": 0,
-        "page_views": 0, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
+        "started_at": now, "last_at": now, "due_at": now + days(400), "closed_at": None, "sequence": 1,
+        "page_views": 1, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
     })  # fmt: skip
+    _add_event(SITE, -3, -3, now)
+    _add_event_id(SITE, -3)
     for stream in ("events", "visits"):
         _insert(database.events.execute, "sink_cursors", {
             "sink": SINK, "stream": stream, "position": -1, "failures": 1, "refused": 0, "open_until": 0,
@@ -214,10 +218,14 @@ def add_site() -> None:
         for state in ("waiting", "dead", "taken"):
             _insert(database.events.execute, "sink_batches", {
                 "id": f"{stream}-{state}", "sink": SINK, "stream": stream, "first": -2, "last": -1, "rows": 1,
-                "body": b'{"seq":-1,"project_id":"bystander123","session_id":"bystander"}\n', "state": state,
+                "body": orjson.dumps(_COPY | {"timestamp": rfc3339(now), "received_at": rfc3339(now)}) + b"\n",
+                "state": state,
                 "attempts": 1, "next_attempt_at": now + days(400), "error": "an outage",
                 "created_at": now - hours(1),
             })  # fmt: skip
+
+
+_COPY = {"seq": -1, "project_id": SITE_ID, "visit_id": "bystander's", "user_id": NAME}
 
 
 def visit(site_number: int) -> None:
@@ -241,20 +249,28 @@ def _add_visits(site_number: int, nth: int) -> None:
             "due_at": came + minutes(31), "closed_at": came + minutes(2), "sequence": 1, "page_views": 1,
             "interactions": 0, "engaged_ms": 100, "landing_path": -1, "is_bot": 0,
         })  # fmt: skip
-        _insert(database.events.execute, "events", {
-            "seq": number, "site_number": site_number, "visit_number": number, "sequence": 1,
-            "kind": Kind.PAGE_VIEW, "name": None, "path": -1, "occurred_at": came, "received_at": came,
-            "engaged_ms": None,
-        })  # fmt: skip
-        _insert(database.events.execute, "event_ids", {
-            "site_number": site_number, "id": b"%016d" % -number, "seq": number,
-        })  # fmt: skip
-        _insert(database.events.execute, "event_properties", {
-            "event_seq": number, "key": -1, "type": PropertyType.STRING, "text": NAME, "number": None,
-        })  # fmt: skip
+        _add_event(site_number, number, number, came)
+        if site_number != SITE:  # ids are known for seven days
+            _add_event_id(site_number, number)
     _insert(database.events.execute, "identities", {
         "site_number": site_number, "user_id": NAME, "visitor_number": -(10 * nth + 1), "data": "{}",
         "seen_at": came,
+    })  # fmt: skip
+
+
+def _add_event(site_number: int, seq: int, visit: int, at: int) -> None:
+    _insert(database.events.execute, "events", {
+        "seq": seq, "site_number": site_number, "visit_number": visit, "sequence": 1, "kind": Kind.PAGE_VIEW,
+        "name": None, "path": -1, "occurred_at": at, "received_at": at, "engaged_ms": None,
+    })  # fmt: skip
+    _insert(database.events.execute, "event_properties", {
+        "event_seq": seq, "key": -1, "type": PropertyType.STRING, "text": NAME, "number": None,
+    })  # fmt: skip
+
+
+def _add_event_id(site_number: int, seq: int) -> None:
+    _insert(database.events.execute, "event_ids", {
+        "site_number": site_number, "id": b"%016d" % -seq, "seq": seq,
     })  # fmt: skip
 
 

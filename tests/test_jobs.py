@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import pytest
 from flask import Flask
 
-from alice import clock, database, jobs
+from alice import clock, database
 from alice.clock import minutes
 from alice.jobs import Job, Scheduler, claim, run_due
-from tests.conftest import Eventually
+from tests.conftest import Cast, Eventually, Rows
 
 
 def test_a_job_runs_once_in_its_time_whoever_looks(app: Flask, frozen_clock: int) -> None:
@@ -49,11 +49,13 @@ def test_a_lease_is_taken_by_one(app: Flask, connection: None) -> None:
     assert [claim(job), claim(job)] == [True, False]
 
 
-def test_the_session_cleanup_is_a_job(app: Flask, frozen_clock: int, connection: None) -> None:
-    clock.advance(clock.days(500))
+def test_the_session_cleanup_is_a_job(app: Flask, cast: Cast, db: Rows, frozen_clock: int) -> None:
+    """Staff that did nothing for two hours is signed out, and its sessions go; readers' stay."""
+    clock.advance(clock.hours(2))
     run_due(app.extensions["alice"].scheduler._jobs)
-    with database.connected():
-        assert database.query("SELECT COUNT(*) FROM sessions") == [(0,)]
+
+    kept = {user_id for (user_id,) in db.query("SELECT user_id FROM sessions")}
+    assert kept == {cast.reader.id, cast.newcomer.id}
 
 
 def test_a_scheduler_stops_at_once(app: Flask) -> None:
@@ -89,10 +91,9 @@ def every_connection_lent() -> Iterator[None]:
 def test_jobs_go_on_after_all_connections_were_lent(
     app: Flask, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(database.alice_db.obj, "_wait_timeout", 0.2)
     done = threading.Event()
-    scheduler = Scheduler([Job("count", minutes(5), done.set)])
+    scheduler = Scheduler([Job("count", minutes(5), done.set)], look_every=0.05)
     with every_connection_lent():
         with pytest.raises(database.Unavailable), database.connected():
             pass

@@ -8,10 +8,9 @@ import pytest
 from flask import Flask
 
 from alice import clock, database
-from alice.accounts.throttle import Throttle
 from alice.database import Unavailable, alice_db
 from alice.recorder import Recorder
-from tests.conftest import Eventually
+from tests.conftest import Eventually, Rows
 
 
 def put(key: str, count: int = 1) -> int:
@@ -22,13 +21,14 @@ def put(key: str, count: int = 1) -> int:
 
 
 def kept() -> set[str]:
-    with database.connected():
-        return {key for (key,) in database.query("SELECT key FROM throttles")}
+    """The keys that operations of a test have put."""
+    return {key for (key,) in Rows().query("SELECT key FROM throttles")}
 
 
 @pytest.fixture
 def started(app: Flask) -> Iterator[Recorder]:
-    recorder = app.extensions["alice"].recorder
+    """A recorder with a writer thread, which does not let touched values wait for long."""
+    recorder = Recorder(alice_db, database.ACTIVITY_LOG, touch_every=0.05)
     recorder.start()
     yield recorder
     recorder.stop()
@@ -46,7 +46,7 @@ def any_recorder(request: pytest.FixtureRequest, app: Flask) -> Iterator[Recorde
 
 def test_submit_answers_the_result_of_what_is_committed(any_recorder: Recorder) -> None:
     assert any_recorder.submit(lambda: put("a")) == 1
-    assert "a" in {key for (key,) in database.query("SELECT key FROM throttles")}
+    assert kept() == {"a"}
 
 
 def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorder) -> None:
@@ -57,7 +57,7 @@ def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorde
     with pytest.raises(LookupError):
         any_recorder.submit(fail)
     assert any_recorder.submit(lambda: put("c")) == 1
-    assert {key for (key,) in database.query("SELECT key FROM throttles")} == {"c"}
+    assert kept() == {"c"}
 
 
 def test_an_ordinary_refusal_keeps_the_connection(started: Recorder) -> None:
@@ -190,15 +190,14 @@ def test_whoever_comes_after_the_end_is_refused_and_waits_for_nothing(app: Flask
     assert kept() == set()
 
 
-def test_touch_keeps_the_last_value_of_each_key(app: Flask) -> None:
+def test_touch_keeps_the_last_value_of_each_key(app: Flask, db: Rows) -> None:
     recorder = app.extensions["alice"].recorder
     for count in range(10):
         recorder.touch(write_counts, "a", count)
         recorder.touch(write_counts, "b", count * 2)
     recorder.flush()
 
-    with database.connected():
-        assert {row.key: row.count for row in Throttle.select()} == {"a": 9, "b": 18}
+    assert dict(db.query("SELECT key, count FROM throttles")) == {"a": 9, "b": 18}
 
 
 def test_touched_values_are_written_within_seconds(started: Recorder, eventually: Eventually) -> None:
@@ -210,8 +209,8 @@ def test_touched_values_are_written_within_seconds(started: Recorder, eventually
 def test_a_locked_database_is_unavailable_and_recovers(app: Flask, engine: str, started: Recorder) -> None:
     if engine != "sqlite":
         return  # PostgreSQL has no lock on the whole database
-    with database.connected():
-        started.submit(lambda: put("before"))
+    started.submit(lambda: put("before"))
+    started.submit(lambda: database.query("PRAGMA busy_timeout = 50"))  # of the writer's connection
     path = alice_db.obj.database
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
