@@ -218,14 +218,17 @@ def add_site() -> None:
         for state in ("waiting", "dead", "taken"):
             _insert(database.events.execute, "sink_batches", {
                 "id": f"{stream}-{state}", "sink": SINK, "stream": stream, "first": -2, "last": -1, "rows": 1,
-                "body": orjson.dumps(_COPY | {"timestamp": rfc3339(now), "received_at": rfc3339(now)}) + b"\n",
-                "state": state,
+                "body": _copy(now), "state": state,
                 "attempts": 1, "next_attempt_at": now + days(400), "error": "an outage",
                 "created_at": now - hours(1),
             })  # fmt: skip
 
 
-_COPY = {"seq": -1, "project_id": SITE_ID, "visit_id": "bystander's", "user_id": NAME}
+def _copy(at: int) -> bytes:
+    """A row as sinks are sent it, of either stream."""
+    time = rfc3339(at)
+    row = {"seq": -1, "project_id": SITE_ID, "visit_id": "hers", "user_id": NAME}
+    return orjson.dumps(row | {"timestamp": time, "received_at": time}) + b"\n"
 
 
 def visit(site_number: int) -> None:
