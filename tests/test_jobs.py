@@ -49,6 +49,29 @@ def test_a_lease_is_taken_by_one(app: Flask, connection: None) -> None:
     assert [claim(job), claim(job)] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("ahead", "due"), [(0, True), (1, False), (minutes(10), False), (minutes(10) + 1, True)]
+)
+def test_a_lease_that_a_wrong_clock_set_too_far_ahead_holds_nothing_up(
+    app: Flask, connection: None, frozen_clock: int, ahead: int, due: bool
+) -> None:
+    database.execute("INSERT INTO job_leases VALUES ('count', ?)", frozen_clock + ahead)
+
+    assert claim(Job("count", minutes(5), lambda: None)) is due
+
+
+def test_a_job_that_finds_the_database_locked_is_due_again_later(
+    app: Flask, frozen_clock: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wait() -> None:
+        raise database.Unavailable("every database connection is in use")
+
+    run_due([Job("waits", minutes(5), wait)])
+
+    assert "the job waits waits for the database: every database connection is in use" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 def test_the_session_cleanup_is_a_job(app: Flask, cast: Cast, db: Rows, frozen_clock: int) -> None:
     """Staff that did nothing for two hours is signed out, and its sessions go; readers' stay."""
     clock.advance(clock.hours(2))

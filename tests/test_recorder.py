@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 
+import peewee
 import pytest
 from flask import Flask
 
@@ -58,6 +59,46 @@ def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorde
         any_recorder.submit(fail)
     assert any_recorder.submit(lambda: put("c")) == 1
     assert kept() == {"c"}
+
+
+def test_who_waited_for_a_commit_can_go_on_to_query(started: Recorder, eventually: Eventually) -> None:
+    """While an operation waits in the queue its thread lends its connection; afterwards it has one again."""
+    found: list[tuple] = []
+    opened = threading.Event()
+
+    def work() -> None:
+        with database.connected():
+            opened.set()
+            started.submit(lambda: put("waited"))
+            found.extend(database.query("SELECT count FROM throttles WHERE key = 'waited'"))
+
+    worker = threading.Thread(target=work)
+    with started._writing:
+        worker.start()
+        assert opened.wait(30)
+        eventually(lambda: not alice_db._in_use)
+    worker.join()
+
+    assert found == [(1,)]
+
+
+def test_touched_values_that_could_not_be_written_now_are_written_next_time(app: Flask, db: Rows) -> None:
+    recorder = Recorder(alice_db, database.ACTIVITY_LOG)
+    failures = [peewee.OperationalError("database is locked")]
+
+    def write(values: Iterable[tuple]) -> None:
+        if failures:
+            raise failures.pop()
+        write_counts(values)
+
+    recorder.touch(write, "older", 1)
+    recorder.touch(write, "newer", 1)
+    with pytest.raises(peewee.OperationalError):
+        recorder.flush()
+    recorder.touch(write, "newer", 2)
+    recorder.flush()
+
+    assert dict(db.query("SELECT key, count FROM throttles")) == {"older": 1, "newer": 2}
 
 
 def test_an_ordinary_refusal_keeps_the_connection(started: Recorder) -> None:
