@@ -1,9 +1,9 @@
 """Books for tests."""
 
 import io
+import zipfile
+from html import escape
 from typing import Any
-
-from ebooklib import epub
 
 from alice.library import paging
 from alice.library.edition import Edition, made_of
@@ -32,24 +32,61 @@ def edition(
 def packed_epub(
     documents: list[str], title: str | None = "A Book", author: str | None = "An Author", toc: bool = False
 ) -> bytes:
-    """An EPUB of these XHTML bodies."""
-    book = epub.EpubBook()
-    book.set_identifier("a-book")
-    book.set_language("en")
-    if title:
-        book.set_title(title)
-    if author:
-        book.add_author(author)
-    items = []
-    for number, body in enumerate(documents, 1):
-        item = epub.EpubHtml(uid=f"d{number}", title=f"Part {number}", file_name=f"d{number}.xhtml")
-        item.set_content(f"<html><head><title>not text</title></head><body>{body}</body></html>")
-        book.add_item(item)
-        items.append(item)
-    book.toc = items if toc else []
-    book.add_item(epub.EpubNcx())
-    book.add_item(epub.EpubNav())
-    book.spine = ["nav", *items]
+    """An EPUB of these XHTML bodies, as EPUB 3.3 wants it, with the NCX of EPUB 2 beside the navigation."""
+    names = [f"d{number}" for number, _ in enumerate(documents, 1)]
+    metadata = "<dc:identifier>a-book</dc:identifier><dc:language>en</dc:language>"
+    metadata += f"<dc:title>{escape(title)}</dc:title>" if title else ""
+    metadata += f"<dc:creator>{escape(author)}</dc:creator>" if author else ""
+    points = [(f"Part {number}", f"{name}.xhtml") for number, name in enumerate(names, 1)] if toc else []
+    members = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": _CONTAINER,
+        "EPUB/content.opf": _package(metadata, names),
+        "EPUB/toc.ncx": _ncx(points),
+        "EPUB/nav.xhtml": _navigation(points),
+    } | {
+        f"EPUB/{name}.xhtml": f"<html><head><title>not text</title></head><body>{body}</body></html>"
+        for name, body in zip(names, documents, strict=True)
+    }
     packed = io.BytesIO()
-    epub.write_epub(packed, book, {"raise_exceptions": True})
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in members.items():
+            archive.writestr(path, content)
     return packed.getvalue()
+
+
+_CONTAINER = (
+    '<?xml version="1.0"?><container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+    '<rootfiles><rootfile full-path="EPUB/content.opf" media-type="application/oebps-package+xml"/>'
+    "</rootfiles></container>"
+)
+
+
+def _package(metadata: str, names: list[str]) -> str:
+    items = "".join(
+        f'<item id="{name}" href="{name}.xhtml" media-type="application/xhtml+xml"/>' for name in names
+    )
+    references = "".join(f'<itemref idref="{name}"/>' for name in names)
+    return (
+        '<?xml version="1.0"?><package version="3.0" xmlns="http://www.idpf.org/2007/opf">'
+        f'<metadata xmlns:dc="http://purl.org/dc/elements/1.1/">{metadata}</metadata><manifest>'
+        '<item id="ncx" href="toc.ncx" media-type="application/x-dtbncx+xml"/>'
+        '<item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>'
+        f'{items}</manifest><spine toc="ncx"><itemref idref="nav"/>{references}</spine></package>'
+    )
+
+
+def _ncx(points: list[tuple[str, str]]) -> str:
+    entries = "".join(
+        f'<navPoint><navLabel><text>{title}</text></navLabel><content src="{path}"/></navPoint>'
+        for title, path in points
+    )
+    return f'<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navMap>{entries}</navMap></ncx>'
+
+
+def _navigation(points: list[tuple[str, str]]) -> str:
+    entries = "".join(f'<li><a href="{path}">{title}</a></li>' for title, path in points)
+    return (
+        '<html xmlns:epub="http://www.idpf.org/2007/ops"><body>'
+        f'<nav epub:type="toc"><h2>Contents</h2><ol>{entries}</ol></nav></body></html>'
+    )

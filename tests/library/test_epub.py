@@ -1,6 +1,7 @@
-"""EPUB: real files, made here by the same library that others use."""
+"""EPUB: whole files, from the archive to the blocks of the book."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 
@@ -89,10 +90,69 @@ def test_hostile_html_stays_text() -> None:
     assert plain(paragraph.text) == "<script>alert(1)</script>"
 
 
-def test_documents_without_headings_are_called_as_in_the_table_of_contents() -> None:
-    draft = epub.read(packed_epub(["<p>One.</p>", "<p>Two.</p>"], toc=True))
+def without_ncx(name: str, content: bytes) -> bytes | None:
+    if name.endswith(".ncx"):
+        return None
+    return re.sub(b'<item id="ncx"[^>]*>', b"", content)
 
-    assert [block.title for block in draft.flow if isinstance(block, Heading)] == ["Part 1", "Part 2"]
+
+@pytest.mark.parametrize("change", [lambda name, content: content, without_ncx], ids=["ncx", "navigation"])
+def test_documents_without_headings_are_called_as_in_the_table_of_contents(
+    change: Callable[[str, bytes], bytes | None],
+) -> None:
+    packed = packed_epub(["<p>One.</p>", "<h1>Named</h1><p>Two.</p>", "<p>Three.</p>"], toc=True)
+    draft = epub.read(repacked(packed, change))
+
+    titles = [block.title for block in draft.flow if isinstance(block, Heading)]
+    assert titles == ["Part 1", "Named", "Part 3"]
+
+
+def package(change: Callable[[bytes], bytes]) -> Callable[[str, bytes], bytes]:
+    return lambda name, content: change(content) if name.endswith(".opf") else content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda opf: opf.replace(b"<package", b"<opf:package").replace(b"</package", b"</opf:package"),
+        lambda opf: opf.replace(b'href="d1.xhtml"', b'href="./d%31.xhtml"'),
+        lambda opf: opf.replace(b"<dc:title>", b"<dc:title>&nbsp;"),
+        lambda opf: opf.replace(b"<item ", b"<!-- a < b & c --><item "),
+        lambda opf: opf.replace(b"<spine", b"<itemref idref='d9'/><spine"),
+    ],
+    ids=["prefix", "encoded address", "HTML's entity", "comment", "strange place"],
+)
+def test_a_careless_package_file_is_read(change: Callable[[bytes], bytes]) -> None:
+    draft = epub.read(repacked(packed_epub(["<p>Text.</p>"]), package(change)))
+
+    assert (draft.facts["title"], draft.flow) == ("A Book", [Paragraph((Run("Text."),))])
+
+
+def test_of_several_renditions_the_first_that_is_an_epub_is_read() -> None:
+    other = b'<rootfile full-path="book.pdf" media-type="application/pdf"/>'
+
+    def add_pdf(name: str, content: bytes) -> bytes:
+        return content.replace(b"<rootfiles>", b"<rootfiles>" + other)
+
+    assert epub.read(repacked(packed_epub(["<p>Text.</p>"]), add_pdf)).flow == [Paragraph((Run("Text."),))]
+
+
+def test_documents_beside_the_reading_order_are_left_out() -> None:
+    aside = package(lambda opf: opf.replace(b'<itemref idref="d2"/>', b'<itemref idref="d2" linear="no"/>'))
+
+    assert epub.read(repacked(packed_epub(["<p>One.</p>", "<p>Aside.</p>"]), aside)).flow == [
+        Paragraph((Run("One."),))
+    ]
+
+
+def test_an_archive_of_too_many_files_is_refused() -> None:
+    out = io.BytesIO(packed_epub(["<p>Text.</p>"]))
+    with zipfile.ZipFile(out, "a") as archive:
+        for number in range(epub.MOST_FILES):
+            archive.writestr(f"{number}", b"")
+
+    with pytest.raises(BadBook, match="more files"):
+        epub.read(out.getvalue())
 
 
 def test_a_picture_that_is_missing_does_not_matter() -> None:
@@ -132,7 +192,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&
         (only("content.opf", BOMB + b"<package>&b;</package>"), "XML entities"),
         (only("content.opf", (BOMB + b"<package/>").decode().encode("utf-16")), "XML entities"),
         (only("d1.xhtml", BOMB + b"<p>&b;</p>"), "XML entities"),
-        (only("d1.xhtml", None), "lacks its document 'd1.xhtml'"),
+        (only("d1.xhtml", None), "lacks its document 'EPUB/d1.xhtml'"),
         (only("d1.xhtml", b"\xff\x00\xfe encrypted \x80"), "copy-protected"),
         (only("d1.xhtml", b'<?xml version="1.0" encoding="punycode"?><p/>'), "not readable text"),
     ],
@@ -163,12 +223,12 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
 
 
 def test_one_file_named_many_times_is_counted_as_often() -> None:
-    again = "".join(f'<item id="x{n}" href="d1.xhtml" media-type="text/plain"/>' for n in range(30))
+    again = '<itemref idref="d1"/>' * 30
 
     def change(name: str, content: bytes) -> bytes:
         if name.endswith("d1.xhtml"):
             return b"a" * (epub.MOST_UNPACKED // 20)
-        return content.replace(b"</manifest>", again.encode() + b"</manifest>")
+        return content.replace(b"</spine>", again.encode() + b"</spine>")
 
     with pytest.raises(BadBook, match="unpacks to more"):
         epub.read(repacked(packed_epub(["<p>Text.</p>"]), change))

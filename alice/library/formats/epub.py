@@ -1,4 +1,8 @@
-"""EPUB: the documents of its spine in order. ebooklib finds them, xhtml.py reads them."""
+"""EPUB: the documents of its spine, in order (EPUB 3.3, and 2.0.1 with its NCX).
+
+`META-INF/container.xml` names the package file; that lists all files (manifest) and the order in which they
+are read (spine). markup.py reads these, xhtml.py the documents.
+"""
 
 import codecs
 import io
@@ -8,111 +12,173 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import unquote
 
-from ebooklib.epub import EpubBook, EpubCoverHtml, EpubException, EpubNav, EpubReader
-from lxml import etree
-
-from alice.library.formats import xhtml
+from alice.library.formats import markup, xhtml
+from alice.library.formats.markup import Element
 from alice.library.manuscript import BadBook, Block, Draft, Heading
 from alice.library.text import clean
 
-MOST_UNPACKED = 200 * 1024 * 1024
+MOST_UNPACKED = 200 * 1024 * 1024  # bytes
 MOST_FILES = 20_000
 
+_CONTAINER = "META-INF/container.xml"
+_PACKAGE = "application/oebps-package+xml"
 _DOCUMENTS = ("application/xhtml+xml", "text/html")
-_MEDIA = re.compile(
-    r"\.(jpe?g|png|gif|svg|webp|avif|css|js|[ot]tf|woff2?|mp[34]|m4[av]|ogg|smil)$", re.IGNORECASE
-)
+_NCX = "application/x-dtbncx+xml"
 _ENCODINGS = {codecs.lookup(name) for name in ("utf-8", "utf-16", "ascii", "iso-8859-1", "windows-1252")}
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 
-# ebooklib trusts what it opens, so a broken file surfaces as whatever it stumbles over.
+# What zipfile raises for a file that is damaged, encrypted (RuntimeError) or packed in an unknown way.
 _BROKEN = (
-    EpubException, etree.LxmlError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError,
-    AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError, OSError,
 )  # fmt: skip
 
 
 def read(packed: bytes) -> Draft:
-    """The draft of an EPUB; raises BadBook for one that is broken, protected or a trap."""
+    """The draft of an EPUB. Raises BadBook for one that is broken, protected or too large."""
     try:
-        book = _Reader(io.BytesIO(packed)).load()
-        return Draft(_facts(book), list(_flow(book)))
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            book = _Book(_Files(archive))
+            return Draft(book.facts(), list(book.flow()))
     except _BROKEN as fault:
-        raise BadBook("it is no readable EPUB: the file is broken") from fault
+        raise _broken() from fault
 
 
-class _Reader(EpubReader):
-    """Reads within bounds, only what is text, and nothing that declares XML entities."""
+class _Files:
+    """The files of the archive, as text and within bounds."""
 
-    _unpacked = 0
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._unpacked = 0
+        if len(archive.namelist()) > MOST_FILES:
+            raise BadBook("it holds more files than a book can")
 
-    def read_file(self, name: str) -> bytes:
+    def text(self, path: str) -> str | None:
+        """The file as text; None if there is no such file."""
         try:
-            member = self.zf.getinfo(posixpath.normpath(name))
+            member = self._archive.getinfo(path)
         except KeyError:
-            return b""  # a picture that is missing is no reason to refuse the text
-        if _MEDIA.search(member.filename):
-            return b""
+            return None
         # zipfile reads no more than the size a member declares, so their sum is a true bound.
         self._unpacked += member.file_size
-        if self._unpacked > MOST_UNPACKED or len(self.zf.namelist()) > MOST_FILES:
+        if self._unpacked > MOST_UNPACKED:
             raise BadBook("it unpacks to more than a book can be")
-        content = self.zf.read(member)
+        content = self._archive.read(member)
         if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too
             raise BadBook("it declares XML entities, which are not expanded here")
-        return content
+        return _decoded(content, path)
 
 
-def _facts(book: EpubBook) -> dict[str, str]:
-    facts = {name: _metadata(book, name)[:1] for name in ("title", "language", "description")}
-    facts["author"] = _metadata(book, "creator")
-    return {name: ", ".join(values) for name, values in facts.items() if values}
+class _Item(NamedTuple):
+    """A file in the manifest."""
+
+    path: str
+    media_type: str
+    properties: list[str]
 
 
-def _metadata(book: EpubBook, name: str) -> list[str]:
-    values = (value for value, _ in book.get_metadata("DC", name))
-    return [text for value in values if (text := xhtml.without_tags(clean(value or "")))]
+class _Book:
+    """What the package file says, and the documents it names."""
+
+    def __init__(self, files: _Files) -> None:
+        self._files = files
+        rootfiles = [*_parsed(files, _CONTAINER).find_all("rootfile")]
+        packages = [file for file in rootfiles if file.get("media-type") == _PACKAGE] or rootfiles
+        if not packages:
+            raise _broken()
+        self._package_path = packages[0].get("full-path")
+        self._package = _parsed(files, self._package_path)
+        self._items = dict(self._manifest())
+
+    def facts(self) -> dict[str, str]:
+        """Title, author, language and description, as far as the metadata say."""
+        facts = {name: self._metadata(name)[:1] for name in ("title", "language", "description")}
+        facts["author"] = self._metadata("creator")
+        return {name: ", ".join(values) for name, values in facts.items() if values}
+
+    def flow(self) -> Iterator[Block | Heading]:
+        """The blocks of all documents. One without a heading is called as in the table of contents."""
+        titles = self._titles()
+        for path in self._spine():
+            document = self._files.text(path)
+            if not document:
+                raise BadBook(f"it lacks its document {path!r}")
+            blocks = xhtml.read(document)
+            title = titles.get(path)
+            if title and not any(isinstance(block, Heading) for block in blocks):
+                yield Heading(2, title)
+            yield from blocks
+
+    def _metadata(self, name: str) -> list[str]:
+        metadata = self._package.find("metadata")
+        found = metadata.find_all(name) if metadata else ()
+        return [text for element in found if (text := xhtml.without_tags(clean(element.text)))]
+
+    def _manifest(self) -> Iterator[tuple[str, _Item]]:
+        for item in self._package.find_all("item"):
+            path = _resolved(self._package_path, item.get("href"))
+            yield item.get("id"), _Item(path, item.get("media-type"), item.get("properties").split())
+
+    def _spine(self) -> Iterator[str]:
+        """The path of each document, in order, but for the table of contents and what stands aside."""
+        spine = self._package.find("spine")
+        if spine is None:
+            raise _broken()
+        for reference in spine.find_all("itemref"):
+            item = self._items.get(reference.get("idref"))
+            if item is None or item.media_type not in _DOCUMENTS or "nav" in item.properties:
+                continue
+            if reference.get("linear") != "no":
+                yield item.path
+
+    def _titles(self) -> dict[str, str]:
+        """The title of each document that an entry of the table of contents names as a whole."""
+        for item in self._items.values():
+            if item.media_type == _NCX:
+                return dict(_titles(item.path, _parsed(self._files, item.path), "navpoint", "content", "src"))
+        for item in self._items.values():
+            if "nav" in item.properties:
+                navigation = _parsed(self._files, item.path).find_all("nav")
+                contents = next((nav for nav in navigation if nav.get("epub:type") == "toc"), Element("", {}))
+                return dict(_titles(item.path, contents, "li", "a", "href"))
+        return {}
 
 
-def _flow(book: EpubBook) -> Iterator[Block | Heading]:
-    titles = dict(_titles(book.toc))
-    for document in _documents(book):
-        blocks = xhtml.read(_decoded(document.content, document.file_name))
-        title = titles.get(document.file_name)
-        if title and not any(isinstance(block, Heading) for block in blocks):
-            yield Heading(2, title)
-        yield from blocks
-
-
-def _documents(book: EpubBook) -> Iterator[Any]:
-    items = {item.id: item for item in book.get_items()}
-    for name, linear in book.spine:
-        item = items.get(name)
-        if linear == "no" or isinstance(item, EpubNav | EpubCoverHtml):
+def _titles(path: str, contents: Element, entry: str, link: str, address: str) -> Iterator[tuple[str, str]]:
+    """(document, title) of the entries in a table of contents at `path`."""
+    for point in contents.find_all(entry):
+        target = point.find(link)
+        label = point.find("text") or target
+        if target is None or label is None or "#" in target.get(address):
             continue
-        if item is not None and item.media_type in _DOCUMENTS:
-            yield item
+        if title := clean(label.text):
+            yield _resolved(path, target.get(address)), title
 
 
-def _titles(toc: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    """(file name, title) of the entries in a table of contents that point at whole documents."""
-    for entry in toc:
-        entry, children = entry if isinstance(entry, tuple) else (entry, ())
-        if entry.href and "#" not in entry.href and entry.title:
-            yield entry.href, clean(entry.title)
-        yield from _titles(children)
+def _parsed(files: _Files, path: str) -> Element:
+    text = files.text(path)
+    if text is None:
+        raise _broken()
+    return markup.parse(text)
 
 
-def _decoded(content: bytes, name: str) -> str:
-    if not content:
-        raise BadBook(f"it lacks its document {name!r}")
+def _resolved(base: str, href: str) -> str:
+    """The path in the archive that `href` names in the file `base`."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(href)))
+
+
+def _broken() -> BadBook:
+    return BadBook("it is no readable EPUB: the file is broken")
+
+
+def _decoded(content: bytes, path: str) -> str:
     try:
         return clean(content.decode(_encoding(content)))
     except (UnicodeDecodeError, LookupError) as fault:
-        raise BadBook(f"its document {name!r} is not readable text: is the book copy-protected?") from fault
+        raise BadBook(f"its document {path!r} is not readable text: is the book copy-protected?") from fault
 
 
 def _encoding(content: bytes) -> str:
