@@ -2,8 +2,8 @@
 
 import click
 
-from alice import server
 from alice.config import ConfigError
+from alice.server import application
 
 from .shared import load_settings, open_database
 
@@ -18,6 +18,6 @@ def serve(host: str | None, port: str | None, workers: str | None, threads: str 
     settings = load_settings(host=host, port=port, workers=workers, threads=threads)
     open_database(settings)
     try:
-        server.run(settings)
+        application.run(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None

@@ -9,11 +9,12 @@ from typing import Any
 
 from flask import Flask
 
-from alice import server
 from alice.config import Settings
+from alice.server import application, memory
+from alice.server.listening import listen
 
 
-class Ceiling(server.Server):
+class Ceiling(application.Server):
     """Alice's gunicorn without Alice."""
 
     def load(self) -> Flask:
@@ -27,11 +28,11 @@ class Ceiling(server.Server):
 
     def _options(self) -> dict[str, Any]:
         return super()._options() | {
-            "post_worker_init": lambda worker: server.collect_less(),
+            "post_worker_init": lambda worker: memory.collect_less(),
             "worker_exit": lambda arbiter, worker: None,
         }
 
 
 if __name__ == "__main__":
     settings = replace(Settings.from_env(), port=int(sys.argv[1]))
-    Ceiling(settings, server.listen(settings.host, settings.port)).run()
+    Ceiling(settings, listen(settings.host, settings.port)).run()

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from alice.config import ConfigError
-from alice.server import listen
+from alice.server.listening import listen
 
 
 @pytest.mark.parametrize(

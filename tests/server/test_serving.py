@@ -4,16 +4,13 @@ import os
 import re
 import signal
 import socket
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
-from alice.server import listen, shut
 from tests.conftest import Cast
 from tests.servers import Server, ask, children, serving
 
@@ -100,26 +97,6 @@ def test_sigterm_ends_it_quickly_and_well(server: Server) -> None:
 def test_an_open_connection_that_says_nothing_does_not_hold_up_the_end(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)):
         assert server.stop(within=10) == 0
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's filters are Linux's")
-def test_a_door_that_is_shut_lets_nobody_in_and_keeps_who_is() -> None:
-    listener = listen("127.0.0.1", 0)
-    address = listener.getsockname()
-    with listener, socket.create_connection(address) as inside:
-        inside.sendall(b"before")
-
-        shut(listener)
-
-        with pytest.raises(TimeoutError), socket.create_connection(address, timeout=0.5):
-            pass
-        inside.sendall(b" and after")
-        inside.shutdown(socket.SHUT_WR)
-        accepted, _ = listener.accept()
-        with accepted, accepted.makefile("rb") as said:
-            assert said.read() == b"before and after"
-            accepted.sendall(b"heard")
-        assert inside.recv(5) == b"heard"
 
 
 def test_sigterm_loses_no_request_that_was_accepted(server: Server, cast: Cast) -> None:
