@@ -8,16 +8,12 @@ goes with the window.
 
 import secrets
 import socket
-from math import ceil
 from threading import Lock
 
-from limits import RateLimitItemPerMinute
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
-
 from alice import clock
-from alice.clock import seconds
+from alice.clock import minutes, seconds
 
+WINDOW = minutes(1)
 MOST_COUNTERS = 50_000  # of each limit, about 5 MB; further names share some
 SHARED = 256  # counters
 
@@ -47,84 +43,36 @@ class Limits:
 
 
 class _Limit:
+    """A fixed window: so many events in each, counted by name."""
+
     def __init__(self, amount: int) -> None:
-        self._item = _PerMinute(amount)
-        self._counters = _Counters(MOST_COUNTERS)
-        self._limiter = FixedWindowRateLimiter(self._counters)
-
-    def take(self, name: str, cost: int) -> int | None:
-        cost = min(cost, self._item.amount)
-        if self._limiter.hit(self._item, name, cost=cost):
-            return None
-        self._counters.incr(name, self._item.get_expiry(), -cost)
-        return max(1, ceil(self._counters.get_expiry(name) - clock.now() / 1000))
-
-
-class _PerMinute(RateLimitItemPerMinute):
-    """A limit whose counters are its own, so that they need not be named after it, which takes as long as
-    counting does."""
-
-    def key_for(self, *identifiers: str) -> str:
-        return identifiers[0]
-
-
-class _Counters(Storage):
-    """Counters in memory, all of one window. The library's own wakes a thread up to 100 times a second, which
-    walks over all of them, and it keeps as many as anybody makes it."""
-
-    STORAGE_SCHEME = None
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._most = most
+        self._amount = amount
         self._lock = Lock()
         self._counts: dict[int, int] = {}
         self._secret = 0
-        self._begins = self._ends = 0
+        self._begins = self._ends = 0  # ms
 
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+    def take(self, name: str, cost: int) -> int | None:
+        """Count the events: None if they fit into the window, else the seconds until the next one."""
         now = clock.now()
         with self._lock:
-            if not self._begins <= now < self._ends:  # over, or the clock was set back
+            if not self._begins <= now < self._ends:  # it is over, or the clock was set back
                 self._counts = {}
                 self._secret = secrets.randbits(64)
-                self._begins, self._ends = now, now + seconds(expiry)
-            name = self._name(key)
-            # What is given back after its window has ended is no gift to the next.
-            self._counts[name] = count = max(0, self._counts.get(name, 0) + amount)
-            return count
+                self._begins, self._ends = now, now + WINDOW
+            counter = self._counter(name)
+            count = self._counts.get(counter, 0) + min(cost, self._amount)
+            if count > self._amount:
+                return max(1, -((now - self._ends) // seconds(1)))
+            self._counts[counter] = count
+            return None
 
-    def get(self, key: str) -> int:
-        with self._lock:
-            return self._counts.get(self._name(key), 0) if self._begins <= clock.now() < self._ends else 0
-
-    def get_expiry(self, key: str) -> float:
-        return self._ends / 1000
-
-    def clear(self, key: str) -> None:
-        with self._lock:
-            self._counts.pop(self._name(key), None)
-
-    def reset(self) -> int:
-        with self._lock:
-            count = len(self._counts)
-            self._begins = self._ends = 0
-            self._counts = {}
-        return count
-
-    def check(self) -> bool:
-        return True
-
-    @property
-    def base_exceptions(self) -> tuple[type[Exception], ...]:
-        return ()
-
-    def _name(self, key: str) -> int:
-        # Each process has a key of its own for hashes of text (PEP 456); the secret goes with the window.
-        name = hash((self._secret, key))
-        if len(self._counts) >= self._most and name not in self._counts:
-            return name % SHARED
-        return name
+    def _counter(self, name: str) -> int:
+        # Python's hash of a text has a key of its own in each process (PEP 456).
+        counter = hash((self._secret, name))
+        if len(self._counts) >= MOST_COUNTERS and counter not in self._counts:
+            return counter % SHARED
+        return counter
 
 
 def _network(address: str) -> str:

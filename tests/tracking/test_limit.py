@@ -125,7 +125,7 @@ def test_counters_do_not_grow_with_the_number_of_addresses() -> None:
     for number in range(limit.MOST_COUNTERS + 5000):
         limits.check(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", OTHER_SITE)
 
-    counters = limits._of_address._counters._counts
+    counters = limits._of_address._counts
     assert len(counters) <= limit.MOST_COUNTERS + limit.SHARED
     assert limits.check(ADDRESS, SITE) == 60, "whoever was counted before still is"
 
@@ -134,7 +134,7 @@ def test_no_address_stays_in_memory() -> None:
     limits = Limits()
     limits.check("198.51.100.77", SITE)
 
-    kept = limits._of_address._counters._counts
+    kept = limits._of_address._counts
 
     assert [type(name) for name in kept] == [int], "a hash, and no text"
 
