@@ -3,6 +3,7 @@
 # make bench     measures Alice against her ceiling
 # make lint      style, formatting and the direction of imports
 # make install   .venv with the pinned dependencies, and nothing else
+# make tracker   writes the tracker.js that is served from its sources (needs npm)
 # make lock      pins anew what pyproject.toml asks for (needs uv)
 #
 # PYTHON=/path/to/python3 picks the interpreter.
@@ -10,7 +11,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench lint install lock
+.PHONY: run test bench lint install tracker lock
 
 run: $(VENV)/installed
 	@$(BIN)/alice setup && exec $(BIN)/alice serve
@@ -25,6 +26,14 @@ lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 install: $(VENV)/installed
+
+SCRIPT := alice/tracking/script
+TRACKER := $(SCRIPT)/tracker.min.js
+TERSER := npm exec --yes --package=terser@5.51.4 -- terser
+
+tracker:
+	@(echo '(() => {' && cd $(SCRIPT) && cat core.js addons/shared.js addons/clicks.js addons/scroll.js addons/forms.js \
+	    && echo '})();') | $(TERSER) --compress --mangle --output $(TRACKER)
 
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --group build

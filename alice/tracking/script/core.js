@@ -1,8 +1,5 @@
-// tracker.js: counts views and time on a site. This is the core; build.py puts it and the add-ons into one
+// tracker.js: counts views and time on a site. This is the core; `make tracker` puts it and the add-ons into one
 // function, so that `return` ends the script and the add-ons see what is declared here.
-//
-// What build.py asks of the sources: a semicolon after each statement, parentheses around parameters, no
-// template strings, no shorthand properties, and no name declared here that is also a global.
 
 if (window.littlestats) return; // the tag stands on the page twice
 

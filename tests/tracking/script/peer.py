@@ -10,7 +10,7 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from alice.tracking.script import build
+from alice.tracking.script import served
 
 SITE = "a-site"
 ENDPOINT = f"/api/v2/track/{SITE}"
@@ -104,7 +104,7 @@ def listening() -> Iterator[Peer]:
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
             if path == "/tracker.js":
-                self.answer(200, "text/javascript", build.script())
+                self.answer(200, "text/javascript", served.script())
             elif path == "/favicon.ico":
                 self.answer(404, "text/plain", b"")
             else:
