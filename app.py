@@ -1,6 +1,6 @@
 """What gunicorn loads: `gunicorn app:app`. `python app.py` is the development server."""
 
-from alice import create_app
+from alice.app import create_app
 
 app = create_app()
 

@@ -6,7 +6,6 @@ commands open a connection and give it back, and a stray query raises.
 """
 
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +18,6 @@ from peewee import BigIntegerField, DatabaseProxy
 from playhouse.db_url import parse
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
 
-from alice import clock
 from alice.config import ConfigError, Settings
 
 BUSY_TIMEOUT = 5000  # ms to wait for another's lock
@@ -263,15 +261,6 @@ class EventsModel(Model):
 
     class Meta:
         database = events_db
-
-
-def new_id(at: int | None = None) -> str:
-    """A UUIDv7 (RFC 9562, 5.7) as text: 48 bits of `at` in milliseconds, 74 random bits."""
-    value = ((clock.now() if at is None else at) & (1 << 48) - 1) << 80 | secrets.randbits(80)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 # Transactions

@@ -7,7 +7,7 @@ import click
 from alice.accounts import book_code
 from alice.accounts.book_code import Listed
 from alice.clock import rfc3339
-from alice.web.errors import NotFound
+from alice.errors import NotFound
 
 from .shared import connected, json_option, print_json, print_table
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
-from alice import database, migrations
+from alice import database, listeners, migrations
 from alice.config import ConfigError, Settings, prepare_data_dir
 
 Command = TypeVar("Command", bound=Callable)
@@ -39,6 +39,7 @@ def open_database(settings: Settings, *, current: bool = True) -> None:
     try:
         prepare_data_dir(settings)
         database.bind(settings)
+        listeners.connect()
         if current:
             migrations.require_current()
     except ConfigError as error:

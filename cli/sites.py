@@ -7,10 +7,10 @@ import click
 
 from alice.accounts import user
 from alice.clock import minutes, rfc3339
+from alice.errors import Conflict, NotFound
 from alice.tracking import site
 from alice.tracking.salt import Salts
 from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
-from alice.web.errors import Conflict, NotFound
 
 from .copies import name_copies
 from .shared import connected, json_option, load_settings, print_json, print_table

@@ -8,7 +8,7 @@ import click
 from alice.accounts import book_code, credential, password, user
 from alice.accounts.user import READER, ROLES, Listed, User
 from alice.clock import rfc3339
-from alice.web.errors import Conflict
+from alice.errors import Conflict
 
 from .shared import connected, json_option, print_json, print_table
 

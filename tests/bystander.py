@@ -20,7 +20,7 @@ from alice.activity import log
 from alice.activity.presence import write_presence
 from alice.activity.types import Activity, ActivityType
 from alice.clock import DAY, days, hours, minutes, rfc3339
-from alice.database import new_id
+from alice.ids import new_id
 from alice.tracking.event import Kind
 from alice.tracking.event_property import PropertyType
 from alice.tracking.visit import Dialect

@@ -24,20 +24,22 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playhouse.db_url import connect
 
-from alice import clock, create_app, database, migrations
+from alice import clock, database, migrations
 from alice.accounts import password
 from alice.accounts.book_code import BookAccess, VerificationCode
 from alice.accounts.session import Session
 from alice.accounts.user import ADMIN, CONSULTANT, READER, User
+from alice.app import create_app
 from alice.clock import days
 from alice.config import Settings
+from alice.ids import new_id
 from alice.library.book import Book
 from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
-from alice.schema import ALICE_MODELS, EVENTS_MODELS
 from tests import bystander
 from tests.bystander import Change
+from tests.schema import ALICE_MODELS, EVENTS_MODELS
 
 pytest_plugins = ["tests.no_skips"]
 
@@ -61,7 +63,7 @@ class Person:
 
     name: str
     role: str | None = None
-    id: str = field(default_factory=database.new_id)
+    id: str = field(default_factory=new_id)
     app: Flask | None = None
 
     @property

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alice import create_app, database, migrations
+from alice import database, migrations
+from alice.app import create_app
 from alice.config import ConfigError, Settings, load_secret_key, prepare_data_dir
 
 

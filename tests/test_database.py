@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from alice import clock, database
 from alice.config import Settings
-from alice.database import alice_db, new_id
+from alice.database import alice_db
+from alice.ids import new_id
 from tests.conftest import Cast
 
 PRAGMAS = {

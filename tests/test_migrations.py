@@ -13,8 +13,8 @@ from playhouse.migrations import MigrationError
 
 from alice import database, migrations
 from alice.config import CHECKOUT, ConfigError, Settings
-from alice.schema import ALICE_MODELS, EVENTS_MODELS
 from tests.conftest import Template, drop
+from tests.schema import ALICE_MODELS, EVENTS_MODELS
 
 
 @pytest.fixture

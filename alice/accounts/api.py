@@ -11,9 +11,9 @@ from alice.accounts.fields import Email, Name, NewPassword, TypedCode, TypedEmai
 from alice.accounts.session import Listed
 from alice.accounts.user import ADMIN, READER
 from alice.clock import rfc3339, seconds
+from alice.errors import Forbidden, NotFound, Unauthenticated
 from alice.web.access import public, roles
 from alice.web.context import settings
-from alice.web.errors import Forbidden, NotFound, Unauthenticated
 from alice.web.json import respond
 from alice.web.validation import Body, Query, body, query
 

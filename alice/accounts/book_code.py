@@ -11,7 +11,7 @@ from alice.accounts import signals, throttle
 from alice.accounts.throttle import BOOK_CODES
 from alice.accounts.user import User
 from alice.database import Millis, Model, appending, execute, query, transaction
-from alice.web.errors import Conflict, NotFound
+from alice.errors import Conflict, NotFound
 
 # Crockford's base 32: 12 letters are 60 bits, and what is easily misread stands for one and the same.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -13,7 +13,7 @@ from alice.accounts.throttle import (
 from alice.accounts.user import User
 from alice.config import Settings
 from alice.database import execute, transaction
-from alice.web.errors import Invalid, NotFound, Unauthenticated
+from alice.errors import Invalid, NotFound, Unauthenticated
 
 
 def register(email: str, text: str, where: Device, first_name: str = "", last_name: str = "") -> User:

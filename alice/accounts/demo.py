@@ -5,7 +5,7 @@ from typing import NamedTuple
 from alice.accounts import book_code, password, user
 from alice.accounts.user import ADMIN, CONSULTANT, READER
 from alice.database import query, transaction
-from alice.web.errors import Conflict
+from alice.errors import Conflict
 
 FIRST_NAMES = {READER: "Ada", CONSULTANT: "Charles", ADMIN: "Edith"}
 

@@ -9,9 +9,9 @@ from flask_login import current_user
 from alice.accounts import book_code, credential, identity, session, user
 from alice.accounts.fields import Email, Name, NewPassword, TypedCode, TypedEmail, TypedPassword
 from alice.accounts.user import READER, STAFF
+from alice.errors import Forbidden, Invalid, NotFound, Refusal, TooMany
 from alice.web.access import public, roles
 from alice.web.context import settings
-from alice.web.errors import Forbidden, Invalid, NotFound, Refusal, TooMany
 from alice.web.validation import Form, form
 
 blueprint = Blueprint("accounts_pages", __name__)

@@ -16,8 +16,9 @@ from alice.accounts.device import LONGEST_USER_AGENT, Device
 from alice.accounts.user import READER, SEEN, User
 from alice.clock import days, hours, minutes
 from alice.config import Settings
-from alice.database import Millis, Model, appending, execute, new_id, query, transaction
-from alice.web.errors import Unauthenticated
+from alice.database import Millis, Model, appending, execute, query, transaction
+from alice.errors import Unauthenticated
+from alice.ids import new_id
 
 
 class Session(Model):

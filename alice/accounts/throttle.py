@@ -13,7 +13,7 @@ from peewee import IntegerField, TextField
 from alice import clock
 from alice.clock import days, hours, minutes, seconds
 from alice.database import Millis, Model, execute, query, transaction
-from alice.web.errors import TooMany
+from alice.errors import TooMany
 
 
 class Throttle(Model):

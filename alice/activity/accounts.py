@@ -1,28 +1,24 @@
 """The activities that accounts make: signing in and out, unlocking a book. Only readers' are logged.
 
-Each is written inside the transaction that the signal tells of, so both are kept or neither.
+Each listens to a signal and writes inside the transaction that sent it, so both are kept or neither.
 """
 
 from alice import clock, database
-from alice.accounts import signals
 from alice.accounts.user import READER
 from alice.activity import log
 from alice.activity.types import Activity, ActivityType
-from alice.database import new_id
+from alice.ids import new_id
 
 
-@signals.signed_in.connect
-def on_signed_in(sender: object, *, user_id: str, session_id: str) -> None:
+def log_login(sender: object, *, user_id: str, session_id: str) -> None:
     _log(user_id, session_id, ActivityType.LOGIN)
 
 
-@signals.signed_out.connect
-def on_signed_out(sender: object, *, user_id: str, session_id: str) -> None:
+def log_logout(sender: object, *, user_id: str, session_id: str) -> None:
     _log(user_id, session_id, ActivityType.LOGOUT)
 
 
-@signals.book_unlocked.connect
-def on_book_unlocked(sender: object, *, user_id: str, session_id: str | None, book_id: str) -> None:
+def log_book_verified(sender: object, *, user_id: str, session_id: str | None, book_id: str) -> None:
     _log(user_id, session_id, ActivityType.BOOK_VERIFIED, book_id)
 
 

@@ -8,10 +8,10 @@ from alice import clock
 from alice.accounts.user import READER
 from alice.activity import log, track
 from alice.activity.presence import write_presence
+from alice.errors import Conflict, Invalid
 from alice.library import access
 from alice.web.access import roles
 from alice.web.context import alice, settings
-from alice.web.errors import Conflict, Invalid
 from alice.web.json import respond
 from alice.web.validation import Body, body
 

@@ -10,7 +10,6 @@ from alice.activity.types import VIEWS, Activity
 from alice.database import Millis, Model
 from alice.library.book import Book
 from alice.library.edition import Moves
-from alice.library.signals import book_recut
 
 
 class ReadingProgress(Model):
@@ -53,7 +52,6 @@ def places(user_id: str) -> dict[str, int]:
     return dict(database.query("SELECT book_id, last_page FROM reading_progress WHERE user_id = ?", user_id))
 
 
-@book_recut.connect
 def move(sender: object, *, book_id: str, moves: Moves) -> None:
     """Put every reader's place where the new edition has it; inside the transaction of the import."""
     rows = database.query(

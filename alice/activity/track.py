@@ -9,9 +9,9 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 from alice import clock, database
 from alice.activity.types import CLIENT_NAMES, SECTION_VIEW, VIEWS, Activity
 from alice.clock import days
-from alice.database import new_id
+from alice.errors import Invalid, NotFound
+from alice.ids import new_id
 from alice.library import access
-from alice.web.errors import Invalid, NotFound
 from alice.web.validation import STRICT, JsonText
 
 OLDEST = days(30)  # what a client reports as older is taken to be this old

@@ -12,8 +12,8 @@ from alice.accounts.user import STAFF
 from alice.clock import rfc3339
 from alice.consultant import queries
 from alice.consultant.queries import ActivityRow, Reader, Shown
+from alice.errors import NotFound
 from alice.web.access import roles
-from alice.web.errors import NotFound
 from alice.web.json import respond
 from alice.web.validation import Query, query
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from alice import database
 from alice.accounts.user import READER
-from alice.web.errors import Forbidden, NotFound
+from alice.errors import Forbidden, NotFound
 
 
 class Opening(NamedTuple):

@@ -3,9 +3,9 @@
 from flask import Blueprint, Response
 from flask_login import current_user
 
+from alice.errors import NotFound
 from alice.library import access, book, chapter, page
 from alice.web.context import settings
-from alice.web.errors import NotFound
 from alice.web.json import respond
 
 blueprint = Blueprint("library_api", __name__, url_prefix="/api/books")

@@ -5,7 +5,8 @@ from typing import Any
 from peewee import CharField, ForeignKeyField, IntegerField, TextField
 
 from alice import database
-from alice.database import Model, new_id
+from alice.database import Model
+from alice.ids import new_id
 from alice.library.book import Book
 
 

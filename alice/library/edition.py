@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from alice import database
-from alice.database import new_id
+from alice.ids import new_id
 from alice.library.manuscript import Manuscript
 from alice.library.paging import CutPage
 

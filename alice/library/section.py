@@ -2,7 +2,8 @@
 
 from peewee import SQL, CharField, IntegerField, TextField
 
-from alice.database import Model, new_id
+from alice.database import Model
+from alice.ids import new_id
 
 
 class Section(Model):

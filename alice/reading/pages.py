@@ -10,12 +10,12 @@ from alice import clock
 from alice.accounts.user import READER
 from alice.activity import log, progress
 from alice.activity.types import Activity, ActivityType
-from alice.database import new_id
+from alice.errors import Invalid, NotFound
+from alice.ids import new_id
 from alice.library import access, book, page
 from alice.library.page import OpenPage
 from alice.web.access import public
 from alice.web.context import alice, settings
-from alice.web.errors import Invalid, NotFound
 from alice.web.validation import Form, form
 
 blueprint = Blueprint("reading_pages", __name__)

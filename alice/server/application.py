@@ -15,14 +15,15 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as parse_errors
 
-from alice import create_app, database
+from alice import database
+from alice.app import create_app
 from alice.config import Settings
+from alice.errors import Malformed
 from alice.server import memory
 from alice.server.listening import listen
 from alice.server.log import Log
 from alice.server.worker import Master, Worker
 from alice.web import answers
-from alice.web.errors import Malformed
 
 KEEP_ALIVE = 75  # seconds; longer than a heartbeat of the reading page and than most proxies keep theirs
 WORKER_GRACE = 20  # seconds for requests in flight when a worker is told to stop

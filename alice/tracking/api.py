@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from alice import clock, database
 from alice.accounts.user import ADMIN, CONSULTANT
 from alice.clock import days, hours, rfc3339
+from alice.errors import Forbidden, Malformed, NotFound, Refusal, Unauthenticated
 from alice.tracking import api_key, body, movement, site, usertracker
 from alice.tracking.api_key import INGEST, READ
 from alice.tracking.context import tracking
@@ -24,7 +25,6 @@ from alice.tracking.visit import Dialect
 from alice.web import address, answers
 from alice.web.access import public, roles
 from alice.web.context import settings
-from alice.web.errors import Forbidden, Malformed, NotFound, Refusal, Unauthenticated
 from alice.web.json import respond
 
 RANGES = {"1h": hours(1), "24h": hours(24), "7d": days(7), "30d": days(30)}

@@ -11,7 +11,8 @@ from peewee import SQL, CharField, ForeignKeyField, TextField
 
 from alice import clock, database
 from alice.clock import minutes
-from alice.database import EventsModel, Millis, events, events_db, new_id
+from alice.database import EventsModel, Millis, events, events_db
+from alice.ids import new_id
 from alice.tracking.site import Site
 
 INGEST, READ = SCOPES = ("ingest", "read")

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from alice.web.errors import Malformed, TooLarge
+from alice.errors import Malformed, TooLarge
 
 MAX_ONE = 64 * 1024  # bytes of a body with one event
 MAX_BATCH = 1_000_000  # bytes of a body with several

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
-from uuid import UUID
 
 from alice import clock, database
 from alice.clock import days, minutes
-from alice.database import new_id
+from alice.errors import NotFound, Refusal
+from alice.ids import new_id, uuid7
 from alice.tracking import body, campaign
 from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
@@ -28,7 +28,6 @@ from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.text import texts
 from alice.tracking.visit import VARIANT, Dialect, Expired, VisitRow, told
-from alice.web.errors import NotFound, Refusal
 
 PREFIX = "/api/v1/events/"
 ATTRIBUTION_DAYS = 30  # how long after an old session's end a renewal carries its attribution over
@@ -474,8 +473,7 @@ def _successor(tracking: Tracking, site: SiteRow, visit: VisitRow) -> str:
     It is the same at every call, so that tabs that renew at once meet in one session.
     """
     secret = int.from_bytes(tracking.visitors.known(site, f"after:{visit.number}").hash)
-    random = secret & ~(0xF << 76 | 0x3 << 62) & (1 << 80) - 1
-    return str(UUID(int=(visit.started_at & (1 << 48) - 1) << 80 | 0x7 << 76 | 0x2 << 62 | random))
+    return uuid7(visit.started_at, secret & (1 << 74) - 1)
 
 
 POSTS: dict[str, Callable[[Tracking, bytes, Caller], Answered]] = {

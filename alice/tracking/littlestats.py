@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from alice import clock
+from alice.errors import Forbidden, Malformed, NotFound, Refusal
 from alice.tracking import body, campaign
 from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
@@ -22,7 +23,6 @@ from alice.tracking.recording import Arrival, Hit, Key, Recorded
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect
-from alice.web.errors import Forbidden, Malformed, NotFound, Refusal
 from alice.web.validation import explain
 
 PREFIX = "/api/v2/track/"

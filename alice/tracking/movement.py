@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from alice.database import events
+from alice.ids import event_id
 from alice.tracking import campaign
 from alice.tracking.event import Kind
 from alice.tracking.event_property import properties
 from alice.tracking.site import SiteRow
 from alice.tracking.text import texts
 from alice.tracking.usertracker import KINDS, NAMES
-from alice.tracking.uuid7 import event_id
 from alice.tracking.visit import COLUMNS, Dialect, VisitRow
 
 CURSOR = re.compile(r"(\d{1,15})-(\d{1,18})")

@@ -2,13 +2,13 @@
 
 from flask import Blueprint, render_template
 
+from alice.errors import NotFound
 from alice.tracking import retention
 from alice.tracking.context import tracking
 from alice.tracking.sinks import registry
 from alice.tracking.site import SiteRow
 from alice.web.access import public
 from alice.web.context import settings
-from alice.web.errors import NotFound
 
 COPIES = {  # what a sink is to those who are counted
     "clickhouse": "A ClickHouse database",

@@ -16,12 +16,12 @@ import orjson
 from alice import database
 from alice.clock import rfc3339
 from alice.database import events, events_db, transaction
+from alice.ids import event_id, visit_id
 from alice.tracking import retention, site
 from alice.tracking.event import Kind
 from alice.tracking.event_property import properties
 from alice.tracking.sinks import upkeep
 from alice.tracking.text import texts
-from alice.tracking.uuid7 import event_id, visit_id
 from alice.tracking.visit import TOLD
 
 AT_ONCE = 200  # visits in one transaction

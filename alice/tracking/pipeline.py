@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from alice import clock, database
+from alice.errors import TooMany
 from alice.recorder import Recorder
 from alice.tracking import device, recording, visit
 from alice.tracking.campaign import NO_CAMPAIGN, bucket
@@ -20,7 +21,6 @@ from alice.tracking.site import SiteRow, Sites
 from alice.tracking.text import Numbers
 from alice.tracking.visit import Dialect, Expired, Progress, VisitRow
 from alice.tracking.visitor import Visitors
-from alice.web.errors import TooMany
 
 
 @dataclass(frozen=True)

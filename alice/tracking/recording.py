@@ -12,13 +12,13 @@ import orjson
 from alice import clock
 from alice.clock import days, hours
 from alice.database import Unavailable, events
+from alice.errors import NotFound
 from alice.tracking import event, event_property, identity, visit, visitor
 from alice.tracking.campaign import Campaign
 from alice.tracking.event import Kind
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Counted, Dialect, Progress, VisitRow
 from alice.tracking.visitor import VisitorKey
-from alice.web.errors import NotFound
 
 OLDEST = days(7)  # what a client reports as older is taken to be this old
 LONGEST_ENGAGEMENT = hours(1)  # that one report can claim

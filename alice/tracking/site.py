@@ -14,8 +14,8 @@ from peewee import CharField, IntegerField, TextField
 from alice import clock, config, database
 from alice.clock import minutes, seconds
 from alice.database import EventsModel, Millis, Sequence, events, events_db
+from alice.errors import Conflict, NotFound
 from alice.tracking.sinks import upkeep
-from alice.web.errors import Conflict, NotFound
 
 OWN_NAME = "Alice"  # of the site that nobody owns: Alice's own pages
 LOCAL = "localhost"  # the domain of what has no public address

@@ -11,6 +11,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from alice.database import events
+from alice.errors import Malformed
 from alice.tracking import body, campaign
 from alice.tracking.event import Kind
 from alice.tracking.pipeline import Tracking
@@ -18,7 +19,6 @@ from alice.tracking.recording import Arrival, Hit, Key
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, VisitRow
-from alice.web.errors import Malformed
 from alice.web.validation import explain
 
 KINDS = {

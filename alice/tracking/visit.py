@@ -11,8 +11,8 @@ from peewee import BigIntegerField, ForeignKeyField, IntegerField, SmallIntegerF
 
 from alice.clock import hours
 from alice.database import EventsModel, Millis, Sequence, Unavailable, events
+from alice.ids import visit_id
 from alice.tracking.site import Site
-from alice.tracking.uuid7 import visit_id
 from alice.tracking.visitor import Visitor
 
 

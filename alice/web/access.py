@@ -18,8 +18,8 @@ from urllib.parse import quote
 from flask import Response, current_app, redirect, request
 from flask_login import current_user
 
+from alice.errors import Forbidden, Unauthenticated
 from alice.web.context import wants_json
-from alice.web.errors import Forbidden, Unauthenticated
 
 View = TypeVar("View", bound=Callable)
 

@@ -7,8 +7,8 @@ from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from alice import database
+from alice.errors import Refusal, TooLarge, Unavailable
 from alice.web.context import wants_json
-from alice.web.errors import Refusal, TooLarge, Unavailable
 from alice.web.json import respond
 
 logger = logging.getLogger(__name__)

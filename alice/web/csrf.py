@@ -10,9 +10,9 @@ import secrets
 from flask import Response, after_this_request, current_app, g, request
 from flask_login import current_user
 
+from alice.errors import Refusal
 from alice.web import address
 from alice.web.context import wants_json
-from alice.web.errors import Refusal
 from alice.web.validation import FORM_TYPE
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))

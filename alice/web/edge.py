@@ -9,9 +9,9 @@ from werkzeug.exceptions import ClientDisconnected
 
 from alice import database
 from alice.config import Settings
+from alice.errors import NotFound, TooLarge
 from alice.web import access, answers, assets, csrf, headers, health, templating
 from alice.web.context import wants_json
-from alice.web.errors import NotFound, TooLarge
 from alice.web.json import OrjsonProvider
 from alice.web.validation import MAX_BODY
 

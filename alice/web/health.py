@@ -4,8 +4,8 @@ import peewee
 from flask import Blueprint, Response
 
 from alice import database
+from alice.errors import Unavailable
 from alice.web.access import public
-from alice.web.errors import Unavailable
 from alice.web.json import respond
 
 blueprint = Blueprint("health", __name__)

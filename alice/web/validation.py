@@ -14,7 +14,7 @@ from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from alice.web.errors import Invalid, Malformed, UnsupportedMediaType
+from alice.errors import Invalid, Malformed, UnsupportedMediaType
 
 MAX_BODY = 1_000_000  # bytes
 JSON_TYPE = "application/json"

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from alice import database
 from alice.accounts import signals
-from alice.web.errors import Refusal
+from alice.errors import Refusal
 from tests.conftest import PASSWORD
 
 NEW_PASSWORD = "through the looking-glass"

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import create_app
+from alice.app import create_app
 from alice.config import Settings
 from tests.accounts.acting import Signal
 

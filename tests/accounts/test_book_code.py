@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from alice import clock
 from alice.accounts import book_code
 from alice.clock import minutes, seconds
-from alice.web.errors import Conflict, NotFound
+from alice.errors import Conflict, NotFound
 from tests.accounts.acting import Signal, connected, error, register, together, verify
 from tests.conftest import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast, Rows
 
@@ -162,7 +162,7 @@ from pathlib import Path
 from alice import database
 from alice.accounts import book_code
 from alice.config import Settings
-from alice.web.errors import Conflict
+from alice.errors import Conflict
 code, user_id, ready, go = sys.argv[1:]
 database.bind(Settings.from_env())
 with database.connected():

@@ -7,8 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import clock, create_app, database
+from alice import clock, database
 from alice.accounts import identity, session
+from alice.app import create_app
 from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.recorder import Recorder

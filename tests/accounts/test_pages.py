@@ -8,10 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from alice import create_app
 from alice.accounts import throttle
 from alice.accounts.pages import local_path
 from alice.accounts.throttle import REGISTRATIONS_FROM_ADDRESS
+from alice.app import create_app
 from alice.config import Settings
 from tests.accounts.acting import NEW_PASSWORD, Signal, login, me, register
 from tests.conftest import BOOK, CODE, OTHER_CODE, PASSWORD, Cast, Rows

@@ -8,14 +8,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import clock, create_app
+from alice import clock
 from alice.accounts import credential, session
 from alice.accounts import user as users
 from alice.accounts.device import Device
 from alice.accounts.user import User
+from alice.app import create_app
 from alice.clock import days, hours
 from alice.config import Settings
-from alice.web.errors import Unauthenticated
+from alice.errors import Unauthenticated
 from tests.accounts.acting import NEW_PASSWORD, Signal, error, login, me
 from tests.conftest import PASSWORD, Cast, Rows
 

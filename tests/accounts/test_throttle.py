@@ -16,7 +16,7 @@ from alice.accounts.throttle import (
     REGISTRATIONS_FROM_ADDRESS,
 )
 from alice.clock import hours, minutes, seconds
-from alice.web.errors import TooMany
+from alice.errors import TooMany
 from tests.accounts.acting import connected, error, login, register, together
 from tests.conftest import PASSWORD, Cast, Rows
 

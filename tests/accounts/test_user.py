@@ -7,7 +7,7 @@ from alice.accounts import book_code, credential, session
 from alice.accounts import user as users
 from alice.accounts.user import normal_email, normal_name
 from alice.config import Settings
-from alice.web.errors import Conflict, NotFound
+from alice.errors import Conflict, NotFound
 from tests.accounts.acting import NEW_PASSWORD
 from tests.conftest import BOOK, CODE, PASSWORD, Cast, Rows
 

@@ -15,6 +15,7 @@ from alice.activity import log, rebuild
 from alice.activity.types import Activity, ActivityType
 from alice.cli.main import main
 from alice.clock import minutes, seconds
+from alice.ids import new_id
 from tests.conftest import BOOK, PAGES, Cast, Rows
 
 # Batches of activities: what, on which page, how much earlier or later than the one before.
@@ -43,7 +44,7 @@ def write(app: Flask, cast: Cast) -> Callable[[list], None]:
             for kind, page, step in batch:
                 at += step
                 page = page or (1 if kind in ("PAGE_VIEW", "SECTION_VIEW") else None)
-                rows.append(Activity(database.new_id(), kind, at, clock.now(), page and BOOK, page))
+                rows.append(Activity(new_id(), kind, at, clock.now(), page and BOOK, page))
             app.extensions["alice"].recorder.submit(lambda rows=rows: log.append(cast.reader.id, None, rows))
 
     return append
@@ -119,7 +120,7 @@ def test_coming_back_the_next_day_starts_a_new_stay(
 
 
 def test_append_outside_its_transaction_raises(cast: Cast, connection: None) -> None:
-    activity = Activity(database.new_id(), "PAGE_VIEW", 1, 1, BOOK, 1)
+    activity = Activity(new_id(), "PAGE_VIEW", 1, 1, BOOK, 1)
     with pytest.raises(RuntimeError, match="appending"):
         log.append(cast.reader.id, None, [activity])
     with database.transaction(), pytest.raises(RuntimeError, match="appending"):

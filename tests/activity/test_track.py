@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from alice import clock
 from alice.clock import days, hours, minutes, rfc3339
-from alice.database import new_id
+from alice.ids import new_id
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
 
 URL = "/api/activity/track"

@@ -20,7 +20,8 @@ from alice.activity.state import State
 from alice.activity.types import VIEWS, Activity, ActivityType
 from alice.clock import days, hours, minutes
 from alice.config import Settings
-from alice.database import new_id, sqlite_path
+from alice.database import sqlite_path
+from alice.ids import new_id
 from tests import servers
 
 READERS = 10_000

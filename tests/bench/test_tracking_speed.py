@@ -12,7 +12,7 @@ import pytest
 from alice import clock, database
 from alice.clock import days
 from alice.config import Settings
-from alice.database import new_id
+from alice.ids import new_id
 from alice.tracking import site as sites
 from tests import servers
 from tests.bench.conftest import Report

@@ -12,7 +12,7 @@ import pytest
 
 from alice import clock
 from alice.clock import rfc3339
-from alice.database import new_id
+from alice.ids import new_id
 from tests import servers
 from tests.bench.conftest import Report
 from tests.bench.measuring import Line, message

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alice import clock, create_app
+from alice import clock
+from alice.app import create_app
 from alice.config import Settings
 from alice.tracking import api_key, site
 from alice.tracking.site import SiteRow

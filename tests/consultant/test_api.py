@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from alice import clock
 from alice.clock import days, hours, minutes, rfc3339
-from alice.database import new_id
+from alice.ids import new_id
 from alice.recorder import Recorder
 from tests.conftest import BOOK, Cast, Counted, Rows
 

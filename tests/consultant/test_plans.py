@@ -7,7 +7,7 @@ from flask import Flask
 
 from alice import database
 from alice.consultant import queries
-from alice.database import new_id
+from alice.ids import new_id
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from alice.database import new_id
+from alice.ids import new_id
 from tests.conftest import BOOK, PAGES
 from tests.servers import Server, ask
 

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from alice import clock, database
 from alice.activity import rebuild
 from alice.clock import days, hours, minutes
-from alice.database import new_id
+from alice.ids import new_id
 from alice.jobs import Job, claim
 from tests.conftest import BOOK, Cast, Rows
 

@@ -12,7 +12,7 @@ from playhouse.pool import PooledSqliteDatabase
 
 from alice import database
 from alice.config import Settings
-from alice.database import new_id
+from alice.ids import new_id
 from alice.recorder import Recorder
 from tests.conftest import Cast, Rows
 from tests.faults.conftest import Eventually

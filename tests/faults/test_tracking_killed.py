@@ -10,7 +10,7 @@ from flask import Flask
 
 from alice import database
 from alice.config import Settings
-from alice.database import new_id
+from alice.ids import new_id
 from alice.tracking import site as sites
 from alice.tracking.event import id_bytes
 from tests.conftest import EventRows, Eventually

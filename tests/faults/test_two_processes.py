@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from alice.config import Settings
-from alice.database import new_id
+from alice.ids import new_id
 from tests.conftest import BOOK, Cast, Rows
 from tests.faults.conftest import Start
 from tests.faults.load import TRACK, view

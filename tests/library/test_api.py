@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from alice import create_app, database
+from alice import database
+from alice.app import create_app
 from alice.config import Settings
 from alice.library import access, chapter, page
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from alice import clock, create_app
+from alice import clock
+from alice.app import create_app
 from alice.clock import minutes, seconds
 from alice.config import Settings
 from alice.tracking import limit

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from alice import create_app, database
+from alice import database
+from alice.app import create_app
 from alice.config import Settings
 from alice.tracking import site as sites
 from alice.tracking.script import build

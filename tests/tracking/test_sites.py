@@ -9,12 +9,12 @@ from flask.testing import FlaskClient
 
 from alice import clock
 from alice.clock import rfc3339, seconds
-from alice.database import new_id
+from alice.errors import Conflict, NotFound
+from alice.ids import new_id
 from alice.tracking import api_key
 from alice.tracking import site as sites
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow, Sites
-from alice.web.errors import Conflict, NotFound
 from tests.conftest import Cast, EventRows
 from tests.tracking.conftest import Post
 

@@ -8,10 +8,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import clock, create_app, database
+from alice import clock, database
+from alice.app import create_app
 from alice.clock import days, hours, minutes, seconds
 from alice.config import Settings
-from alice.database import new_id
+from alice.ids import new_id
 from alice.tracking import api_key, movement
 from alice.tracking.movement import Filters, Range
 from alice.tracking.site import SiteRow

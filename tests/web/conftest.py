@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from flask_login import current_user
 from pydantic import Field
 
+from alice.errors import Conflict, TooMany, Unavailable
 from alice.web import address
 from alice.web.access import public, roles
-from alice.web.errors import Conflict, TooMany, Unavailable
 from alice.web.json import respond
 from alice.web.validation import Body, Form, JsonText, Query, body, form, query
 

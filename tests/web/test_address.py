@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from alice import create_app
+from alice.app import create_app
 from alice.config import Settings
 from alice.web.address import client_behind
 

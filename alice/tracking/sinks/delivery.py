@@ -19,7 +19,8 @@ from peewee import SQL, BigIntegerField, BlobField, CharField, CompositeKey, Int
 
 from alice import clock, database
 from alice.clock import minutes, seconds
-from alice.database import EventsModel, Millis, events, events_db, new_id, transaction
+from alice.database import EventsModel, Millis, events, events_db, transaction
+from alice.ids import new_id
 from alice.tracking.sinks import rows
 from alice.tracking.sinks.sink import (
     STREAMS,

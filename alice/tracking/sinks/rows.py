@@ -12,11 +12,11 @@ import orjson
 
 from alice.clock import rfc3339
 from alice.database import events, is_postgresql
+from alice.ids import event_id, visit_id
 from alice.tracking.event import Kind
 from alice.tracking.event_property import properties
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.text import texts
-from alice.tracking.uuid7 import event_id, visit_id
 
 UNKNOWN = "Unknown"  # what the tables say of a place or a device that nobody knows
 EU = frozenset(

@@ -8,12 +8,12 @@ import pytest
 from alice import clock, database
 from alice.clock import minutes
 from alice.database import events
+from alice.ids import visit_id
 from alice.tracking import person
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS, VISITS
 from alice.tracking.sinks.tinybird import Tinybird
-from alice.tracking.uuid7 import visit_id
 from tests.tracking.sinks.conftest import PACE, Drain, letters
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply, Request, success

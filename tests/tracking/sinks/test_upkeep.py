@@ -4,10 +4,10 @@ import pytest
 
 from alice import clock, database
 from alice.clock import minutes
+from alice.ids import visit_id
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
-from alice.tracking.uuid7 import visit_id
 from tests.tracking.sinks.conftest import PACE, Drain
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply, Request, success

@@ -1,0 +1,14 @@
+"""Who listens to what: the signals that domains send, and what the domains above them do then."""
+
+from alice.accounts import signals as accounts
+from alice.activity import accounts as activity
+from alice.activity import progress
+from alice.library import signals as library
+
+
+def connect() -> None:
+    """Connect every listener. To do it again changes nothing."""
+    accounts.signed_in.connect(activity.log_login)
+    accounts.signed_out.connect(activity.log_logout)
+    accounts.book_unlocked.connect(activity.log_book_verified)
+    library.book_recut.connect(progress.move)
