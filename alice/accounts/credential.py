@@ -67,21 +67,21 @@ def set_password(user_id: str, new: str) -> None:
 
 
 def _authenticate(email: str, text: str, where: Device) -> User:
-    subjects = [(FAILED_LOGINS_OF_ACCOUNT, users.fold(email))]
+    of_account = (FAILED_LOGINS_OF_ACCOUNT, users.fold(email))
+    tries = [of_account]
     if where.ip_address:
-        subjects.append((FAILED_LOGINS_FROM_ADDRESS, throttle.network(where.ip_address)))
-    for limit, subject in subjects:
-        throttle.check(limit, subject)
+        tries.append((FAILED_LOGINS_FROM_ADDRESS, throttle.network(where.ip_address)))
+    throttle.check(*tries)
     user = users.find(email)
     right, better_hash = password.verify(text, user.password_hash if user else None)
     # Again: of many guesses made at once, those beyond the limit are answered alike, right or wrong.
-    for limit, subject in subjects:
-        throttle.check(limit, subject)
+    counted = throttle.check(*tries)
     if not right:
-        for limit, subject in subjects:
-            throttle.take(limit, subject)
+        for each in tries:
+            throttle.take(*each)
         raise Unauthenticated("The e-mail or the password is not right.", "invalid_credentials")
-    throttle.forget(*subjects[0])
+    if of_account in counted:
+        throttle.forget(*of_account)
     if better_hash is not None and _store(user.id, better_hash, instead_of=user.password_hash):
         user.password_hash = better_hash
     return user

@@ -46,7 +46,7 @@ def login() -> Response:
         )
     except Refusal as refusal:
         return _with_refusal(_login_page(refusal.message), refusal)
-    return identity.give_cookie(redirect(_next() or _home(started.role), 303), started)
+    return identity.give_cookie(redirect(_next() or _home(started.user.role), 303), started)
 
 
 class RegistrationForm(Form):
@@ -78,7 +78,7 @@ def register() -> Response:
         started = session.start(added, where, settings())
     except Refusal as refusal:
         return _with_refusal(_registration_page({refusal.field or "form": refusal.message}), refusal)
-    first_stop = url_for(".show_code") if settings().require_book_code else _home(started.role)
+    first_stop = url_for(".show_code") if settings().require_book_code else _home(started.user.role)
     return identity.give_cookie(redirect(_next() or first_stop, 303), started)
 
 

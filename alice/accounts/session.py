@@ -41,7 +41,8 @@ class Started(NamedTuple):
 
     id: str
     token: str
-    role: str
+    user: User  # as read at sign-in, with the role of this moment
+    is_verified: bool  # has the code of any book
     created_at: int
     expires_at: int
 
@@ -89,21 +90,22 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
     with appending():
         # The row is locked by this, so that a password that changes at this moment ends this session too.
         rows = query(
-            f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? RETURNING role",
+            f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? "
+            "RETURNING role, EXISTS (SELECT 1 FROM book_access a WHERE a.user_id = users.id)",
             *[now] * 4, user.id, user.password_hash,
         )  # fmt: skip
         if not rows:
             raise Unauthenticated()
-        ((role,),) = rows
-        remember = remember and role == READER
+        ((user.role, is_verified),) = rows
+        remember = remember and user.role == READER
         expires_at = now + (days(settings.remember_days) if remember else hours(settings.session_hours))
         Session.create(
             id=session_id, user=user.id, token_hash=hash_token(token), ip_address=where.ip_address,
             user_agent=(where.user_agent or "")[:LONGEST_USER_AGENT] or None, remember=remember,
             created_at=now, last_active_at=now, expires_at=expires_at,
         )  # fmt: skip
-        signals.signed_in.send(None, user_id=user.id, session_id=session_id)
-    return Started(session_id, token, role, now, expires_at)
+        signals.signed_in.send(None, user_id=user.id, session_id=session_id, role=user.role)
+    return Started(session_id, token, user, bool(is_verified), now, expires_at)
 
 
 # Ending

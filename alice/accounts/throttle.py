@@ -33,6 +33,8 @@ class Limit(NamedTuple):
     window: int
 
 
+Try = tuple[Limit, str]  # what is limited, and the subject: an account, an address, a user
+
 FAILED_LOGINS_OF_ACCOUNT = Limit("login-account", 10, minutes(15))
 FAILED_LOGINS_FROM_ADDRESS = Limit("login-address", 50, minutes(15))
 REGISTRATIONS_FROM_ADDRESS = Limit("register-address", 60, hours(1))  # a class behind one address
@@ -42,15 +44,17 @@ SKEW = seconds(10)
 KEPT_FOR = days(1)  # longer than any window
 
 
-def check(limit: Limit, subject: str) -> None:
-    """Raise TooMany if the subject has used up its tries."""
-    now = clock.now()
-    for started_at, count in query(
-        "SELECT window_started_at, count FROM throttles WHERE key = ? AND window_started_at BETWEEN ? AND ?",
-        _key(limit, subject), *_current(limit, now),
-    ):  # fmt: skip
-        if count >= limit.tries:
+def check(*tries: Try) -> set[Try]:
+    """Raise TooMany if any of these subjects has used up its tries; return those that have a row at all."""
+    now, by_key = clock.now(), {_key(*each): each for each in tries}
+    marks = ", ".join("?" * len(by_key))
+    rows = query(f"SELECT key, window_started_at, count FROM throttles WHERE key IN ({marks})", *by_key)
+    for key, started_at, count in rows:
+        limit, _ = by_key[key]
+        since, until = _current(limit, now)
+        if since <= started_at <= until and count >= limit.tries:
             raise _too_many(limit, started_at)
+    return {by_key[key] for key, _, _ in rows}
 
 
 def take(limit: Limit, subject: str) -> None:
@@ -62,10 +66,8 @@ def take(limit: Limit, subject: str) -> None:
 
 def forget(limit: Limit, subject: str) -> None:
     """Give the subject all its tries back."""
-    key = _key(limit, subject)
-    if query("SELECT 1 FROM throttles WHERE key = ?", key):  # seldom: spares the others a write
-        with transaction():
-            execute("DELETE FROM throttles WHERE key = ?", key)
+    with transaction():
+        execute("DELETE FROM throttles WHERE key = ?", _key(limit, subject))
 
 
 def cleanup() -> int:

@@ -10,19 +10,25 @@ from alice.activity.types import Activity, ActivityType
 from alice.ids import new_id
 
 
-def log_login(sender: object, *, user_id: str, session_id: str) -> None:
-    _log(user_id, session_id, ActivityType.LOGIN)
+def log_login(sender: object, *, user_id: str, session_id: str, role: str) -> None:
+    if role == READER:
+        _log(user_id, session_id, ActivityType.LOGIN)
 
 
 def log_logout(sender: object, *, user_id: str, session_id: str) -> None:
-    _log(user_id, session_id, ActivityType.LOGOUT)
+    if _is_reader(user_id):
+        _log(user_id, session_id, ActivityType.LOGOUT)
 
 
 def log_book_verified(sender: object, *, user_id: str, session_id: str | None, book_id: str) -> None:
-    _log(user_id, session_id, ActivityType.BOOK_VERIFIED, book_id)
+    if _is_reader(user_id):
+        _log(user_id, session_id, ActivityType.BOOK_VERIFIED, book_id)
+
+
+def _is_reader(user_id: str) -> bool:
+    return bool(database.query(f"SELECT 1 FROM users WHERE id = ? AND role = '{READER}'", user_id))
 
 
 def _log(user_id: str, session_id: str | None, kind: ActivityType, book_id: str | None = None) -> None:
-    if database.query(f"SELECT 1 FROM users WHERE id = ? AND role = '{READER}'", user_id):
-        now = clock.now()
-        log.append(user_id, session_id, [Activity(new_id(now), kind, now, now, book_id)])
+    now = clock.now()
+    log.append(user_id, session_id, [Activity(new_id(now), kind, now, now, book_id)])

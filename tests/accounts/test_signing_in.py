@@ -18,7 +18,7 @@ from alice.clock import days, hours
 from alice.config import Settings
 from alice.errors import Unauthenticated
 from tests.accounts.acting import NEW_PASSWORD, Signal, error, login, me
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.conftest import PASSWORD, Cast, Counted, Rows
 
 
 def test_signing_in_answers_a_token_and_who_one_is(
@@ -202,7 +202,14 @@ def test_signing_in_and_out_is_told_inside_the_transaction(
     (name, arguments, inside), (out, same_arguments, also_inside) = heard.sent
     assert (name, out, inside, also_inside) == ("signed_in", "signed_out", True, True)
     assert arguments["user_id"] == cast.reader.id
-    assert arguments == same_arguments
+    assert arguments == same_arguments | {"role": "reader"}
+
+
+def test_signing_in_takes_eight_statements(program: FlaskClient, cast: Cast, counted: Counted) -> None:
+    with counted() as statements:
+        assert login(program, cast.reader.email).status_code == 200
+
+    assert len([sql for sql in statements if sql.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE")]) == 8
 
 
 def test_a_failure_tells_nobody(program: FlaskClient, cast: Cast, heard: Signal) -> None:
@@ -272,5 +279,5 @@ def test_a_reader_made_staff_meanwhile_does_not_stay_signed_in(read_before: User
 
     started = session.start(read_before, Device(), settings, remember=True)
 
-    assert (started.role, started.expires_at) == ("consultant", started.created_at + hours(24))
+    assert (started.user.role, started.expires_at) == ("consultant", started.created_at + hours(24))
     assert clock.now() < started.expires_at

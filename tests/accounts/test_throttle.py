@@ -134,7 +134,7 @@ def test_a_clock_set_back_closes_nothing_for_ever(connection: None, frozen_clock
         throttle.take(BOOK_CODES, "somebody")
     clock.advance(-minutes(60))
 
-    throttle.check(BOOK_CODES, "somebody")
+    throttle.check((BOOK_CODES, "somebody"))
     throttle.take(BOOK_CODES, "somebody")
 
 
