@@ -98,7 +98,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 def make_tracking(settings: Settings) -> Tracking:
     """What telemetry needs, which has a database and a writer of its own."""
     return Tracking(
-        Recorder(database.events_db, database.EVENT_LOG, shares=True),
+        Recorder(database.events_db, database.EVENT_LOG),
         Sites(),
         Visitors(Salts(settings.data_dir)),
         Limits(settings.track_per_address, settings.track_per_site),

@@ -7,7 +7,7 @@ commands open a connection and give it back, and a stray query raises.
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,12 @@ from typing import Any
 import peewee
 from peewee import BigIntegerField, DatabaseProxy
 from playhouse.db_url import parse
-from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
+from playhouse.pool import (
+    MaxConnectionsExceeded,
+    PooledDatabase,
+    PooledPostgresqlDatabase,
+    PooledSqliteDatabase,
+)
 
 from alice.config import ConfigError, Settings
 
@@ -34,15 +39,15 @@ PRAGMAS = (
 )
 SQLITE_AT_LEAST = (3, 35, 0)  # UPSERT with RETURNING
 
-# Each warm connection costs 20 MB of page cache, so a process keeps few and lends them for moments.
-ALICE_CONNECTIONS = 3
-EVENTS_CONNECTIONS = 4  # one is the writer thread's, and one its callers share
+CONNECTIONS, IDLE_CONNECTIONS = 25, 5  # of each database in a process: open at most, kept open when idle
 WAIT_FOR_CONNECTION = 10  # seconds
 
 # Advisory lock keys on PostgreSQL; any fixed 64-bit numbers that differ.
 ACTIVITY_LOG = 0x416C696365_01
 MIGRATIONS = 0x416C696365_02
 EVENT_LOG = 0x416C696365_03
+
+Handle = peewee.Database | DatabaseProxy
 
 alice_db = DatabaseProxy()
 events_db = DatabaseProxy()
@@ -59,14 +64,27 @@ class Unavailable(Exception):
 def bind(settings: Settings) -> None:
     """Point both proxies at the databases the settings name. Opens no connection."""
     disconnect()
-    alice_db.initialize(_handle(settings, "alice.db", ALICE_CONNECTIONS))
-    events_db.initialize(_handle(settings, "events.db", EVENTS_CONNECTIONS, search_path="tracking"))
+    alice_db.initialize(_handle(settings, "alice.db"))
+    events_db.initialize(_handle(settings, "events.db", search_path="tracking"))
 
 
-def _handle(
-    settings: Settings, filename: str, connections: int, search_path: str | None = None
-) -> peewee.Database:
-    pool = {"max_connections": connections, "timeout": WAIT_FOR_CONNECTION, "autoconnect": False}
+class _FewIdle(PooledDatabase):
+    """Peewee's pool keeps every connection that was ever open; this one closes those beyond a few."""
+
+    def _can_reuse(self, conn: Any) -> bool:
+        return super()._can_reuse(conn) and len(self._connections) < IDLE_CONNECTIONS
+
+
+class _Sqlite(_FewIdle, PooledSqliteDatabase):
+    pass
+
+
+class _Postgresql(_FewIdle, PooledPostgresqlDatabase):
+    pass
+
+
+def _handle(settings: Settings, filename: str, search_path: str | None = None) -> peewee.Database:
+    pool = {"max_connections": CONNECTIONS, "timeout": WAIT_FOR_CONNECTION, "autoconnect": False}
     if settings.database_url and not settings.database_url.startswith("sqlite"):
         if peewee.psycopg is None:
             raise ConfigError(
@@ -80,16 +98,14 @@ def _handle(
         if search_path:
             options["search_path"] = search_path
         pool["options"] = " ".join(f"-c {name}={value}" for name, value in options.items())
-        return PooledPostgresqlDatabase(
-            **parse(settings.database_url, True, True), **pool, prefer_psycopg3=True
-        )
+        return _Postgresql(**parse(settings.database_url, True, True), **pool, prefer_psycopg3=True)
     if peewee.sqlite3.sqlite_version_info < SQLITE_AT_LEAST:
         raise ConfigError(
             f"Alice needs SQLite 3.35 or newer; this Python has {peewee.sqlite3.sqlite_version}."
         )
     path = sqlite_path(settings).with_name(filename) if search_path else sqlite_path(settings)
     _make_private(path)
-    return PooledSqliteDatabase(
+    return _Sqlite(
         str(path),
         pragmas=PRAGMAS,
         lock_type="IMMEDIATE",
@@ -117,29 +133,23 @@ def is_postgresql() -> bool:
     return isinstance(alice_db.obj, peewee.PostgresqlDatabase)
 
 
-def real(database: peewee.Database | DatabaseProxy) -> peewee.Database:
-    """The database behind a proxy, for where every step through one counts."""
-    return database.obj if isinstance(database, DatabaseProxy) else database
-
-
 @contextmanager
-def connected(database: peewee.Database | DatabaseProxy = alice_db) -> Iterator[None]:
+def connected(database: Handle = alice_db) -> Iterator[None]:
     """A connection for the block, if this thread has none yet. Raises Unavailable as ensure_open() does.
 
-    Not peewee's own context manager: that one cannot bear that the connection goes back to the pool and
-    another comes while the block runs, as happens where one waits for the recorder or hashes a password.
+    Peewee's connection_context() would close the connection of the block around it.
     """
     opened = database.is_closed()
     ensure_open(database)
     try:
         yield
     finally:
-        if opened and not database.is_closed():
-            database.close()
+        if opened:
+            close(database)
 
 
-def ensure_open(database: peewee.Database | DatabaseProxy = alice_db) -> None:
-    """Open this thread's connection if it has none. Raises Unavailable if all are lent out for 10 s."""
+def ensure_open(database: Handle = alice_db) -> None:
+    """Open this thread's connection if it has none. Raises Unavailable if all are in use for 10 s."""
     if database.is_closed():
         try:
             database.connect()
@@ -147,40 +157,10 @@ def ensure_open(database: peewee.Database | DatabaseProxy = alice_db) -> None:
             raise Unavailable("every database connection is in use") from None
 
 
-class Shared:
-    """A connection that threads use in turns, each for a moment: `with shared: ...` inside a lock of theirs.
-
-    Lending one from the pool and giving it back takes a tenth of what an event costs.
-    """
-
-    def __init__(self, database: peewee.Database | DatabaseProxy) -> None:
-        self._database = database
-        self._connection: Any = None
-
-    def __enter__(self) -> None:
-        if self._connection is None:
-            ensure_open(self._database)
-        else:
-            real(self._database)._state.set_connection(self._connection)
-
-    def __exit__(self, *exc_info: object) -> None:
-        state = real(self._database)._state
-        # Closed meanwhile: it failed, and the next one gets another.
-        self._connection = None if state.closed else state.conn
-        state.reset()
-
-    def close(self) -> None:
-        """Give it back."""
-        if self._connection is not None:
-            self._database._state.set_connection(self._connection)
-            self._connection = None
-            self._database.close()
-
-
-def release() -> None:
+def close(database: Handle = alice_db) -> None:
     """Give this thread's connection back to the pool, if it has one."""
-    if not alice_db.is_closed():
-        alice_db.close()
+    if not database.is_closed():
+        database.close()
 
 
 def disconnect() -> None:
@@ -266,53 +246,28 @@ class EventsModel(Model):
 # Transactions
 
 
-def transaction(database: peewee.Database | DatabaseProxy = alice_db) -> AbstractContextManager[Any]:
+def transaction(database: Handle = alice_db) -> AbstractContextManager[Any]:
     """An ordinary write; BEGIN IMMEDIATE on SQLite, so that it never fails half-way for a lock."""
     return database.atomic()
 
 
-class appending:  # noqa: N801 - used as transaction() is; a generator would cost every event some more
-    """A transaction that may append to a log.
+@contextmanager
+def appending(database: Handle = alice_db, log: int = ACTIVITY_LOG) -> Iterator[None]:
+    """A transaction that may append to a log; it cannot start inside another transaction.
 
     On PostgreSQL sequence numbers become visible in the order of commits only if appends take turns, so the
-    log's lock is the first statement. It cannot start inside another transaction, and what is given to
-    peewee's after_commit() inside it is not called.
+    log's lock is the first statement.
     """
-
-    __slots__ = ("_database", "_log")
-
-    def __init__(self, database: peewee.Database | DatabaseProxy = alice_db, log: int = ACTIVITY_LOG) -> None:
-        self._database = real(database)
-        self._log = log
-
-    def __enter__(self) -> None:
-        db = self._database
-        if db.in_transaction():
-            raise RuntimeError("appending() must be the outermost transaction")
-        db.begin()
-        db.push_transaction(self)
+    if database.in_transaction():
+        raise RuntimeError("appending() must be the outermost transaction")
+    with database.atomic():
+        if is_postgresql():
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (log,))
+        _this_thread.appending_to = log
         try:
-            if db.param == "%s":
-                db.execute_sql("SELECT pg_advisory_xact_lock(%s)", (self._log,))
-        except BaseException:
-            self._end(db.rollback)
-            raise
-        _this_thread.appending_to = self._log
-
-    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
-        _this_thread.appending_to = None
-        if kind is not None:
-            self._end(self._database.rollback)
-            return
-        try:
-            self._end(self._database.commit)
-        except BaseException:
-            self._database.rollback()
-            raise
-
-    def _end(self, how: Callable[[], None]) -> None:
-        self._database.pop_transaction()
-        how()
+            yield
+        finally:
+            _this_thread.appending_to = None
 
 
 def require_appending(log: int = ACTIVITY_LOG) -> None:
@@ -332,37 +287,30 @@ class Queries:
 
     def query(self, sql: str, *params: Any) -> list[tuple]:
         """The rows of a SELECT (or of a RETURNING clause)."""
-        return self._run(self._handle.obj, sql, params).fetchall()
+        return self._run(sql, params).fetchall()
 
     def execute(self, sql: str, *params: Any) -> int:
-        """Run a statement; answer how many rows it changed."""
-        return self._run(self._handle.obj, sql, params).rowcount
+        """Run a statement; return how many rows it changed."""
+        return self._run(sql, params).rowcount
 
     def append(self, sql: str, *params: Any) -> tuple[int, int]:
-        """Run an INSERT into a log; answer how many rows it added, and the seq of the last (0 if none).
+        """Run an INSERT into a log; return how many rows it added, and the seq of the last (0 if none).
 
         SQLite knows both without RETURNING, which would take half as long again as the insert.
         """
-        db = self._handle.obj
-        if db.param == "?":
-            cursor = self._run(db, sql, params)
+        if self._handle.param == "?":
+            cursor = self._run(sql, params)
             return cursor.rowcount, cursor.lastrowid if cursor.rowcount else 0
-        rows = self._run(db, f"{sql} RETURNING seq", params).fetchall()
+        rows = self.query(f"{sql} RETURNING seq", *params)
         return len(rows), rows[-1][0] if rows else 0
-
-    def _run(self, db: peewee.Database, sql: str, params: tuple[Any, ...]) -> Any:
-        if db.param != "?":
-            sql = _with_marks(sql, db.param)
-        if db.query_hooks:
-            return db.execute_sql(sql, params)
-        # The same without what logs it and calls hooks, which takes a third of a short statement's time.
-        with peewee.__exception_wrapper__:
-            return db.cursor().execute(sql, params)
 
     def execute_many(self, sql: str, rows: list[tuple]) -> None:
         """Run a statement once for each row of parameters."""
         with peewee.__exception_wrapper__:  # the driver's errors as peewee's, as for any other statement
             self._handle.cursor().executemany(_with_marks(sql, self._handle.param), rows)
+
+    def _run(self, sql: str, params: tuple[Any, ...]) -> Any:
+        return self._handle.execute_sql(_with_marks(sql, self._handle.param), params)
 
 
 @lru_cache(maxsize=512)

@@ -113,6 +113,8 @@ def test_an_interrupt_leaves_no_transaction_open(
             interrupt()
         patch.setattr(alice_db.obj, "commit", interrupt)
 
+    database.close()  # as the end of the request does: the pool rolls back what is open
+    database.ensure_open()
     with database.appending():
         pass
     assert database.query("SELECT key FROM throttles WHERE key = 'a'") == []
@@ -121,6 +123,22 @@ def test_an_interrupt_leaves_no_transaction_open(
 def test_a_stray_query_raises(app: Flask) -> None:
     with pytest.raises(peewee.InterfaceError, match="not opened"):
         database.query("SELECT 1")
+
+
+def test_a_few_connections_stay_open_when_nobody_needs_them(app: Flask) -> None:
+    taken = threading.Barrier(database.CONNECTIONS)
+
+    def hold() -> None:
+        with database.connected():
+            taken.wait(30)
+
+    threads = [threading.Thread(target=hold) for _ in range(database.CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(alice_db._connections) == database.IDLE_CONNECTIONS
 
 
 def test_a_request_gives_its_connection_back(cast: Cast) -> None:

@@ -92,14 +92,14 @@ def test_a_scheduler_stops_at_once(app: Flask) -> None:
 @contextmanager
 def every_connection_lent() -> Iterator[None]:
     """Other threads hold all connections there are."""
-    taken, give_back = threading.Barrier(database.ALICE_CONNECTIONS + 1), threading.Event()
+    taken, give_back = threading.Barrier(database.CONNECTIONS + 1), threading.Event()
 
     def hold() -> None:
         with database.connected():
             taken.wait(30)
             give_back.wait(60)
 
-    threads = [threading.Thread(target=hold) for _ in range(database.ALICE_CONNECTIONS)]
+    threads = [threading.Thread(target=hold) for _ in range(database.CONNECTIONS)]
     for thread in threads:
         thread.start()
     taken.wait(30)

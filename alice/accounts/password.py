@@ -1,8 +1,7 @@
 """Passwords: which are taken, how they are hashed and verified.
 
 argon2id for all new ones; bcrypt, which the Go program used, is still understood and replaced at the next
-sign-in. Hashing is meant to be slow and to fill memory: two at a time in a process, and never while holding
-a database connection.
+sign-in. Hashing is meant to be slow and to fill memory, so there are two at a time in a process.
 """
 
 import base64
@@ -18,7 +17,6 @@ from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
-from alice import database
 from alice.database import alice_db
 
 SHORTEST, LONGEST = 8, 256  # characters
@@ -59,7 +57,7 @@ def generate() -> str:
 
 
 def hash_password(password: str) -> str:
-    """Not inside a transaction: it takes tens of milliseconds and gives the connection back meanwhile."""
+    """Not inside a transaction: it takes tens of milliseconds."""
     with _turn():
         return _hasher.hash(password)
 
@@ -92,14 +90,8 @@ def _is_beyond_bcrypt(password: str, stored: str) -> bool:
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """One of the places for hashing. The thread's connection goes back to the pool meanwhile."""
+    """One of the places for hashing."""
     if alice_db.in_transaction():
         raise RuntimeError("hashing a password inside a transaction would make everybody wait")
-    held = not alice_db.is_closed()
-    database.release()
-    try:
-        with _turns:
-            yield
-    finally:
-        if held:
-            database.ensure_open()
+    with _turns:
+        yield

@@ -78,7 +78,7 @@ def _take_in(environ: dict[str, Any]) -> None:
 
 
 def leave(error: BaseException | None = None) -> None:
-    database.release()
+    database.close()
 
 
 class AliceRequest(Request):

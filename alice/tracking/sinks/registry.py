@@ -4,7 +4,6 @@ import threading
 import time
 from functools import partial
 
-from alice import database
 from alice.clock import seconds
 from alice.config import Settings
 from alice.jobs import Job, Scheduler
@@ -61,13 +60,7 @@ class Couriers:
 
 def jobs(settings: Settings, stopping: threading.Event) -> list[Job]:
     """A job a sink, under a lease."""
-    served = partial(_serve, pace(settings), stopping)
-    return [Job(f"sink {sink.name}", EVERY, partial(served, sink)) for sink in configured(settings)]
-
-
-def _serve(pace: Pace, stopping: threading.Event, sink: Sink) -> None:
-    database.release()  # nothing here needs alice.db, and sending may take long
-    try:
-        delivery.run(sink, pace, stopping)
-    finally:
-        database.ensure_open()
+    return [
+        Job(f"sink {sink.name}", EVERY, partial(delivery.run, sink, pace(settings), stopping))
+        for sink in configured(settings)
+    ]
