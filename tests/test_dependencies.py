@@ -64,6 +64,13 @@ def test_what_is_declared_is_imported() -> None:
     assert declared() - imported() == NOT_IMPORTED
 
 
+@pytest.mark.parametrize("name", sorted(declared()))
+def test_each_dependency_has_a_line_that_says_what_it_is_for(name: str) -> None:
+    table = (CHECKOUT / "docs" / "architecture.md").read_text().partition("## Libraries")[2]
+
+    assert re.search(rf"^\| [^|]*\b{name}\b[^|]*\| \S", table, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", installed())
 def test_what_is_installed_is_not_copyleft(name: str) -> None:
     licence = licence_of(name)
