@@ -19,16 +19,16 @@ LOOK_EVERY = 0.5  # seconds
 
 @click.group()
 def activity() -> None:
-    """Look at what readers did."""
+    """Show the activity log, and check what is derived from it."""
 
 
 @activity.command()
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(0, 500), help="How many.")
-@click.option("--follow", "-f", is_flag=True, help="Go on printing what happens.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new activities.")
 @json_option
 @connected
 def tail(limit: int, follow: bool, as_json: bool) -> None:
-    """Print the newest activities, the newest last."""
+    """Print the newest activities, the newest at the end."""
     rows = queries.recent_activities(None, limit) if limit else []
     rows.reverse()
     if as_json and not follow:

@@ -23,9 +23,11 @@ def books() -> None:
 
 @books.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--id", "book_id", help="The book's id, for ever; from the file or its title if not given.")
-@click.option("--title", help="The title, if the file has none or another.")
-@click.option("--author", help="The author, if the file has none or another.")
+@click.option(
+    "--id", "book_id", help="The book's id, which never changes; by default from the file or the title."
+)
+@click.option("--title", help="The title, instead of the one in the file.")
+@click.option("--author", help="The author, instead of the one in the file.")
 @click.option("--words-per-page", default=WORDS_PER_PAGE, show_default=True, type=click.IntRange(20, 5000))
 @click.option(
     "--words-per-section", default=WORDS_PER_SECTION, show_default=True, type=click.IntRange(5, 999)

@@ -36,8 +36,8 @@ def create(book_id: str, count: int) -> None:
 
 
 @codes.command("list")
-@click.option("--book", "book_id", metavar="SLUG", help="Only this book's.")
-@click.option("--unused", is_flag=True, help="Only those that nobody has used.")
+@click.option("--book", "book_id", metavar="SLUG", help="Only codes of this book.")
+@click.option("--unused", is_flag=True, help="Only unused codes.")
 @json_option
 @connected
 def list_codes(book_id: str | None, unused: bool, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Copies of events outlive what the commands delete; those commands say which."""
+"""Which copies of events a deleting command does not reach."""
 
 import click
 
@@ -9,7 +9,7 @@ from .shared import load_settings
 
 
 def name_copies() -> None:
-    """Say on stderr which copies of events are left as they are, if there may be any."""
+    """Print on stderr which copies of events were not deleted, if there may be any."""
     settings = load_settings()
     folder = settings.data_dir / "ndjson"
     left = [f"the files in {folder}"] if any(folder.glob("*.ndjson")) else []

@@ -50,9 +50,9 @@ def status(as_json: bool) -> None:
 
 @database.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--events", is_flag=True, help="Of events.db.")
+@click.option("--events", is_flag=True, help="The newest migration of events.db instead.")
 def rollback(yes: bool, events: bool) -> None:
-    """Undo the newest migration of alice.db; what it made is deleted, with all data in it."""
+    """Undo the newest migration of alice.db. Tables that it created are deleted with their data."""
     name = "events" if events else "alice"
     settings = load_settings()
     open_database(settings, current=False)
@@ -67,7 +67,7 @@ def rollback(yes: bool, events: bool) -> None:
 
 @database.command()
 @click.argument("name")
-@click.option("--events", is_flag=True, help="For events.db.")
+@click.option("--events", is_flag=True, help="A migration for events.db.")
 def new(name: str, events: bool) -> None:
     """Write an empty migration called NAME and print its path."""
     click.echo(migrations.new(name, for_events=events))

@@ -19,13 +19,13 @@ def _somebody(ctx: click.Context, parameter: click.Parameter, value: str) -> str
     return value
 
 
-site_option = click.option("--site", "site_id", metavar="SITE", help="Only this site's.")
+site_option = click.option("--site", "site_id", metavar="SITE", help="Only events of this site.")
 user_argument = click.argument("user_id", metavar="USER", callback=_somebody)
 
 
 @click.group()
 def events() -> None:
-    """Look at the event log, prune it, and export or erase a person."""
+    """Show and prune the event log, and export or erase one person."""
 
 
 @events.command()
@@ -34,7 +34,7 @@ def events() -> None:
 @json_option
 @connected
 def tail(limit: int, site_id: str | None, as_json: bool) -> None:
-    """Print the newest events, the newest last."""
+    """Print the newest events, the newest at the end."""
     number = _number(site_id)
     with database.connected(database.events_db):
         rows = event.newest(limit, number)
@@ -48,10 +48,10 @@ def tail(limit: int, site_id: str | None, as_json: bool) -> None:
 @json_option
 @connected
 def prune(as_json: bool) -> None:
-    """Delete what each site's retention says is old. The server also does it by itself.
+    """Delete events that are older than their site's retention. The server does this every hour.
 
-    Rows that wait for a sink, or were refused by one, go as well. Other copies stay: the files in ndjson/ in
-    the data folder are yours to delete, and what has gone to ClickHouse or Tinybird has a retention there.
+    Rows that wait for a sink, and rows that a sink refused, are deleted too. Delete the files in ndjson/ in
+    the data folder yourself. ClickHouse and Tinybird keep their copies for as long as you set there.
     """
     gone = retention.prune()
     name_copies()
@@ -60,7 +60,7 @@ def prune(as_json: bool) -> None:
         return
     click.echo(
         f"Deleted {gone.events} events, {gone.visits} visits, {gone.visitors} visitors "
-        f"and {gone.ids} ids that need not be known any more."
+        f"and {gone.ids} event ids."
     )
 
 
@@ -69,9 +69,9 @@ def prune(as_json: bool) -> None:
 @site_option
 @connected
 def export(user_id: str, site_id: str | None) -> None:
-    """Print all that is kept of a user, as JSON: identities, visits, events.
+    """Print all data about a user as JSON: identities, visits, events.
 
-    Of a browser that several people share, only the visits that name this one: the others may be another's.
+    If several people share a browser, only the visits that name this user are printed.
     """
     print_json(person.export(user_id, _number(site_id)))
 
@@ -82,15 +82,16 @@ def export(user_id: str, site_id: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
 def erase(user_id: str, site_id: str | None, yes: bool) -> None:
-    """Delete all that the event log keeps of a user: identities, visits, events, rows that wait for a sink.
+    """Delete a user's data from the event log: identities, visits, events, rows that wait for a sink.
 
-    Of a browser that several people share, visits that name nobody go, and those that name another stay.
+    If several people share a browser, its visits that name no user are deleted too, and those that name
+    another user stay.
 
-    Texts stay, each kept once for all who sent it and then tied to nobody: addresses of pages, names of
-    events and of their properties, campaigns and the like. One that names somebody goes on doing so.
+    The texts of page addresses, event names, property names and campaigns stay. Each is stored once for all
+    visitors and is linked to no one afterwards, but an address such as /people/ada still names a person.
 
-    Other copies stay: the files in ndjson/ in the data folder, and what has gone to ClickHouse or Tinybird,
-    are yours to erase. What a user reads in Alice goes with `alice users delete`.
+    Erase the files in ndjson/ in the data folder, and the copies in ClickHouse or Tinybird, yourself. To
+    delete what a user read in Alice, use `alice users delete`.
     """
     number = _number(site_id)
     if not yes:

@@ -19,12 +19,12 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--site", "site_id", required=True, metavar="SITE", help="The id of the site it is for.")
+@click.option("--site", "site_id", required=True, metavar="SITE", help="The id of the key's site.")
 @click.option("--scope", required=True, type=click.Choice(SCOPES), help="Send events, or read them.")
-@click.option("--name", required=True, help="Which server has it: for those who read the list.")
+@click.option("--name", required=True, help="A name for the list, such as the server that uses the key.")
 @connected
 def create(site_id: str, scope: str, name: str) -> None:
-    """Make a key and print it. It is shown only now, and kept only as a hash."""
+    """Make a key and print it. It cannot be shown again: only its hash is stored."""
     try:
         name = normal_name(name)
     except ValueError:
@@ -35,11 +35,11 @@ def create(site_id: str, scope: str, name: str) -> None:
 
 
 @keys.command("list")
-@click.option("--site", "site_id", metavar="SITE", help="Only this site's.")
+@click.option("--site", "site_id", metavar="SITE", help="Only keys of this site.")
 @json_option
 @connected
 def list_keys(site_id: str | None, as_json: bool) -> None:
-    """List keys, the newest first; the keys themselves are kept nowhere."""
+    """List keys, the newest first. The secret part of a key is not stored."""
     found = api_key.everyones(find(site_id).number if site_id is not None else None)
     if as_json:
         print_json([_record(listed) for listed in found])
@@ -51,7 +51,7 @@ def list_keys(site_id: str | None, as_json: bool) -> None:
 @click.argument("key_id", metavar="ID")
 @connected
 def revoke(key_id: str) -> None:
-    """Let the key with this ID open nothing from now on."""
+    """Revoke the key with this ID."""
     if not api_key.revoke(key_id):
         raise click.ClickException(f"There is no live key {key_id}. `alice keys list` shows them all.")
     click.echo(f"Revoked {key_id}.")

@@ -14,7 +14,7 @@ from .shared import load_settings, open_database
 @click.option("--workers", help="Server processes (ALICE_WORKERS).")
 @click.option("--threads", help="Threads in each process (ALICE_THREADS).")
 def serve(host: str | None, port: str | None, workers: str | None, threads: str | None) -> None:
-    """Serve Alice until she is told to stop (SIGTERM or Ctrl-C)."""
+    """Start the server. Stop it with Ctrl-C or SIGTERM."""
     settings = load_settings(host=host, port=port, workers=workers, threads=threads)
     open_database(settings)
     try:

@@ -16,11 +16,11 @@ TIMES = ("created_at", "last_active_at", "expires_at")
 
 @click.group()
 def sessions() -> None:
-    """See who is signed in, and sign them out."""
+    """List and end sign-ins."""
 
 
 @sessions.command("list")
-@click.option("--user", "email", metavar="EMAIL", help="Only this user's.")
+@click.option("--user", "email", metavar="EMAIL", help="Only sessions of this user.")
 @json_option
 @connected
 def list_sessions(email: str | None, as_json: bool) -> None:
@@ -37,17 +37,17 @@ def list_sessions(email: str | None, as_json: bool) -> None:
 @sessions.command()
 @connected
 def cleanup() -> None:
-    """Delete sessions that are over. The server also does this by itself."""
+    """Delete expired sessions. The server does this every 5 minutes."""
     click.echo(f"Deleted {_counted(session.cleanup(load_settings()))}.")
 
 
 @sessions.command()
 @click.option("--user", "email", metavar="EMAIL", help="All sessions of this user.")
 @click.option("--id", "session_id", metavar="ID", help="This session.")
-@click.option("--all", "everybody", is_flag=True, help="Every session of everybody.")
+@click.option("--all", "everybody", is_flag=True, help="All sessions of all users.")
 @connected
 def revoke(email: str | None, session_id: str | None, everybody: bool) -> None:
-    """Sign out a user, a session or everybody, at once."""
+    """Sign out a user, a session or everybody. Takes effect at once."""
     if (email is not None) + (session_id is not None) + everybody != 1:
         raise click.ClickException("Say whom to sign out: one of --user EMAIL, --id ID or --all.")
     if session_id is not None:

@@ -21,8 +21,7 @@ SHIPPED = CHECKOUT / "data" / "alice-in-wonderland.md"
 def setup() -> None:
     """Migrate; the first time also load the shipped book and make the first accounts (unless ALICE_DEMO=0).
 
-    The accounts come with the book or never: a start that finds the book there makes none, whoever has been
-    deleted since and whatever ALICE_DEMO was.
+    The accounts are made only together with the book: if the book is there already, no account is made.
     """
     settings = load_settings()
     open_database(settings, current=False)
@@ -36,8 +35,11 @@ def setup() -> None:
 
 
 def _start_first(settings: Settings) -> None:
-    """Load the book and make the accounts in one transaction, and show the passwords before it is committed:
-    a setup that dies before anybody could read them leaves nothing, and can be repeated."""
+    """Load the book and make the accounts in one transaction.
+
+    The passwords are shown before the commit: if setup is stopped earlier, nothing is kept and it can be run
+    again.
+    """
     manuscript = importer.read(SHIPPED)
     accounts = demo.make_up() if settings.demo else []
     with click.progressbar(length=len(manuscript.chapters), label="Loading the book", file=sys.stderr) as bar:

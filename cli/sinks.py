@@ -29,7 +29,7 @@ def connected_to_events(command: Callable) -> Callable:
 
 @click.group()
 def sinks() -> None:
-    """See to the copies of events that go to ClickHouse, Tinybird or files.
+    """Show and repair the copying of events to ClickHouse, Tinybird or files.
 
     A SINK is clickhouse, tinybird or ndjson.
     """
@@ -39,10 +39,10 @@ def sinks() -> None:
 @json_option
 @connected_to_events
 def status(configured: list[str], as_json: bool) -> None:
-    """Show how far each sink has come, and the batches that did not simply arrive, with their ids.
+    """Show how far each sink has come, and the batches that were not delivered, with their ids.
 
-    Behind are the rows of the log that are in no batch yet; a batch is on its way, or waits for another
-    attempt, or is kept: dead (refused, with nothing taken) or taken (with a complaint).
+    "Behind" counts the rows of the log that are in no batch yet. A batch is waiting (to be sent or sent
+    again), dead (the other side refused all of it) or taken (the other side accepted it and reported an error).
     """
     streams, letters = upkeep.status(), upkeep.undelivered()
     if as_json:
@@ -69,13 +69,11 @@ def status(configured: list[str], as_json: bool) -> None:
 
 @sinks.command()
 @click.argument("sink")
-@click.option(
-    "--batch", metavar="ID", help="Only this batch, in its turn; even if the other side has taken it."
-)
+@click.option("--batch", metavar="ID", help="Only this batch, even if the other side accepted it.")
 @json_option
 @connected_to_events
 def retry(configured: list[str], sink: str, batch: str | None, as_json: bool) -> None:
-    """Try again at once: what waits, what had stopped, and dead letters."""
+    """Retry now: waiting batches, stopped streams and dead batches."""
     _require(sink, configured)
     if sink not in configured:
         raise click.ClickException(
@@ -95,12 +93,12 @@ def retry(configured: list[str], sink: str, batch: str | None, as_json: bool) ->
 
 @sinks.command()
 @click.argument("sink")
-@click.option("--batch", metavar="ID", help="Only this batch, even if it still waits to be sent.")
+@click.option("--batch", metavar="ID", help="Only this batch, even if it is waiting.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @connected_to_events
 def skip(configured: list[str], sink: str, batch: str | None, yes: bool, as_json: bool) -> None:
-    """Give up on batches that are kept, and delete them. Their events stay in the log."""
+    """Delete batches without sending them. Their events stay in the log."""
     _require(sink, configured)
     _require_batch(sink, batch)
     if not yes:
@@ -119,10 +117,9 @@ def skip(configured: list[str], sink: str, batch: str | None, yes: bool, as_json
 @json_option
 @connected_to_events
 def restart(configured: list[str], sink: str, yes: bool, as_json: bool) -> None:
-    """Send the whole log anew, from the first event that is still in it: for an empty server or folder.
+    """Send the whole log again from its first event, for example to a new, empty server.
 
-    What is there already comes a second time: rows replace themselves in ClickHouse and Tinybird, and stand
-    twice in files.
+    ClickHouse and Tinybird replace rows that they have already; in files such rows stand twice.
     """
     _require(sink, configured)
     if not yes:

@@ -65,7 +65,9 @@ def sites() -> None:
 @click.argument("domain", callback=_checked(site.normal_domain))
 @name_option("What people call it; the domain if not given.")
 @click.option(
-    "--owner", metavar="EMAIL", help="The consultant or admin whose site it is; nobody's if not given."
+    "--owner",
+    metavar="EMAIL",
+    help="The consultant or admin who owns the site; without it, only admins see it.",
 )
 @origin_option
 @idle_option
@@ -113,10 +115,10 @@ def list_sites(as_json: bool) -> None:
 
 @sites.command("set")
 @click.argument("site_id", metavar="SITE")
-@click.option("--domain", callback=_checked(site.normal_domain), help="Its domain.")
+@click.option("--domain", callback=_checked(site.normal_domain), help="The new domain.")
 @name_option("What people call it.")
 @origin_option
-@click.option("--no-origins", is_flag=True, help="Its own domain alone may send events.")
+@click.option("--no-origins", is_flag=True, help="Only its own domain may send events.")
 @idle_option
 @retention_option
 @connected
@@ -129,7 +131,7 @@ def set_site(
     idle_minutes: int | None,
     retention_days: int | None,
 ) -> None:
-    """Change what is given of SITE (an id); origins replace those it had. Servers follow within 2 seconds."""
+    """Change settings of SITE (an id). New origins replace the old ones. Takes effect within 2 seconds."""
     given: dict[str, Any] = {"domain": domain, "name": name, "idle_minutes": idle_minutes}
     given = {column: value for column, value in given.items() if value is not None}
     if origins or no_origins:
@@ -152,10 +154,9 @@ def set_site(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
 def remove(site_id: str, yes: bool) -> None:
-    """Remove SITE (an id) with its keys, visits and events, its salts, and rows that wait for a sink.
+    """Remove SITE (an id) with its keys, visits, events and salts, and rows that wait for a sink.
 
-    Other copies stay: the files in ndjson/ in the data folder, and what has gone to ClickHouse or Tinybird,
-    are yours to delete.
+    Delete the files in ndjson/ in the data folder, and the copies in ClickHouse or Tinybird, yourself.
     """
     found = find(site_id)
     if not yes:
@@ -172,7 +173,7 @@ def remove(site_id: str, yes: bool) -> None:
 
 
 def find(site_id: str) -> SiteRow:
-    """The site with this id, or the end of the command."""
+    """Return the site with this id, or end the command."""
     found = site.find(site_id)
     if found is None:
         raise unknown(site_id)

@@ -31,7 +31,7 @@ def users() -> None:
 @password_option
 @connected
 def add(email: str, role: str, first_name: str, last_name: str, verified: bool, password_stdin: bool) -> None:
-    """Add a user. Without --password-stdin the password is asked for or, in a script, made up and printed."""
+    """Add a user. The password is asked for; in a script, one is generated and printed."""
     names = [_checked(user.normal_name, text, "name") for text in (first_name, last_name)]
     normal_email = _checked(user.normal_email, email, "e-mail")
     if user.find(normal_email):
@@ -48,7 +48,7 @@ def add(email: str, role: str, first_name: str, last_name: str, verified: bool, 
 
 
 @users.command("list")
-@click.option("--role", type=click.Choice(ROLES), help="Only those.")
+@click.option("--role", type=click.Choice(ROLES), help="Only users with this role.")
 @json_option
 @connected
 def list_users(role: str | None, as_json: bool) -> None:
@@ -66,7 +66,7 @@ def list_users(role: str | None, as_json: bool) -> None:
 @click.argument("role", type=click.Choice(ROLES))
 @connected
 def set_role(email: str, role: str) -> None:
-    """Make EMAIL a reader, consultant or admin, from their next request on."""
+    """Change the role of EMAIL. Takes effect with their next request."""
     found = find(email)
     user.set_role(found.id, role)
     click.echo(f"{found.email} is now {role}.")
@@ -90,7 +90,7 @@ def set_password(email: str, password_stdin: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
 def delete(email: str, yes: bool) -> None:
-    """Delete EMAIL with all they read and did. What they used (their book's code) stays used."""
+    """Delete EMAIL with all their activities. Book codes that they used stay used."""
     found = find(email)
     if not yes:
         click.confirm(f"Delete {found.email} ({found.role}) with all they read and did?", abort=True)
@@ -99,7 +99,7 @@ def delete(email: str, yes: bool) -> None:
 
 
 def find(email: str) -> User:
-    """The user with this e-mail, or the end of the command."""
+    """Return the user with this e-mail, or end the command."""
     found = user.find(email)
     if found is None:
         raise click.ClickException(f"There is no user {email}. `alice users list` shows them all.")
@@ -107,7 +107,7 @@ def find(email: str) -> User:
 
 
 def _choose_password(from_stdin: bool) -> tuple[str, bool]:
-    """The password and whether it was made up here."""
+    """Return the password, and whether it was generated here."""
     if from_stdin:
         return _checked(password.acceptable, _read_line(), "password"), False
     if sys.stdin.isatty():
