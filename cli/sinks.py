@@ -42,7 +42,7 @@ def status(configured: list[str], as_json: bool) -> None:
     """Show how far each sink has come, and the batches that were not delivered, with their ids.
 
     "Behind" counts the rows of the log that are in no batch yet. A batch is waiting (to be sent or sent
-    again), dead (the other side refused all of it) or taken (the other side accepted it and reported an error).
+    again), dead (the other side refused all of it) or taken (the other side accepted it with an error).
     """
     streams, letters = upkeep.status(), upkeep.undelivered()
     if as_json:
