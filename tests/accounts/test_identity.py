@@ -189,7 +189,7 @@ def test_a_reader_made_staff_does_not_bring_a_thirty_day_session_along(
     token = login(program, cast.reader.email, remember=True).json["access_token"]
     db.execute("UPDATE users SET role = 'admin' WHERE id = ?", cast.reader.id)
     clock.advance(hours(24))
-    db.execute("UPDATE sessions SET last_active_at = ?", clock.now())
+    db.execute("UPDATE sessions SET last_active_at = ? WHERE user_id = ?", clock.now(), cast.reader.id)
 
     assert me(program, token).status_code == 401
 

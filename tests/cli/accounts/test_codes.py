@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests import bystander
 from tests.accounts.acting import verify
 from tests.cli.running import Alice
 from tests.conftest import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast, Rows
@@ -47,7 +48,8 @@ def test_the_count_has_a_bound(alice: Alice, db: Rows, count: str) -> None:
 def test_codes_are_listed_for_people(alice: Alice, cast: Cast) -> None:
     verify(cast.reader.client, CODE)
 
-    heads, used, unused = alice("codes", "list").output.splitlines()
+    heads, older, used, unused = alice("codes", "list").output.splitlines()
+    assert older.startswith(bystander.CODE)
     assert heads.split() == ["code", "book", "used", "by"]
     assert used.split()[:2] == [CODE, BOOK] and used.endswith(cast.reader.email)
     assert unused.split() == [OTHER_CODE, BOOK, "no"]
@@ -56,7 +58,7 @@ def test_codes_are_listed_for_people(alice: Alice, cast: Cast) -> None:
 def test_codes_are_listed_for_programs(alice: Alice, cast: Cast) -> None:
     verify(cast.reader.client, CODE)
 
-    used, unused = json.loads(alice("codes", "list", "--book", BOOK, "--json").output)
+    _, used, unused = json.loads(alice("codes", "list", "--book", BOOK, "--json").output)
     assert used.pop("used_at").endswith("Z") and used.pop("created_at").endswith("Z")
     assert used == {
         "code": CODE,
@@ -81,4 +83,4 @@ def test_codes_of_one_book_are_listed(alice: Alice) -> None:
     alice("codes", "create", "--book", LOCKED_BOOK)
 
     assert len(json.loads(alice("codes", "list", "--book", LOCKED_BOOK, "--json").output)) == 1
-    assert len(json.loads(alice("codes", "list", "--json").output)) == 3
+    assert len(json.loads(alice("codes", "list", "--json").output)) == 4
