@@ -77,6 +77,8 @@ def test_a_code_may_be_typed_as_people_type(cast: Cast, db: Rows, typed: str) ->
     db.execute("UPDATE verification_codes SET code = 'ABCD-0123-EFGH' WHERE code = ?", CODE)
 
     assert verify(cast.newcomer.client, typed).status_code == 200
+    assert used_by(db, "ABCD-0123-EFGH") == cast.newcomer.id
+    assert db.one("SELECT code FROM book_access WHERE user_id = ?", cast.newcomer.id) == "ABCD-0123-EFGH"
 
 
 def test_unlocking_is_told_inside_the_transaction(cast: Cast, heard: Signal) -> None:

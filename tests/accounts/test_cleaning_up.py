@@ -58,6 +58,20 @@ def test_readers_go_when_their_time_is_up(
     assert (too_early, clean(settings)) == (0, 1)
 
 
+@pytest.mark.touches_bystander("throttles")  # a day old by then
+def test_the_long_session_of_a_reader_goes_when_they_are_staff(
+    program: FlaskClient, cast: Cast, settings: Settings, db: Rows
+) -> None:
+    for person in (cast.reader, cast.newcomer):
+        login(program, person.email, remember=True)
+    db.execute("UPDATE users SET role = 'admin' WHERE id = ?", cast.reader.id)
+    clock.advance(hours(24))
+    db.execute("UPDATE sessions SET last_active_at = ? WHERE user_id = ?", clock.now(), cast.reader.id)
+
+    assert clean(settings) == 1
+    assert db.query("SELECT user_id FROM sessions") == [(cast.newcomer.id,)]
+
+
 @pytest.mark.touches_bystander("throttles")
 def test_old_throttles_go_and_those_that_count_stay(settings: Settings, db: Rows) -> None:
     with database.connected():

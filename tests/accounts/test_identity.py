@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from alice import clock, create_app, database
 from alice.accounts import identity, session
+from alice.activity import presence
 from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.recorder import Recorder
@@ -160,6 +161,32 @@ def test_busy_staff_is_not(program: FlaskClient, cast: Cast, recorder: Recorder,
         clock.advance(minutes(50))
         assert me(program, token).status_code == 200
         recorder.flush()
+
+
+def test_who_is_busy_keeps_nobody_else_signed_in(
+    program: FlaskClient, cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    busy, idle = (login(program, who.email).json["access_token"] for who in (cast.consultant, cast.admin))
+
+    clock.advance(minutes(50))
+    me(program, busy)
+    recorder.flush()
+    clock.advance(minutes(10))
+    assert (me(program, busy).status_code, me(program, idle).status_code) == (200, 401)
+
+
+def test_a_sign_of_life_that_is_written_late_sets_nothing_back(
+    connection: None, cast: Cast, db: Rows, frozen_clock: int
+) -> None:
+    key = (cast.consultant.session_id, cast.consultant.id)
+    for at in (frozen_clock + 2000, frozen_clock + 1000):
+        presence.write_last_active([(key, at)])
+
+    seen = [
+        db.one(f"SELECT last_active_at FROM {table} WHERE id = ?", id)
+        for table, id in zip(("sessions", "users"), key, strict=True)
+    ]
+    assert seen == [frozen_clock + 2000] * 2
 
 
 def test_background_requests_do_not_keep_staff_signed_in(

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from alice import database
 from alice.accounts import password
 from alice.database import alice_db, transaction
-from tests.accounts.acting import login, together
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.accounts.acting import before_they_hash, login, together
+from tests.conftest import PASSWORD, Cast, Eventually, Rows
 
 
 def bcrypt_hash(text: str, prefix: bytes = b"2a") -> str:
@@ -58,6 +58,22 @@ def test_an_imported_bcrypt_hash_is_accepted_and_replaced(
     assert login(program, cast.reader.email, "alice2024").status_code == 200
     assert db.one("SELECT password_hash FROM users WHERE id = ?", cast.reader.id).startswith("$argon2id$")
     assert login(program, cast.reader.email, "alice2024").status_code == 200
+
+
+def test_a_better_hash_does_not_replace_a_password_that_was_changed_meanwhile(
+    program: FlaskClient, cast: Cast, db: Rows, eventually: Eventually
+) -> None:
+    store = "UPDATE users SET password_hash = ? WHERE id = ?"
+    db.execute(store, bcrypt_hash("alice2024"), cast.reader.id)
+
+    (answer,) = before_they_hash(
+        eventually,
+        lambda: db.execute(store, "set by an admin", cast.reader.id),
+        lambda: login(program, cast.reader.email, "alice2024"),
+    )
+
+    assert answer.status_code == 401
+    assert db.one("SELECT password_hash FROM users WHERE id = ?", cast.reader.id) == "set by an admin"
 
 
 def test_a_password_too_long_for_bcrypt_is_just_wrong(program: FlaskClient, cast: Cast, db: Rows) -> None:
