@@ -99,7 +99,7 @@ def test_a_token_in_the_address_is_no_token(program: FlaskClient, cast: Cast) ->
     assert program.get(f"{ME}?token={cast.reader.token}&access_token={cast.reader.token}").status_code == 401
 
 
-@pytest.mark.parametrize("name", ["remember_token", "session", "="])
+@pytest.mark.parametrize("name", ["remember_token", "session"])
 def test_foreign_cookies_are_in_nobodys_way(cast: Cast, name: str) -> None:
     cookies = f"{name}={cast.admin.id}|feed; alice_session={cast.reader.token}"
 
