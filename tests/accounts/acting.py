@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 from blinker import Signal as BlinkerSignal
@@ -68,7 +69,10 @@ def before_they_hash(
     """Run the actions, and `meanwhile` when each of them waits for its turn to hash; their results."""
     turns = passwords._turns
     with ThreadPoolExecutor(len(actions)) as pool:
-        with turns, turns:  # all there are
+        with ExitStack() as taken:
+            for _ in range(2):  # all there are
+                assert turns.acquire(timeout=30)
+                taken.callback(turns.release)
             running = [pool.submit(action) for action in actions]
             eventually(lambda: len(turns._cond._waiters) == len(actions))
             meanwhile()

@@ -114,6 +114,15 @@ def test_without_a_connection_none_is_made(app: Flask) -> None:
     assert alice_db.is_closed()
 
 
+def test_two_hash_at_a_time(app: Flask, cast: Cast, eventually: Eventually) -> None:
+    ask = lambda: login(app.test_client(), cast.reader.email).status_code  # noqa: E731
+    with password._turns:
+        alone = ask()
+
+    assert alone == 200
+    assert before_they_hash(eventually, lambda: None, ask) == [200]  # it waits while two others do
+
+
 def test_many_logins_at_once_need_few_connections(app: Flask, cast: Cast) -> None:
     """More than the pool holds, each waiting for its turn to hash."""
     ask = lambda: login(app.test_client(), cast.reader.email).status_code  # noqa: E731

@@ -104,6 +104,7 @@ def test_before_signing_in_the_token_is_bound_to_a_cookie(app: Flask) -> None:
     assert "alice_csrf=" in form.headers["Set-Cookie"]
     assert "HttpOnly" in form.headers["Set-Cookie"]
     assert "SameSite=Lax" in form.headers["Set-Cookie"]
+    assert len(visitor.get_cookie("alice_csrf").value) == 24  # of 64 letters: 144 bits
     data = {"first_name": "a", "csrf_token": form.text}
     assert visitor.post("/probe/guest", data=data).status_code == 200
     assert refused(stranger.post("/probe/guest", data=data))
