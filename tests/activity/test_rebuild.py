@@ -65,8 +65,10 @@ def test_rebuild_reports_and_repairs_what_differs(
     cast: Cast, connection: None, db: Rows, write: Callable[[list], None]
 ) -> None:
     write([[("PAGE_VIEW", 1, 0), ("PAGE_VIEW", 2, seconds(40))]])
-    database.execute("UPDATE reader_states SET current_page = 7, total_pages_read = 99")
-    database.execute("DELETE FROM page_reads WHERE page_number = 1")
+    db.execute(
+        "UPDATE reader_states SET current_page = 7, total_pages_read = 99 WHERE user_id = ?", cast.reader.id
+    )
+    db.execute("DELETE FROM page_reads WHERE user_id = ? AND page_number = 1", cast.reader.id)
 
     differences = rebuild.rebuild(cast.reader.id)
 
@@ -79,43 +81,37 @@ def test_rebuild_reports_and_repairs_what_differs(
 
 
 def test_a_state_without_any_log_row_goes(
-    cast: Cast, connection: None, write: Callable[[list], None]
+    cast: Cast, connection: None, db: Rows, write: Callable[[list], None]
 ) -> None:
     write([[("PAGE_VIEW", 1, 0)]])
-    database.execute("DELETE FROM activity_logs")
+    db.execute("DELETE FROM activity_logs WHERE user_id = ?", cast.reader.id)
     rebuild.rebuild(cast.reader.id)
 
-    assert database.query("SELECT 1 FROM reader_states") == []
-    assert database.query("SELECT 1 FROM page_reads") == []
+    assert db.query("SELECT 1 FROM reader_states") == []
+    assert db.query("SELECT 1 FROM page_reads") == []
 
 
-def test_dwell_of_a_page_is_the_time_until_the_next_one(
-    cast: Cast, connection: None, write: Callable[[list], None]
-) -> None:
+def test_dwell_of_a_page_is_the_time_until_the_next_one(db: Rows, write: Callable[[list], None]) -> None:
     write([[("PAGE_VIEW", 1, 0)], [("PAGE_VIEW", 2, seconds(40))], [("LOGOUT", None, seconds(5))]])
 
-    assert database.query("SELECT page_number, dwell_ms FROM page_reads ORDER BY page_number") == [
+    assert db.query("SELECT page_number, dwell_ms FROM page_reads ORDER BY page_number") == [
         (1, seconds(40)),
         (2, seconds(5)),
     ]
 
 
-def test_going_back_and_forth_is_counted_until_another_page(
-    cast: Cast, connection: None, write: Callable[[list], None]
-) -> None:
+def test_going_back_and_forth_is_counted_until_another_page(db: Rows, write: Callable[[list], None]) -> None:
     write([[("PAGE_VIEW", page, seconds(5)) for page in (1, 2, 1, 2, 1)]])
-    assert database.query("SELECT page_returns, status FROM reader_states") == [(3, "stuck")]
+    assert db.query("SELECT page_returns, status FROM reader_states") == [(3, "stuck")]
 
     write([[("PAGE_VIEW", 3, minutes(3))]])
-    assert database.query("SELECT page_returns, status FROM reader_states") == [(0, "reading")]
+    assert db.query("SELECT page_returns, status FROM reader_states") == [(0, "reading")]
 
 
-def test_coming_back_the_next_day_starts_a_new_stay(
-    cast: Cast, connection: None, write: Callable[[list], None]
-) -> None:
+def test_coming_back_the_next_day_starts_a_new_stay(db: Rows, write: Callable[[list], None]) -> None:
     write([[("PAGE_VIEW", PAGES, 0)], [("PAGE_VIEW", PAGES, minutes(700))]])
 
-    assert database.query("SELECT status, recent_dwells FROM reader_states") == [("reading", "[]")]
+    assert db.query("SELECT status, recent_dwells FROM reader_states") == [("reading", "[]")]
 
 
 def test_append_outside_its_transaction_raises(cast: Cast, connection: None) -> None:
@@ -138,9 +134,9 @@ def test_the_rebuild_command_reports_differences(
     app: Flask, cast: Cast, db: Rows, write: Callable[[list], None]
 ) -> None:
     write([[("PAGE_VIEW", 1, 0)]])
-    assert run(app, "rebuild").stdout.strip().endswith("1 readers: no difference.")
+    assert run(app, "rebuild").stdout.strip().endswith("2 readers: no difference.")
 
-    db.execute("UPDATE reader_states SET current_page = 7")
+    db.execute("UPDATE reader_states SET current_page = 7 WHERE user_id = ?", cast.reader.id)
     report = json.loads(run(app, "rebuild", "--json").stdout)
     assert report["differences"] == [
         {"user_id": cast.reader.id, "what": "current_page", "kept": 7, "rebuilt": 1}
@@ -154,4 +150,5 @@ def test_the_tail_command_prints_the_newest_last(
 
     lines = run(app, "tail", "-n", "2").stdout.splitlines()
     assert [line.split()[-1] for line in lines] == ["2", "3"]
-    assert [row["page_number"] for row in json.loads(run(app, "tail", "--json").stdout)] == [1, 2, 3]
+    rows = json.loads(run(app, "tail", "-n", "3", "--json").stdout)
+    assert [(row["user_id"], row["page_number"]) for row in rows] == [(cast.reader.id, n) for n in (1, 2, 3)]

@@ -146,9 +146,10 @@ def test_the_old_event_table_is_a_view_over_the_log(cast: Cast, db: Rows) -> Non
     }
     cast.reader.client.post(URL, json=lookup)
 
-    assert db.query("SELECT user_id, event_type, book_id, page_number, content FROM interactions") == [
-        (cast.reader.id, "DEFINITION_LOOKUP", BOOK, 1, "rabbit")
-    ]
+    kept = db.query(
+        "SELECT event_type, book_id, page_number, content FROM interactions WHERE user_id = ?", cast.reader.id
+    )
+    assert kept == [("DEFINITION_LOOKUP", BOOK, 1, "rabbit")]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from alice import clock
 from alice.clock import days, hours, minutes, rfc3339
 from alice.database import new_id
 from alice.recorder import Recorder
+from tests import bystander
 from tests.conftest import BOOK, Cast, Counted, Rows
 
 ENDPOINTS = [
@@ -19,6 +20,7 @@ ENDPOINTS = [
     "reader/activity",
     "reader/state",
 ]
+HER_PAGES = [5, 5, 3, 3, 3]  # where the bystander's activities were, the newest first
 WHEN = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 
 
@@ -83,13 +85,14 @@ def test_consultants_are_never_listed(cast: Cast, recorder: Recorder) -> None:
 
     for path in ("active-readers", "online-readers"):
         assert get(cast, path).json["readers"] == []
-    assert {r["user_id"] for r in get(cast, "readers").json["readers"]} == {cast.reader.id, cast.newcomer.id}
+    everyone = {cast.reader.id, cast.newcomer.id, bystander.USER_ID}
+    assert {r["user_id"] for r in get(cast, "readers").json["readers"]} == everyone
 
 
 def test_recent_activities_have_the_founding_body(cast: Cast, frozen_clock: int) -> None:
     id = new_id()
     view(cast, 2, id=id, metadata={"from": "shelf"})
-    body = get(cast, "recent-activities").json
+    body = get(cast, "recent-activities", limit=1).json
 
     assert body["count"] == 1
     (activity,) = body["activities"]
@@ -113,26 +116,77 @@ def test_recent_activities_page_by_cursor(cast: Cast) -> None:
 
     first = get(cast, "recent-activities", limit=2).json
     second = get(cast, "recent-activities", limit=2, before=first["next_before"]).json
-    last = get(cast, "recent-activities", limit=2, before=second["next_before"]).json
+    last = get(cast, "recent-activities", before=second["next_before"]).json
 
     pages = [[a["page_number"] for a in body["activities"]] for body in (first, second, last)]
-    assert pages == [[5, 4], [3, 2], [1]]
+    assert pages == [[5, 4], [3, 2], [1, *HER_PAGES]]
     assert last["next_before"] is None
 
 
-def test_lists_of_readers_page_by_cursor_without_loss(cast: Cast, recorder: Recorder) -> None:
-    for person in (cast.reader, cast.newcomer):
-        person.client.get("/api/auth/me")
-    recorder.flush()
+@pytest.fixture
+def crowd(cast: Cast, db: Rows, frozen_clock: int) -> list[str]:
+    """The ids of seven more readers with sessions, the newest sign of life first; three have the same."""
+    ages = {"f6": 0, "f7": 1, "f5": 2, "f4": 2, "f1": 2, "f3": 3, "f2": minutes(5)}
+    for number, age in ages.items():
+        at = frozen_clock - age
+        db.execute(
+            "INSERT INTO users (id, email, password_hash, role, last_active_at, online_since, created_at, "
+            "updated_at) VALUES (?, ?, '', 'reader', ?, ?, ?, ?)",
+            reader_id(number), f"{number}@example.com", at, at, at, at,
+        )  # fmt: skip
+        db.execute(
+            "INSERT INTO sessions "
+            "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "
+            "SELECT ?, ?, ?, created_at, last_active_at, expires_at, remember FROM sessions WHERE id = ?",
+            reader_id(number), reader_id(number), number, cast.reader.session_id,
+        )  # fmt: skip
+    return [reader_id(number) for number in ages]
 
-    for path in ("active-readers", "online-readers", "readers"):
-        first = get(cast, path, limit=1).json
-        second = get(cast, path, limit=1, before=first["next_before"]).json
-        assert {r["user_id"] for r in first["readers"] + second["readers"]} == {
-            cast.reader.id,
-            cast.newcomer.id,
-        }
-        assert second["next_before"] is None
+
+def reader_id(number: str) -> str:
+    return f"ffffffff-0000-7000-8000-0000000000{number}"
+
+
+def listed(cast: Cast, path: str, limit: int) -> list[str]:
+    """The ids of a list of readers, asked for `limit` at a time."""
+    found, more = [], {}
+    while len(found) < 100:
+        body = get(cast, path, limit=limit, **more).json
+        assert body["count"] == len(body["readers"]) <= limit
+        found += [reader["user_id"] for reader in body["readers"]]
+        more = {"before": body["next_before"]}
+        if body["next_before"] is None:
+            break
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 500])
+@pytest.mark.parametrize("path", ["active-readers", "online-readers"])
+def test_who_is_there_is_listed_once_the_newest_sign_of_life_first(
+    cast: Cast, crowd: list[str], path: str, limit: int
+) -> None:
+    assert listed(cast, path, limit) == crowd
+
+
+@pytest.mark.parametrize("limit", [1, 2, 500])
+def test_all_readers_are_listed_once_the_newest_account_first(
+    cast: Cast, crowd: list[str], limit: int
+) -> None:
+    everyone = {*crowd, cast.reader.id, cast.newcomer.id, bystander.USER_ID}
+
+    assert listed(cast, "readers", limit) == sorted(everyone, reverse=True)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 500])
+def test_a_reader_is_active_by_what_they_did_before_any_request_is_written(
+    cast: Cast, db: Rows, crowd: list[str], limit: int
+) -> None:
+    view(cast, occurred_at=rfc3339(clock.now() - minutes(29)))
+    for reader in (cast.reader.id, *crowd[:2]):
+        db.execute("INSERT INTO reading_presence VALUES (?, ?, 1, ?, 0)", reader, BOOK, clock.now())
+    for last_request in (None, clock.now() - hours(1), clock.now() - minutes(30)):
+        db.execute("UPDATE users SET last_active_at = ? WHERE id = ?", last_request, cast.reader.id)
+        assert listed(cast, "active-readers", limit) == [*crowd, cast.reader.id]
 
 
 def test_a_readers_summary_has_the_founding_body(cast: Cast, frozen_clock: int) -> None:
@@ -266,7 +320,9 @@ def test_the_online_list_goes_on_while_heartbeats_wait_to_be_written(
 def test_a_list_that_is_just_full_says_that_it_ends(cast: Cast) -> None:
     view(cast)
 
-    assert get(cast, "recent-activities", limit=1).json["next_before"] is None
+    full, short = (get(cast, "recent-activities", limit=6 - n).json for n in (0, 1))
+    assert (full["count"], full["next_before"]) == (6, None)
+    assert (short["count"], short["next_before"]) == (5, short["activities"][-1]["seq"])
 
 
 def test_online_since_is_when_the_present_run_of_requests_began(
