@@ -6,11 +6,15 @@ import pytest
 from werkzeug.test import TestResponse
 
 from alice import clock
-from alice.clock import days, hours, minutes, rfc3339
+from alice.activity import log
+from alice.activity.types import Activity
+from alice.clock import hours, minutes, rfc3339
 from alice.database import new_id
 from alice.recorder import Recorder
 from tests import bystander
-from tests.conftest import BOOK, Cast, Counted, Rows
+from tests.activity.making import grant
+from tests.activity.making import view as report
+from tests.conftest import BOOK, Cast, Counted, Person, Rows
 
 ENDPOINTS = [
     "active-readers",
@@ -21,6 +25,7 @@ ENDPOINTS = [
     "reader/state",
 ]
 HER_PAGES = [5, 5, 3, 3, 3]  # where the bystander's activities were, the newest first
+NOON = 1_750_075_200_000  # 2025-06-16T12:00:00Z
 WHEN = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 
 
@@ -29,8 +34,13 @@ def get(cast: Cast, path: str, **query: object) -> TestResponse:
 
 
 def view(cast: Cast, page: int = 1, **more: object) -> None:
-    body = {"activity_type": "PAGE_VIEW", "book_id": BOOK, "page_number": page} | more
-    assert cast.reader.client.post("/api/activity/track", json=body).status_code == 201
+    assert cast.reader.client.post("/api/activity/track", json=report(page, **more)).status_code == 201
+
+
+def heard(person: Person, page: int) -> None:
+    """Let their reading page send a heartbeat."""
+    body = {"book_id": BOOK, "page_number": page}
+    assert person.client.post("/api/heartbeat", json=body).status_code == 204
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -189,21 +199,132 @@ def test_a_reader_is_active_by_what_they_did_before_any_request_is_written(
         assert listed(cast, "active-readers", limit) == [*crowd, cast.reader.id]
 
 
+def test_a_list_holds_no_more_than_it_says_unless_it_is_asked_to(
+    cast: Cast, db: Rows, frozen_clock: int
+) -> None:
+    many = "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 501)"
+    db.execute(
+        "INSERT INTO users (id, email, password_hash, role, last_active_at, created_at, updated_at) "
+        f"{many} SELECT 'many-' || n, 'many-' || n, '', 'reader', ?, 0, 0 FROM many",
+        frozen_clock,
+    )
+    db.execute(
+        "INSERT INTO sessions "
+        "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "
+        f"{many} SELECT 'many-' || n, 'many-' || n, 'many-' || n, 0, 0, ?, expires_at > 0 FROM many "
+        "JOIN sessions ON sessions.id = ?",
+        frozen_clock + 1, cast.reader.session_id,
+    )  # fmt: skip
+    activities = [{"activity_type": "VOCABULARY_REVIEW"}] * 100
+    cast.reader.client.post("/api/activity/track", json={"activities": activities})
+
+    sizes = {path: get(cast, path).json["count"] for path in ENDPOINTS[:4]}
+    assert sizes == {
+        "active-readers": 500, "online-readers": 500, "readers": 100, "recent-activities": 100,
+    }  # fmt: skip
+
+
+def test_each_reader_of_a_list_has_their_own_state_and_status(
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
+) -> None:
+    grant(db, cast.newcomer, BOOK)
+    reports = [report(page=2), *[report(page=2, activity_type="WORD_LOOKUP")] * 5]
+    for person, activities in ((cast.reader, reports), (cast.newcomer, [report(page=4)])):
+        person.client.post("/api/activity/track", json={"activities": activities})
+    heard(cast.newcomer, 4)
+    recorder.flush()
+
+    expected = {
+        cast.reader.id: (2, "stuck", "5 lookups and questions on page 2"),
+        cast.newcomer.id: (4, "reading", None),
+    }
+    her = {bystander.USER_ID: (bystander.PAGE, "idle", None)}
+    for path, known in (("active-readers", {}), ("online-readers", {}), ("readers", her)):
+        shown = {
+            reader["user_id"]: (reader["current_page"], reader["status"], reader["stuck_reason"])
+            for reader in get(cast, path).json["readers"]
+        }
+        assert shown == expected | known
+
+
+def test_who_stays_very_long_on_a_page_is_stuck_by_the_heartbeats(
+    cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    view(cast, 3)
+
+    def shown() -> set[tuple[str, str | None]]:
+        clock.advance(minutes(1))
+        heard(cast.reader, 3)
+        recorder.flush()
+        lists = [get(cast, path).json["readers"][0] for path in ("active-readers", "online-readers")]
+        lists.append(get(cast, "reader/state", user_id=cast.reader.id).json)
+        return {(reader["status"], reader["stuck_reason"]) for reader in lists}
+
+    assert [shown() for _ in range(6)][-1] == {("reading", None)}
+    assert shown() == {("stuck", "6 minutes on page 3")}
+
+
+def test_a_request_for_help_is_seen_until_it_is_resolved(
+    cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    def shown() -> list[tuple[str, str | None]]:
+        state = get(cast, "reader/state", user_id=cast.reader.id).json
+        (listed,) = get(cast, "active-readers").json["readers"]
+        return [(told["status"], told["stuck_reason"]) for told in (state, listed)]
+
+    view(cast, 3)
+    assert shown() == [("reading", None)] * 2
+    view(cast, 3, activity_type="HELP_REQUEST")
+    assert shown() == [("stuck", "asked for help")] * 2
+    view(cast, 4)
+    assert shown() == [("stuck", "asked for help")] * 2
+
+    resolved = Activity(new_id(), "HELP_RESOLVED", clock.now(), clock.now())
+    recorder.submit(lambda: log.append(cast.reader.id, None, [resolved]))
+    assert shown() == [("reading", None)] * 2
+
+
+def test_who_was_only_heard_of_by_heartbeats_is_reading(
+    cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    view(cast, 3)
+    clock.advance(minutes(3))
+    recorder.flush()
+    assert get(cast, "active-readers").json["readers"][0]["status"] == "active"
+
+    heard(cast.reader, 3)
+    recorder.flush()
+    assert get(cast, "active-readers").json["readers"][0]["status"] == "reading"
+
+
+def test_who_signed_out_is_idle_at_once(cast: Cast, frozen_clock: int) -> None:
+    view(cast, 3)
+    assert cast.reader.browser.post("/api/auth/logout").status_code < 300
+
+    (reader,) = get(cast, "active-readers").json["readers"]
+    assert (reader["status"], reader["current_page"]) == ("idle", 3)
+
+
 def test_a_readers_summary_has_the_founding_body(cast: Cast, frozen_clock: int) -> None:
+    clock.freeze(NOON)
     for age, kind in (
         (0, "WORD_LOOKUP"),
+        (0, "WORD_LOOKUP"),
         (0, "PAGE_VIEW"),
+        (0, "PAGE_VIEW"),
+        (hours(1), "PAGE_VIEW"),
         (hours(30), "AI_INTERACTION"),
-        (days(20), "PAGE_VIEW"),
+        (hours(72), "FEEDBACK"),
+        (hours(72) + 1, "PAGE_VIEW"),
     ):
-        view(cast, activity_type=kind, occurred_at=rfc3339(frozen_clock - age))
+        view(cast, activity_type=kind, occurred_at=rfc3339(NOON - age))
 
     assert get(cast, "reader/activity", user_id=cast.reader.id, hours=72).json == {
-        "total_activities": 3,
-        "active_days": 2,
-        "word_lookups": 1,
+        "total_activities": 7,
+        "active_days": 3,
+        "word_lookups": 2,
         "ai_interactions": 1,
-        "page_views": 1,
+        "page_views": 3,
     }
 
 
@@ -285,6 +406,34 @@ def test_query_values_are_bounded_and_the_refusal_names_field_and_bound(
     assert bound in answer.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [
+        ("active-readers", {"minutes": 1, "limit": 1, "before": f"0_{new_id()}"}, 200),
+        ("active-readers", {"minutes": 1440, "limit": 500, "before": f"{'9' * 15}_{new_id()}"}, 200),
+        ("active-readers", {"before": f"{'9' * 16}_{new_id()}"}, 422),
+        ("online-readers", {"before": f"1_{new_id()}"}, 200),
+        ("readers", {"before": "x" * 36}, 200),
+        ("readers", {"before": "x" * 37}, 422),
+        ("recent-activities", {"before": 1}, 200),
+        ("recent-activities", {"before": 1 << 62}, 200),
+        ("recent-activities", {"before": 0}, 422),
+        ("recent-activities", {"before": (1 << 62) + 1}, 422),
+        ("reader/activity", {"hours": 1}, 200),
+        ("reader/activity", {"hours": 8760}, 200),
+        ("reader/activity", {"hours": 0}, 422),
+        ("reader/activity", {"user_id": "x" * 100}, 404),
+        ("reader/activity", {"user_id": "x" * 101}, 422),
+        ("reader/state", {"user_id": "x" * 100}, 404),
+        ("reader/state", {"user_id": "x" * 101}, 422),
+    ],
+)
+def test_bounds_are_within(cast: Cast, path: str, query: dict, status: int) -> None:
+    who = {"user_id": cast.reader.id} if "/" in path else {}
+
+    assert get(cast, path, **who | query).status_code == status
+
+
 def test_online_needs_a_live_session_and_a_request_in_the_last_five_minutes(
     cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
 ) -> None:
@@ -299,6 +448,10 @@ def test_online_needs_a_live_session_and_a_request_in_the_last_five_minutes(
 
     cast.reader.client.get("/api/auth/me")
     recorder.flush()
+    db.execute("UPDATE sessions SET expires_at = ? WHERE user_id = ?", clock.now() + 1, cast.reader.id)
+    assert get(cast, "online-readers").json["count"] == 1
+    db.execute("UPDATE sessions SET expires_at = ? WHERE user_id = ?", clock.now(), cast.reader.id)
+    assert get(cast, "online-readers").json["count"] == 0
     db.execute("DELETE FROM sessions WHERE user_id = ?", cast.reader.id)
     assert get(cast, "online-readers").json["count"] == 0
 
@@ -339,12 +492,17 @@ def test_online_since_is_when_the_present_run_of_requests_began(
 
 
 def test_readers_carry_their_totals(cast: Cast) -> None:
-    view(cast, 1)
-    view(cast, 2)
+    kinds = ["PAGE_VIEW"] + ["WORD_LOOKUP"] * 2 + ["AI_INTERACTION"] * 3
+    for kind in kinds:
+        view(cast, 1, activity_type=kind)
     readers = {r["user_id"]: r for r in get(cast, "readers").json["readers"]}
+    readers["state"] = get(cast, "reader/state", user_id=cast.reader.id).json
 
-    assert readers[cast.reader.id]["total_pages_read"] == 2
-    assert readers[cast.newcomer.id]["total_pages_read"] == 0
+    totals = ("total_pages_read", "total_word_lookups", "total_ai_interactions")
+    assert {who: tuple(shown[total] for total in totals) for who, shown in readers.items()} == {
+        cast.reader.id: (1, 2, 3), "state": (1, 2, 3), cast.newcomer.id: (0, 0, 0),
+        bystander.USER_ID: (2, 1, 0),
+    }  # fmt: skip
     assert WHEN.match(readers[cast.newcomer.id]["created_at"])
 
 
