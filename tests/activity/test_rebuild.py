@@ -15,7 +15,8 @@ from alice.activity import log, rebuild
 from alice.activity.types import Activity, ActivityType
 from alice.cli.main import main
 from alice.clock import minutes, seconds
-from tests.conftest import BOOK, PAGES, Cast, Rows
+from tests import bystander
+from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows
 
 # Batches of activities: what, on which page, how much earlier or later than the one before.
 batches = st.lists(
@@ -78,6 +79,85 @@ def test_rebuild_reports_and_repairs_what_differs(
     }
     assert [d.what for d in differences].count("page_reads") == 1
     assert rebuild.rebuild(cast.reader.id) == []
+
+
+@pytest.mark.parametrize("known_by", ["activity_logs", "reader_states", "page_reads"])
+def test_whoever_one_table_knows_is_rebuilt(
+    cast: Cast, connection: None, db: Rows, write: Callable[[list], None], known_by: str
+) -> None:
+    write([[("PAGE_VIEW", 1, 0)]])
+    for table in {"activity_logs", "reader_states", "page_reads"} - {known_by}:
+        db.execute(f"DELETE FROM {table} WHERE user_id = ?", cast.reader.id)
+    assert set(rebuild.readers()) == {cast.reader.id, bystander.USER_ID}
+
+    assert rebuild.rebuild(cast.reader.id) != []
+    remaining = 1 if known_by == "activity_logs" else 0
+    assert db.one("SELECT COUNT(*) FROM reader_states") == remaining
+    assert db.query("SELECT book_id, page_number, times FROM page_reads") == [(BOOK, 1, 1)] * remaining
+
+
+def test_what_is_rebuilt_is_what_the_log_says(
+    cast: Cast, connection: None, db: Rows, write: Callable[[list], None], frozen_clock: int
+) -> None:
+    write([
+        [("PAGE_VIEW", 1, 0), ("WORD_LOOKUP", 1, seconds(5)), ("PAGE_VIEW", 2, seconds(35))],
+        [("HELP_REQUEST", None, seconds(1)), ("PAGE_VIEW", 1, -seconds(50)), ("PAGE_VIEW", 2, seconds(60))],
+    ])  # fmt: skip
+    kept = everything(db)
+    for change in ("recent_dwells = '[]'", "page_lookups = 9", "status = 'idle'", "total_word_lookups = 0"):
+        db.execute(f"UPDATE reader_states SET {change} WHERE user_id = ?", cast.reader.id)
+    db.execute("UPDATE page_reads SET dwell_ms = 5 WHERE user_id = ? AND page_number = 1", cast.reader.id)
+
+    differences = rebuild.rebuild(cast.reader.id)
+
+    start = frozen_clock
+    assert [difference[1:] for difference in differences] == [
+        ("total_word_lookups", 0, 1), ("status", "idle", "stuck"), ("page_lookups", 9, 0),
+        ("recent_dwells", [], [seconds(40)]),
+        ("page_reads", [start - seconds(9), start, 2, 5], [start - seconds(9), start, 2, seconds(40)]),
+    ]  # fmt: skip
+    assert {difference.user_id for difference in differences} == {cast.reader.id}
+    assert everything(db) == kept
+
+
+def everything(db: Rows) -> list[list[tuple]]:
+    return [db.query(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in ("reader_states", "page_reads")]
+
+
+def test_views_of_a_page_are_counted_with_the_first_the_last_and_the_time_on_it(
+    db: Rows, write: Callable[[list], None], frozen_clock: int
+) -> None:
+    def reads() -> list[tuple]:
+        return [
+            (page, first - frozen_clock, last - frozen_clock, times, dwell)
+            for page, first, last, times, dwell in db.query(
+                "SELECT page_number, first_read_at, last_read_at, times, dwell_ms FROM page_reads "
+                "ORDER BY page_number"
+            )
+        ]
+
+    write([[("PAGE_VIEW", 1, 100), ("PAGE_VIEW", 1, -50), ("PAGE_VIEW", 1, 150)]])
+    assert reads() == [(1, 50, 200, 3, 0)]
+    assert db.query("SELECT total_pages_read FROM reader_states") == [(1,)]
+
+    write([[("PAGE_VIEW", 1, 120), ("PAGE_VIEW", 2, 180), ("PAGE_VIEW", 1, 50), ("PAGE_VIEW", 1, 10)]])
+    assert reads() == [(1, 50, 360, 6, 200), (2, 300, 300, 1, 50)]
+    assert db.query("SELECT total_pages_read FROM reader_states") == [(2,)]
+
+    write([[("PAGE_VIEW", 2, -10_000), ("WORD_LOOKUP", 3, 10_400)]])
+    assert reads() == [(1, 50, 360, 6, 200 + 50), (2, -10_000, 300, 2, 50)]
+    assert db.query("SELECT total_pages_read FROM reader_states") == [(2,)]
+
+
+def test_time_is_added_to_the_page_that_was_left_and_to_no_other(
+    cast: Cast, db: Rows, write: Callable[[list], None]
+) -> None:
+    db.execute("INSERT INTO page_reads VALUES (?, ?, 2, 1, 1, 1, 7)", cast.reader.id, LOCKED_BOOK)
+    write([[("PAGE_VIEW", 1, 0), ("PAGE_VIEW", 2, 40)], [("LOGOUT", None, 5)]])
+
+    assert db.query("SELECT book_id, page_number, dwell_ms FROM page_reads ORDER BY 1, 2") == [
+        (LOCKED_BOOK, 2, 7), (BOOK, 1, 40), (BOOK, 2, 5),
+    ]  # fmt: skip
 
 
 def test_a_state_without_any_log_row_goes(
