@@ -1,7 +1,11 @@
 """The log is the truth: what follows from it can be recomputed, and is the same."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from typing import IO
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,6 +19,7 @@ from alice.activity import log, rebuild
 from alice.activity.types import Activity, ActivityType
 from alice.cli.main import main
 from alice.clock import minutes, seconds
+from alice.consultant import queries
 from tests import bystander
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows
 
@@ -202,10 +207,13 @@ def test_append_outside_its_transaction_raises(cast: Cast, connection: None) -> 
         log.append(cast.reader.id, None, [activity])
 
 
-def run(app: Flask, *arguments: str) -> Result:
+def environ(app: Flask) -> dict[str, str]:
     settings = app.extensions["alice"].settings
-    env = {"ALICE_DATA_DIR": str(settings.data_dir), "ALICE_DATABASE_URL": settings.database_url or ""}
-    result = CliRunner(env=env).invoke(main, ["activity", *arguments])
+    return {"ALICE_DATA_DIR": str(settings.data_dir), "ALICE_DATABASE_URL": settings.database_url or ""}
+
+
+def run(app: Flask, *arguments: str) -> Result:
+    result = CliRunner(env=environ(app)).invoke(main, ["activity", *arguments])
     assert result.exit_code == 0, result.output
     return result
 
@@ -232,3 +240,38 @@ def test_the_tail_command_prints_the_newest_last(
     assert [line.split()[-1] for line in lines] == ["2", "3"]
     rows = json.loads(run(app, "tail", "-n", "3", "--json").stdout)
     assert [(row["user_id"], row["page_number"]) for row in rows] == [(cast.reader.id, n) for n in (1, 2, 3)]
+
+
+def test_what_was_appended_since_comes_the_oldest_first(
+    cast: Cast, connection: None, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", page, 0) for page in (1, 2, 3, 4)]])
+    first, *_ = rows = queries.activities_after(queries.newest_seq() - 4)
+
+    assert [(row.user_id, row.page_number) for row in rows] == [(cast.reader.id, n) for n in (1, 2, 3, 4)]
+    assert queries.activities_after(first.seq, 2) == rows[1:3]
+    assert queries.activities_after(rows[-1].seq) == []
+
+
+def test_the_tail_command_goes_on_printing_what_happens(
+    app: Flask, cast: Cast, write: Callable[[list], None]
+) -> None:
+    write([[("PAGE_VIEW", 1, 0), ("PAGE_VIEW", 2, 0)]])
+    command = [sys.executable, "-c", "from alice.cli.main import main; main()", "activity", "tail", "-f"]
+    with subprocess.Popen(
+        [*command, "-n", "1", "--json"], env=os.environ | environ(app), stdout=subprocess.PIPE, text=True
+    ) as tail:
+        try:
+            pages = [page_of(tail.stdout)]
+            write([[("PAGE_VIEW", 3, 0), ("PAGE_VIEW", 4, 0)]])
+            pages += [page_of(tail.stdout) for _ in range(2)]
+            write([[("PAGE_VIEW", 5, 0)]])
+            pages.append(page_of(tail.stdout))
+        finally:
+            tail.kill()
+
+    assert pages == [2, 3, 4, 5]
+
+
+def page_of(lines: IO[str]) -> int:
+    return json.loads(lines.readline())["page_number"]
