@@ -253,6 +253,14 @@ def test_what_was_appended_since_comes_the_oldest_first(
     assert queries.activities_after(rows[-1].seq) == []
 
 
+@pytest.mark.touches_bystander("activity_logs")
+def test_the_newest_of_an_empty_log_is_nought(app: Flask, connection: None, db: Rows) -> None:
+    db.execute("DELETE FROM activity_logs")
+
+    assert queries.newest_seq() == 0
+    assert run(app, "tail").stdout == ""
+
+
 def test_the_tail_command_goes_on_printing_what_happens(
     app: Flask, cast: Cast, write: Callable[[list], None]
 ) -> None:

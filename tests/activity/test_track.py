@@ -264,6 +264,14 @@ def test_a_section_view_moves_the_state_to_the_section(cast: Cast, db: Rows) -> 
     assert db.one("SELECT section_id FROM reading_progress") == section
 
 
+def test_a_batch_has_nothing_beside_it(cast: Cast, db: Rows) -> None:
+    answer = cast.reader.client.post(URL, json={"activities": [view()], "page_number": 3})
+
+    assert answer.status_code == 422
+    assert "either one activity or activities" in error(answer)["message"]
+    assert db.one("SELECT COUNT(*) FROM activity_logs") == 0
+
+
 def test_occurred_at_is_clamped_to_thirty_days_and_not_the_future(
     cast: Cast, db: Rows, frozen_clock: int
 ) -> None:

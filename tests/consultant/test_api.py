@@ -264,6 +264,20 @@ def test_who_stays_very_long_on_a_page_is_stuck_by_the_heartbeats(
     assert shown() == {("stuck", "6 minutes on page 3")}
 
 
+def test_who_always_reads_slowly_is_not_stuck_for_that(
+    cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    for page, age in ((1, 8), (2, 4), (3, 0)):
+        view(cast, page, occurred_at=rfc3339(frozen_clock - minutes(age)))
+    for _ in range(7):
+        heard(cast.reader, 3)
+        recorder.flush()
+        clock.advance(minutes(1))
+
+    (reader,) = get(cast, "active-readers").json["readers"]
+    assert (reader["status"], reader["stuck_reason"]) == ("reading", None)
+
+
 def test_a_request_for_help_is_seen_until_it_is_resolved(
     cast: Cast, recorder: Recorder, frozen_clock: int
 ) -> None:
@@ -313,6 +327,8 @@ def test_a_readers_summary_has_the_founding_body(cast: Cast, frozen_clock: int) 
         (0, "PAGE_VIEW"),
         (0, "PAGE_VIEW"),
         (hours(1), "PAGE_VIEW"),
+        (hours(24), "FEEDBACK"),
+        (hours(24) + 1, "FEEDBACK"),
         (hours(30), "AI_INTERACTION"),
         (hours(72), "FEEDBACK"),
         (hours(72) + 1, "PAGE_VIEW"),
@@ -320,12 +336,13 @@ def test_a_readers_summary_has_the_founding_body(cast: Cast, frozen_clock: int) 
         view(cast, activity_type=kind, occurred_at=rfc3339(NOON - age))
 
     assert get(cast, "reader/activity", user_id=cast.reader.id, hours=72).json == {
-        "total_activities": 7,
+        "total_activities": 9,
         "active_days": 3,
         "word_lookups": 2,
         "ai_interactions": 1,
         "page_views": 3,
     }
+    assert get(cast, "reader/activity", user_id=cast.reader.id).json["total_activities"] == 6
 
 
 def test_active_days_are_utc_dates(cast: Cast) -> None:
@@ -368,6 +385,7 @@ def test_a_reader_with_no_activity_gets_zeros(cast: Cast) -> None:
     assert summary.status_code == state.status_code == 200
     assert set(summary.json.values()) == {0}
     assert state.json["status"] == "idle"
+    assert '"total_pages_read":0,"total_word_lookups":0,"total_ai_interactions":0,' in state.text
     assert (state.json["total_pages_read"], state.json["current_page"]) == (0, None)
 
 

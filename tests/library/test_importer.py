@@ -1,5 +1,6 @@
 """Importing: one transaction that can be repeated and takes its readers along."""
 
+import os
 import threading
 from itertools import count
 from pathlib import Path
@@ -291,9 +292,12 @@ def test_a_folder_is_no_book(tmp_path: Path) -> None:
 def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     with path.open("wb") as file:
-        file.truncate(importer.LARGEST_FILE + 1)
+        file.truncate(50 * 1024 * 1024 + 1)
 
-    with pytest.raises(BadBook, match="larger than 50 MB"):
+    with pytest.raises(BadBook, match="it is larger than 50 MB"):
+        importer.read(path)
+    os.truncate(path, 50 * 1024 * 1024)
+    with pytest.raises(BadBook, match="it is a binary file"):
         importer.read(path)
 
 
