@@ -318,6 +318,15 @@ def test_metadata_is_kept_as_json(cast: Cast, db: Rows) -> None:
     assert json.loads(db.one("SELECT metadata FROM activity_logs")) == metadata
 
 
+@pytest.mark.parametrize(("size", "status"), [(4096, 201), (4097, 422)])
+def test_metadata_have_at_most_4096_bytes(cast: Cast, size: int, status: int) -> None:
+    """As JSON, in UTF-8: a letter may be several."""
+    metadata = {"word": "é" + "x" * (size - len('{"word":"é"}'.encode()))}
+    activity = {"activity_type": "WORD_LOOKUP", "metadata": metadata}
+
+    assert cast.reader.client.post(URL, json=activity).status_code == status
+
+
 @pytest.mark.parametrize("name", ["consultant", "admin"])
 def test_only_readers_activity_is_logged(cast: Cast, db: Rows, name: str) -> None:
     answer = getattr(cast, name).client.post(URL, json=view())
@@ -342,6 +351,6 @@ def test_one_activity_costs_a_fixed_number_of_statements(cast: Cast, counted: Co
 def test_a_hundred_activities_cost_as_many_statements_as_one(cast: Cast, counted: Counted) -> None:
     batch = [view(1 + n % PAGES, id=new_id(clock.now())) for n in range(100)]
     with counted() as statements:
-        cast.reader.client.post(URL, json={"activities": batch})
+        assert cast.reader.client.post(URL, json={"activities": batch}).status_code == 201
 
     assert len(statements) <= 11, statements
