@@ -187,6 +187,13 @@ def read(book: str, section_id: str) -> None:
         ])  # fmt: skip
 
 
+# A row as her sink gets it: no more of it than upkeep looks at.
+_LETTER = (
+    b'{"seq":-1,"visit_id":"bystander","session_id":"bystander","user_id":"bystander",'
+    b'"project_id":"bystander123","timestamp":"2025-01-20T10:30:00Z","received_at":"2025-01-20T10:30:00Z"}\n'
+)
+
+
 def add_site() -> None:
     """Write her rows into events.db: a site with two browsers, what they did, and a sink that waits."""
     now = clock.now()
@@ -214,9 +221,8 @@ def add_site() -> None:
         for state in ("waiting", "dead", "taken"):
             _insert(database.events.execute, "sink_batches", {
                 "id": f"{stream}-{state}", "sink": SINK, "stream": stream, "first": -2, "last": -1, "rows": 1,
-                "body": b'{"seq":-1,"project_id":"bystander123","session_id":"bystander"}\n', "state": state,
-                "attempts": 1, "next_attempt_at": now + days(400), "error": "an outage",
-                "created_at": now - hours(1),
+                "body": _LETTER, "state": state, "attempts": 1, "next_attempt_at": now + days(400),
+                "error": "an outage", "created_at": now - hours(1),
             })  # fmt: skip
 
 
