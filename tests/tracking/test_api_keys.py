@@ -95,12 +95,18 @@ def test_a_revoked_key_opens_nothing_at_once(program: FlaskClient, site: SiteRow
     assert api_key.revoke(made.id) is False
 
 
-def test_a_key_of_a_removed_site_opens_nothing(program: FlaskClient, site: SiteRow) -> None:
-    made = api_key.create(site.number, "ingest", "server")
-    assert send(program, by_header(made.key)).status_code == 200
-    sites.remove(site.id)
+def test_a_key_of_a_removed_site_opens_nothing(
+    program: FlaskClient, doomed: SiteRow, events_db: EventRows
+) -> None:
+    ingest = api_key.create(doomed.number, "ingest", "server").key
+    reads = api_key.create(doomed.number, "read", "auditor").key
+    assert send(program, by_header(ingest)).status_code == 200
+    sites.remove(doomed.id)
 
-    assert send(program, by_header(made.key)).status_code == 401
+    for refused in (send(program, by_header(ingest)), read(program, by_header(reads))):
+        assert (refused.status_code, refused.json) == (401, UNAUTHORIZED)
+    assert (api_key.check(ingest), api_key.check(reads)) == (None, None)
+    assert events_db.one("SELECT COUNT(*) FROM events") == 0
 
 
 def test_a_key_opens_nothing_else(program: FlaskClient, site: SiteRow) -> None:

@@ -26,13 +26,13 @@ def folder(settings: Settings) -> Path:
 
 
 def test_every_salt_of_a_removed_site_goes_and_no_other(
-    post: Post, site: SiteRow, other_site: SiteRow, salts: Salts, folder: Path
+    post: Post, doomed: SiteRow, other_site: SiteRow, salts: Salts, folder: Path
 ) -> None:
-    post(url="/", consent="granted", visitorId="v")
-    post(url="/")
+    post(doomed.id, url="/", consent="granted", visitorId="v")
+    post(doomed.id, url="/")
     salts.known(other_site.id)
-    (folder / site.id / ".known-1-00000000").write_bytes(b"of a process that was killed")
-    sites.remove(site.id)
+    (folder / doomed.id / ".known-1-00000000").write_bytes(b"of a process that was killed")
+    sites.remove(doomed.id)
 
     assert retention.destroy_salts(salts) == 3
     assert [path.name for path in folder.iterdir()] == [other_site.id]

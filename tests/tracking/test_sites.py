@@ -15,6 +15,7 @@ from alice.tracking import site as sites
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow, Sites
 from alice.web.errors import Conflict, NotFound
+from tests import bystander
 from tests.conftest import Cast, EventRows
 from tests.tracking.conftest import Post
 
@@ -102,7 +103,7 @@ def test_owners_see_their_own_sites_and_admins_all_the_newest_first(cast: Cast) 
 
     assert ids(cast.consultant.client) == [third, first]
     assert ids(cast.stranger.client) == [second]
-    assert ids(cast.admin.client) == [third, second, first]
+    assert ids(cast.admin.client) == [third, second, first, bystander.SITE_ID]
 
 
 def test_a_site_is_removed_by_its_owner_or_an_admin_and_nobody_else(cast: Cast) -> None:
@@ -126,10 +127,9 @@ def test_readers_have_no_sites(cast: Cast) -> None:
 
 
 def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
-    post: Post, site: SiteRow, tracking: Tracking, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
+    post: Post, site: SiteRow, doomed: SiteRow, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = sites.create("elsewhere.example", "Elsewhere", None, ["https://wonderland.example"])
-    for where in (site, other):
+    for where in (site, doomed):
         api_key.create(where.number, "read", "auditor")
         for number in range(3):
             post(
@@ -147,12 +147,12 @@ def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
     tables = ("visits", "visitors", "events", "event_ids", "event_properties", "identities", "api_keys")
     before = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
     monkeypatch.setattr(sites, "REMOVED_AT_ONCE", 2)  # in several steps
-    sites.remove(site.id)
+    sites.remove(doomed.id)
     after = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
 
     assert all(count > 0 for count in after)
     assert [count * 2 for count in after] == before
-    assert [row.id for row in sites.everyones()] == [other.id]
+    assert [row.id for row in sites.everyones()] == [site.id, bystander.SITE_ID]
 
 
 def test_a_removed_site_is_unknown_to_those_who_send(cast: Cast, browser: FlaskClient) -> None:
@@ -210,7 +210,7 @@ def test_alice_has_one_site_of_her_own_whoever_asks_first(app: Flask) -> None:
 
     assert len(found) == 3 and len({row.id for row in found}) == 1
     assert (found[0].name, found[0].owner_id, found[0].domain) == ("Alice", None, "localhost")
-    assert len(sites.everyones()) == 1
+    assert [row.name for row in sites.everyones()] == ["Alice", "Bystander"]
 
 
 def test_the_domain_of_alices_own_site_follows_her_address(app: Flask) -> None:
