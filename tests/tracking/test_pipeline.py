@@ -1,7 +1,8 @@
 """The pipeline: every event once, in order, in the visit it belongs to."""
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import peewee
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from alice import clock
 from alice.clock import days, minutes
 from alice.database import Unavailable
-from alice.tracking import recording, text, visit
+from alice.tracking import pipeline, recording, text, visit
 from alice.tracking.event import Kind
 from alice.tracking.pipeline import Tracking
 from alice.tracking.recording import Arrival, Hit, Key
@@ -25,6 +26,16 @@ from tests.conftest import EventRows
 VIEW = Hit(Kind.PAGE_VIEW, path="/")
 
 pytestmark = pytest.mark.usefixtures("events_connection")
+
+
+class Stage(NamedTuple):
+    """A visit of anna's, and what is needed to do something in it."""
+
+    tracking: Tracking
+    site: SiteRow
+    key: Key
+    caller: Caller
+    number: int
 
 
 @pytest.fixture
@@ -46,13 +57,14 @@ def test_an_event_sent_again_is_answered_as_the_first_time_and_changes_nothing(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
 ) -> None:
     hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
-    first = tracking.record(site, key, caller, Arrival, [hit])
-    before = events_db.query("SELECT * FROM visits")
+    first = tracking.record(site, key, caller, Arrival, [VIEW, hit])
+    tracking.record(site, key._replace(session_id="session-2"), caller, Arrival, [VIEW])
+    before = events_db.query("SELECT * FROM visits ORDER BY number")
     again = tracking.record(site, key, caller, Arrival, [hit])
 
-    assert again.sequences == first.sequences == [1]
-    assert (first.created, again.created) == ([True], [False])
-    assert events_db.query("SELECT * FROM visits") == before
+    assert (first.sequences, first.created) == ([1, 2], [True, True])
+    assert (again.sequences, again.created, again.visit) == ([2], [False], first.visit)
+    assert events_db.query("SELECT * FROM visits ORDER BY number") == before
 
 
 def test_a_retry_with_something_new_adds_only_that(
@@ -68,15 +80,14 @@ def test_a_retry_with_something_new_adds_only_that(
 
 
 def test_an_id_is_known_on_its_own_site_only(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: Key, caller: Caller
 ) -> None:
-    from alice.tracking import site as sites
-
-    other = sites.create("elsewhere.example", "Elsewhere", owner_id=None)
     hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
     tracking.record(site, key, caller, Arrival, [hit])
 
-    assert tracking.record(other, key, caller, Arrival, [hit]).created == [True]
+    assert tracking.record(other_site, key, caller, Arrival, [hit]).created == [True]
+    assert tracking.record(site, key, caller, Arrival, [hit]).created == [False]
+    assert tracking.record(other_site, key, caller, Arrival, [hit]).created == [False]
 
 
 def test_a_visit_that_is_closed_meanwhile_is_asked_for_again(
@@ -115,6 +126,163 @@ def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
     assert new.sequences == [1]
 
 
+SOMEBODY = [Hit(Kind.IDENTIFY)]
+ADA = Arrival(path="/tea", referrer="rabbit.example", language="fr", user_id="ada", identity={"plan": "free"})
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda it: it.tracking.record(it.site, it.key, it.caller, Arrival, [VIEW]),
+        lambda it: it.tracking.record(it.site, it.key, it.caller, lambda: ADA, SOMEBODY),
+        lambda it: it.tracking.append(it.number, [VIEW], ADA),
+        lambda it: it.tracking.open(it.site, it.key, it.caller, ADA),
+        lambda it: it.tracking.touch(it.number),
+        lambda it: it.tracking.renew(
+            it.site, it.key._replace(session_id="renewed"), it.caller, ADA, it.key.session_id
+        ),
+        lambda it: visit.close(it.number, clock.now()),
+    ],
+    ids=["record", "identify", "append", "open", "touch", "renew", "close"],
+)
+def test_what_happens_in_a_visit_changes_no_other(
+    tracking: Tracking,
+    site: SiteRow,
+    other_site: SiteRow,
+    key: Key,
+    caller: Caller,
+    frozen_clock: int,
+    events_db: EventRows,
+    do: Callable[["Stage"], object],
+) -> None:
+    mine = tracking.open(site, key, caller, Arrival()).number
+    for where, whose in (
+        (site, key._replace(session_id="session-2")),
+        (site, key._replace(visitor=tracking.visitors.known(site, "bob"), session_id="session-3")),
+        (site, key._replace(dialect=Dialect.USER_TRACKER)),
+        (other_site, key),
+    ):
+        tracking.open(where, whose, caller, Arrival())
+    before, *others = events_db.query("SELECT * FROM visits ORDER BY number")
+    clock.advance(minutes(1))
+    do(Stage(tracking, site, key, caller, mine))
+
+    after, *others_after = events_db.query("SELECT * FROM visits WHERE number < 6 ORDER BY number")
+    assert after != before
+    assert others_after == others
+
+
+def test_an_event_goes_to_its_visitors_own_visit_though_others_came_since(
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller
+) -> None:
+    anna, bob = (Key(Dialect.LITTLESTATS, tracking.visitors.known(site, name)) for name in ("anna", "bob"))
+    first = tracking.record(site, anna, caller, Arrival, [VIEW]).visit.number
+    tracking.record(site, bob, caller, Arrival, [VIEW])
+    tracking.record(other_site, anna, caller, Arrival, [VIEW])
+    tracking.record(site, anna._replace(dialect=Dialect.EVENT_TRACKER), caller, Arrival, [VIEW])
+    again = tracking.record(site, anna, caller, Arrival, [VIEW])
+
+    assert (again.visit.number, again.sequences) == (first, [2])
+
+
+def test_a_visitor_of_several_visits_goes_on_with_the_newest(
+    tracking: Tracking, site: SiteRow, caller: Caller, frozen_clock: int
+) -> None:
+    key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
+    tracking.record(site, key, caller, Arrival, [VIEW])
+    clock.advance(minutes(31))
+    newest = tracking.record(site, key, caller, Arrival, [VIEW])
+    again = tracking.record(site, key, caller, Arrival, [VIEW])
+
+    assert again.visit.number == newest.visit.number
+    assert (newest.sequences, again.sequences) == ([1], [2])
+
+
+def test_a_name_finds_the_newest_visit_of_its_dialect_site_and_user(
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller, frozen_clock: int
+) -> None:
+    def opened(where: SiteRow, dialect: Dialect, name: str, user_id: str | None = None) -> int:
+        key = Key(dialect, tracking.visitors.known(site, f"{user_id}"), name)
+        return tracking.open(where, key, caller, Arrival(user_id=user_id)).number
+
+    user_tracker, event_tracker = Dialect.USER_TRACKER, Dialect.EVENT_TRACKER
+    opened(site, user_tracker, "tab", "ada")
+    clock.advance(minutes(31))
+    adas = opened(site, user_tracker, "tab", "ada")
+    bobs = opened(site, user_tracker, "tab", "bob")
+    other_name = opened(site, user_tracker, "other tab", "ada")
+    other_dialect = opened(site, event_tracker, "tab", "ada")
+    elsewhere = opened(other_site, user_tracker, "tab", "ada")
+
+    def found(*of: Any) -> int:
+        return tracking.find(*of).number
+
+    assert found(user_tracker, "tab", site.number, "ada") == adas
+    assert found(user_tracker, "tab", site.number, "bob") == bobs
+    assert found(user_tracker, "tab", site.number) == bobs
+    assert found(user_tracker, "other tab", site.number, "ada") == other_name
+    assert found(event_tracker, "tab", site.number, "ada") == other_dialect
+    assert found(user_tracker, "tab", other_site.number, "ada") == elsewhere
+    assert tracking.find(user_tracker, "tab", site.number, "eve") is None
+
+
+def test_of_all_sites_visits_of_a_name_the_oldest_live_one_is_found_else_the_newest(
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: Key, caller: Caller, frozen_clock: int
+) -> None:
+    def found() -> int:
+        return tracking.find_anywhere(Dialect.EVENT_TRACKER, "session-1").number
+
+    tracking.open(site, key, caller, Arrival())
+    clock.advance(minutes(31))  # it is over, though not closed yet
+    live = tracking.open(site, key, caller, Arrival()).number
+    newer = tracking.open(other_site, key, caller, Arrival()).number
+    tracking.open(site, key._replace(session_id="session-2"), caller, Arrival())
+    tracking.open(site, key._replace(dialect=Dialect.USER_TRACKER), caller, Arrival())
+    assert newer > live == found()
+
+    visit.close(live, clock.now())
+    assert found() == newer
+    clock.advance(minutes(30))
+    assert found() == newer
+    clock.advance(1)
+    assert found() == newer
+    visit.close(newer, clock.now())
+    assert found() == newer
+
+
+def test_a_visit_that_is_over_is_touched_by_nothing(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    closed = tracking.open(site, key, caller, Arrival()).number
+    due = tracking.open(site, key._replace(session_id="session-2"), caller, Arrival()).number
+    visit.close(closed, frozen_clock)
+    clock.advance(minutes(30) + 1)
+    before = events_db.query("SELECT * FROM visits ORDER BY number")
+    for number in (closed, due):
+        tracking.touch(number)
+        with pytest.raises(Expired):
+            tracking.append(number, [VIEW])
+
+    assert events_db.query("SELECT * FROM visits ORDER BY number") == before
+    visit.close(closed, clock.now())
+    assert events_db.query("SELECT * FROM visits ORDER BY number") == before
+
+
+def test_a_sign_of_life_puts_the_end_of_a_visit_off(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    opened = tracking.open(site, key, caller, Arrival(), minutes(5))
+    for do in (
+        lambda: tracking.touch(opened.number),
+        lambda: tracking.open(site, key, caller, Arrival()),
+        lambda: tracking.record(site, key, caller, Arrival, [VIEW]),
+    ):
+        clock.advance(minutes(5))
+        do()
+        seen = events_db.query("SELECT started_at, last_at, due_at, closed_at FROM visits")
+        assert seen == [(frozen_clock, clock.now(), clock.now() + minutes(5), None)]
+
+
 def test_several_visits_are_appended_to_all_or_nothing(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
 ) -> None:
@@ -137,6 +305,32 @@ def test_a_job_closes_visits_without_any_traffic(
     assert visit.close_due(clock.now()) == 1
     assert events_db.one("SELECT closed_at FROM visits") == due_at
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
+
+
+def test_visits_that_are_due_are_closed_in_as_many_steps_as_it_takes_and_no_others(
+    tracking: Tracking,
+    site: SiteRow,
+    key: Key,
+    caller: Caller,
+    frozen_clock: int,
+    events_db: EventRows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(1, 5):
+        tracking.open(site, key._replace(session_id=f"session-{number}"), caller, Arrival(), minutes(5))
+    lives = tracking.open(site, key._replace(session_id="lives"), caller, Arrival(), minutes(6)).number
+    visit.close(1, frozen_clock + 1)
+    clock.advance(minutes(6))
+    monkeypatch.setattr(visit, "CLOSE_AT_ONCE", 1)
+
+    assert visit.close_due(clock.now(), 1) == 1
+    pipeline.close_visits()
+    due = (frozen_clock + minutes(5),)
+    assert events_db.query("SELECT closed_at FROM visits ORDER BY number") == [
+        (frozen_clock + 1,), due, due, due, (None,),
+    ]  # fmt: skip
+    assert visit.find(visit.numbered(lives)).is_over(clock.now()) is False
+    assert visit.close_due(clock.now()) == 0
 
 
 def test_an_event_for_a_visit_that_is_over_is_refused(
