@@ -10,9 +10,12 @@ from alice.clock import DAY, days, minutes
 from alice.config import Settings
 from alice.tracking import retention
 from alice.tracking import site as sites
-from alice.tracking.pipeline import close_visits
+from alice.tracking.pipeline import Tracking, close_visits
+from alice.tracking.recording import Arrival, Key
+from alice.tracking.request import Caller
 from alice.tracking.salt import Salts
 from alice.tracking.site import SiteRow
+from alice.tracking.visit import Dialect
 from tests.conftest import EventRows
 from tests.tracking.conftest import Post
 
@@ -24,6 +27,14 @@ def forgetful(app: object) -> SiteRow:
     """A site that keeps visits for 30 days."""
     with database.connected(database.events_db):
         return sites.create("wonderland.example", "Forgetful", owner_id=None, retention_days=30)
+
+
+def key_of(tracking: Tracking, site: SiteRow, name: str) -> Key:
+    return Key(Dialect.LITTLESTATS, tracking.visitors.known(site, name))
+
+
+def close_all(events_db: EventRows) -> None:
+    events_db.execute("UPDATE visits SET closed_at = last_at WHERE closed_at IS NULL AND number > 0")
 
 
 def counts(events_db: EventRows) -> tuple[int, ...]:
@@ -73,6 +84,94 @@ def test_ids_are_forgotten_in_as_many_steps_as_it_takes(
     clock.advance(days(8))
 
     assert retention.prune().ids == 8 + HERS
+    assert counts(events_db)[4] == 0
+
+
+@pytest.mark.touches_bystander("event_ids")
+def test_what_is_old_goes_in_as_many_steps_as_it_takes(
+    post: Post, forgetful: SiteRow, frozen_clock: int, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    for number in range(4):
+        post(forgetful.id, url="/", consent="granted", visitorId=f"browser-{number}")
+    clock.advance(days(31))
+    close_visits()
+
+    assert retention.prune()[:3] == (4, 4, 4)
+    assert counts(events_db) == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.touches_bystander("event_ids")
+def test_what_is_as_old_as_the_retention_stays_and_goes_a_millisecond_later(
+    post: Post, forgetful: SiteRow, frozen_clock: int, events_db: EventRows
+) -> None:
+    post(forgetful.id, url="/")
+    close_all(events_db)
+    clock.advance(days(30))
+    assert retention.prune()[:3] == (0, 0, 0)
+
+    clock.advance(1)
+    assert retention.prune()[:3] == (1, 1, 1)
+
+
+@pytest.mark.touches_bystander("event_ids")
+def test_an_old_visit_stays_for_the_events_that_came_since(
+    post: Post, forgetful: SiteRow, frozen_clock: int, events_db: EventRows
+) -> None:
+    post(forgetful.id, url="/old", consent="granted", visitorId="browser-1")
+    clock.advance(minutes(20))
+    post(forgetful.id, url="/since", consent="granted", visitorId="browser-1")
+    close_all(events_db)
+    clock.advance(days(30) - minutes(10))
+
+    assert retention.prune()[:3] == (1, 0, 0)
+    assert events_db.query("SELECT sequence FROM events") == [(2,)]
+
+
+@pytest.mark.touches_bystander("event_ids")
+def test_what_a_site_keeps_no_longer_is_kept_for_another(
+    post: Post,
+    site: SiteRow,
+    forgetful: SiteRow,
+    tracking: Tracking,
+    caller: Caller,
+    frozen_clock: int,
+    events_db: EventRows,
+) -> None:
+    for where in (site, forgetful):
+        post(where.id, url="/", eventId=str(uuid4()))
+        tracking.open(where, key_of(tracking, where, "without-events"), caller, Arrival())
+        lonely = tracking.open(where, key_of(tracking, where, "without-visits"), caller, Arrival())
+        events_db.execute("DELETE FROM visits WHERE number = ?", lonely.number)
+    clock.advance(days(31))
+    tracking.open(forgetful, key_of(tracking, forgetful, "new"), caller, Arrival())
+    close_all(events_db)
+
+    assert retention.prune() == (1, 2, 3, 2 + HERS)
+    assert events_db.query("SELECT site_number, COUNT(*) FROM visits GROUP BY site_number ORDER BY 1") == [
+        (site.number, 2), (forgetful.number, 1),
+    ]  # fmt: skip
+    assert events_db.query("SELECT site_number, COUNT(*) FROM visitors GROUP BY site_number ORDER BY 1") == [
+        (site.number, 3), (forgetful.number, 1),
+    ]  # fmt: skip
+    assert events_db.query("SELECT site_number FROM events") == [(site.number,)]
+
+
+@pytest.mark.touches_bystander("event_ids")
+def test_an_id_is_known_for_7_days(post: Post, frozen_clock: int, events_db: EventRows) -> None:
+    first, second = str(uuid4()), str(uuid4())
+    post(url="/", eventId=first)
+    clock.advance(days(1))
+    post(url="/", eventId=second)
+    clock.advance(days(6))
+    retention.prune()
+    assert counts(events_db)[4] == 2
+
+    clock.advance(1)
+    retention.prune()
+    assert counts(events_db)[4] == 1
+    post(url="/", eventId=second)
+    assert counts(events_db)[0] == 2
 
 
 @pytest.mark.touches_bystander("event_ids")
@@ -91,23 +190,30 @@ def test_a_visit_that_is_open_is_not_taken_away(
 
 
 def test_a_days_salt_is_destroyed_when_its_last_visit_has_closed(
-    post: Post, site: SiteRow, settings: Settings, events_db: EventRows
+    post: Post, site: SiteRow, forgetful: SiteRow, settings: Settings
 ) -> None:
+    """However many visits are open that were made with others."""
     clock.freeze((clock.now() // DAY + 1) * DAY - minutes(5))
     day = clock.now() // DAY
     post(url="/")
+    post(forgetful.id, url="/")
     salts = Salts(settings.data_dir)
     clock.advance(minutes(10))
     close_visits()
-    retention.destroy_salts(salts)
+    assert retention.destroy_salts(salts) == 0
     assert (site.id, day) in salts.days()
 
-    clock.advance(minutes(30))
+    post(forgetful.id, url="/")  # a visit of its own that goes on
+    clock.advance(minutes(22))
+    anew = clock.now() // DAY
+    post(url="/")  # a new visit, with the salt of the new day
     close_visits()
-    retention.destroy_salts(salts)
+    destroyed = retention.destroy_salts(salts)
+    again = retention.destroy_salts(salts)
     clock.thaw()
 
-    assert (site.id, day) not in salts.days()
+    assert (destroyed, again) == (1, 0)
+    assert sorted(salts.days()) == sorted([(forgetful.id, day), (forgetful.id, anew), (site.id, anew)])
 
 
 def test_salts_of_a_removed_site_go(post: Post, doomed: SiteRow, settings: Settings) -> None:
