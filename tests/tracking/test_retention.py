@@ -233,3 +233,5 @@ def test_salts_are_secret_random_and_the_same_for_all_processes(settings: Settin
     assert len({one.get("a", today), one.get("a", today + 1), one.get("b", today), one.known("a")}) == 4
     files = [path for path in (settings.data_dir / "salts").rglob("*") if path.is_file()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert {stat.S_IMODE(path.parent.stat().st_mode) for path in files} == {0o700}
+    assert {path.stat().st_size for path in files} == {32}
