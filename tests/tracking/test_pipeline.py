@@ -12,15 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alice import clock
-from alice.clock import days, minutes
+from alice.clock import days, hours, minutes
 from alice.database import Unavailable
 from alice.tracking import pipeline, recording, text, visit
+from alice.tracking import site as sites
 from alice.tracking.event import Kind
+from alice.tracking.event_property import PropertyType, properties
 from alice.tracking.pipeline import Tracking
 from alice.tracking.recording import Arrival, Hit, Key
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, Expired
+from alice.web.errors import NotFound
 from tests.conftest import EventRows
 
 VIEW = Hit(Kind.PAGE_VIEW, path="/")
@@ -392,6 +395,50 @@ def test_a_visit_knows_what_happened_in_it(
     assert (landing, left) == ("/a", "/b")
 
 
+def test_an_event_of_a_site_that_is_removed_meanwhile_is_refused_and_leaves_nothing(
+    tracking: Tracking, doomed: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    sites.remove(doomed.id)
+    with pytest.raises(NotFound):
+        tracking.record(doomed, key, caller, Arrival, [VIEW])
+
+    assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in ("visits", "visitors", "events")] == [
+        0, 0, 0,
+    ]  # fmt: skip
+
+
+def test_a_report_of_more_time_than_has_passed_is_not_counted(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    """An hour may have passed before the visit was opened; and no report claims more."""
+
+    def engaged(ms: int) -> tuple[int, int | None]:
+        tracking.record(site, key, caller, Arrival, [Hit(Kind.HEARTBEAT, engaged_ms=ms)])
+        counted = events_db.one("SELECT engaged_ms FROM visits")
+        return counted, events_db.query("SELECT engaged_ms FROM events ORDER BY seq DESC")[0][0]
+
+    assert engaged(0) == engaged(-5) == (0, None)
+    assert engaged(hours(2)) == (hours(1), hours(1))
+    assert engaged(1) == (hours(1), 1)
+    clock.advance(minutes(1))
+    assert engaged(minutes(1) + 1) == (hours(1), minutes(1) + 1)
+    assert engaged(minutes(1)) == (hours(1) + minutes(1), minutes(1))
+
+
+def test_an_event_that_somebody_meant_is_an_interaction(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    def counts(kind: Kind) -> bool:
+        session = key._replace(session_id=kind.name)
+        tracking.record(site, session, caller, Arrival, [Hit(kind)])
+        return bool(events_db.one("SELECT interactions FROM visits WHERE session_id = ?", kind.name))
+
+    assert [kind for kind in Kind if counts(kind)] == [
+        Kind.CUSTOM, Kind.CLICK, Kind.FORM_INTERACTION, Kind.FORM_SUBMIT, Kind.CONVERSION, Kind.ENGAGEMENT,
+    ]  # fmt: skip
+    assert events_db.query("SELECT session_id FROM visits WHERE page_views > 0") == [("PAGE_VIEW",)]
+
+
 @pytest.mark.parametrize(("ahead", "kept"), [(minutes(5), 0), (-days(1), -days(1)), (-days(30), -days(7))])
 def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
     tracking: Tracking,
@@ -421,31 +468,72 @@ def test_a_clock_that_jumps_back_moves_no_visit_back(
     assert events_db.query("SELECT last_at, due_at FROM visits") == [(seen, seen + minutes(30))]
 
 
+def test_the_numbers_that_rows_keep_mean_what_they_always_meant() -> None:
+    assert {kind.name: int(kind) for kind in Kind} == {
+        "PAGE_VIEW": 1, "CUSTOM": 2, "PAGE_EXIT": 3, "HEARTBEAT": 4, "IDENTIFY": 5, "CLICK": 6, "SCROLL": 7,
+        "HOVER": 8, "FORM_INTERACTION": 9, "FORM_SUBMIT": 10, "CONVERSION": 11, "ENGAGEMENT": 12,
+        "SYSTEM": 13,
+    }  # fmt: skip
+    assert {dialect.name: int(dialect) for dialect in Dialect} == {
+        "USER_TRACKER": 1, "EVENT_TRACKER": 2, "LITTLESTATS": 3,
+    }  # fmt: skip
+    assert {type.name: int(type) for type in PropertyType} == {
+        "STRING": 1, "NUMBER": 2, "BOOLEAN": 3, "DATE": 4, "JSON": 5,
+    }  # fmt: skip
+
+
 def test_properties_keep_their_types(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
 ) -> None:
-    from alice.tracking.event_property import properties
-
     said = {
-        "text": "caucus-race", "whole": 42, "part": 9.99, "big": 2**60 + 1, "yes": True, "no": False,
-        "day": "2025-01-20", "moment": "2025-01-20T10:30:00Z", "nothing": None,
-        "nested": {"x": [1, 2.5, "three"]}, "list": [],
+        "text": "caucus-race", "whole": 42, "part": 9.99, "exact": 2**53, "big": 2**53 + 1, "yes": True,
+        "no": False, "day": "2025-01-20", "moment": "2025-01-20T10:30:00Z", "no day": "2025-13-20",
+        "short": "2025-01", "long": "some-thing-else", "year": "2025 was a good year", "nothing": None,
+        "nested": {"x": [1, 2.5, "three"]}, "list": [], "huge": -1e300,
     }  # fmt: skip
     tracking.record(site, key, caller, Arrival, [Hit(Kind.CUSTOM, "all", properties=said)])
     seq = events_db.one("SELECT seq FROM events")
 
     assert properties([seq]) == {seq: said}
-    types = dict(
-        events_db.query("SELECT s.text, p.type FROM event_properties p JOIN strings s ON s.number = p.key")
+    assert {name: type(value) for name, value in properties([seq])[seq].items()} == {
+        name: type(value) for name, value in said.items()
+    }
+    rows = events_db.query(
+        "SELECT s.text, p.type, p.text, p.number FROM event_properties p JOIN strings s ON s.number = p.key"
     )
-    assert [types[name] for name in ("text", "whole", "yes", "day", "nested")] == [1, 2, 3, 4, 5]
+    kept = {name: tuple(rest) for name, *rest in rows}
+    day = 1_737_331_200_000  # 2025-01-20 in ms
+    assert kept == {
+        "text": (1, "caucus-race", None), "no day": (1, "2025-13-20", None), "short": (1, "2025-01", None),
+        "long": (1, "some-thing-else", None), "year": (1, "2025 was a good year", None),
+        "whole": (2, None, 42), "part": (2, None, 9.99), "exact": (2, None, 2**53), "huge": (2, None, -1e300),
+        "yes": (3, None, 1), "no": (3, None, 0), "day": (4, "2025-01-20", day),
+        "moment": (4, "2025-01-20T10:30:00Z", day + minutes(630)), "big": (5, "9007199254740993", None),
+        "nothing": (5, "null", None), "nested": (5, '{"x":[1,2.5,"three"]}', None), "list": (5, "[]", None),
+    }  # fmt: skip
+
+
+def test_properties_of_many_events_are_each_ones_own(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    """However many there are: databases bound the number of parameters of a statement."""
+    hits = [
+        Hit(Kind.CUSTOM, "tea", properties={"cups": number, "of": f"guest {number}"}) for number in range(501)
+    ]
+    tracking.record(site, key, caller, Arrival, [VIEW, *hits])
+    view, *seqs = [seq for (seq,) in events_db.query("SELECT seq FROM events ORDER BY sequence")]
+
+    assert properties([view, *seqs]) == {
+        view: {},
+        **{seq: {"cups": number, "of": f"guest {number}"} for number, seq in enumerate(seqs)},
+    }
 
 
 def test_a_process_forgets_strings_and_no_event_does(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(text, "CACHED", 5)
-    for number in range(12):
+    for number in range(12):  # of which a process remembers a few
         hits = [Hit(Kind.PAGE_VIEW, path=f"/{number}"), Hit(Kind.CUSTOM, "tea", path="/0")]
         tracking.record(site, key, caller, Arrival, hits)
 
@@ -453,6 +541,17 @@ def test_a_process_forgets_strings_and_no_event_does(
         "SELECT s.text FROM events e LEFT JOIN strings s ON s.number = e.path ORDER BY seq"
     )
     assert [path for (path,) in paths] == [path for n in range(12) for path in (f"/{n}", "/0")]
+
+
+def test_texts_are_numbered_once_by_whichever_process(tracking: Tracking) -> None:
+    """However many there are: databases bound the number of parameters of a statement."""
+    many = {f"/{number}" for number in range(1001)}
+    one, other = text.Numbers(tracking.recorder), text.Numbers(tracking.recorder)
+    numbers = dict(one.of({"/0", None})) | dict(one.of(many))
+
+    assert len(set(numbers.values())) == 1002 and numbers[None] is None
+    assert dict(other.of(many | {None})) == numbers
+    assert text.texts([*numbers.values(), *numbers.values()]) == {n: t for t, n in numbers.items()}
 
 
 def test_threads_share_a_visit_without_gaps(
