@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -11,10 +12,10 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alice import clock
+from alice import clock, database
 from alice.clock import days, hours, minutes
 from alice.database import Unavailable
-from alice.tracking import pipeline, recording, text, visit
+from alice.tracking import event, pipeline, recording, text, visit
 from alice.tracking import site as sites
 from alice.tracking.event import Kind
 from alice.tracking.event_property import PropertyType, properties
@@ -489,6 +490,7 @@ def test_properties_keep_their_types(
         "text": "caucus-race", "whole": 42, "part": 9.99, "exact": 2**53, "big": 2**53 + 1, "yes": True,
         "no": False, "day": "2025-01-20", "moment": "2025-01-20T10:30:00Z", "no day": "2025-13-20",
         "short": "2025-01", "long": "some-thing-else", "year": "2025 was a good year", "nothing": None,
+        "week": "2025-W03", "bare": "20250120T1030",
         "nested": {"x": [1, 2.5, "three"]}, "list": [], "huge": -1e300,
     }  # fmt: skip
     tracking.record(site, key, caller, Arrival, [Hit(Kind.CUSTOM, "all", properties=said)])
@@ -509,7 +511,8 @@ def test_properties_keep_their_types(
         "whole": (2, None, 42), "part": (2, None, 9.99), "exact": (2, None, 2**53), "huge": (2, None, -1e300),
         "yes": (3, None, 1), "no": (3, None, 0), "day": (4, "2025-01-20", day),
         "moment": (4, "2025-01-20T10:30:00Z", day + minutes(630)), "big": (5, "9007199254740993", None),
-        "nothing": (5, "null", None), "nested": (5, '{"x":[1,2.5,"three"]}', None), "list": (5, "[]", None),
+        "nothing": (5, "null", None), "week": (1, "2025-W03", None),
+        "bare": (1, "20250120T1030", None), "nested": (5, '{"x":[1,2.5,"three"]}', None), "list": (5, "[]", None),
     }  # fmt: skip
 
 
@@ -543,6 +546,26 @@ def test_a_process_forgets_strings_and_no_event_does(
     assert [path for (path,) in paths] == [path for n in range(12) for path in (f"/{n}", "/0")]
 
 
+def test_a_process_remembers_so_many_texts_and_no_more(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "CACHED", 3)
+    numbers = text.Numbers(tracking.recorder)
+    asked: list[Any] = []
+
+    def is_remembered(name: str) -> bool:
+        asked.clear()
+        numbers.of({name})
+        return not asked
+
+    database.events_db.query_hooks.append(asked.append)
+    numbers.of({"a", "b"})
+    assert is_remembered("a") and is_remembered("b")
+    numbers.of({"c"})
+    assert is_remembered("c") and not is_remembered("a")
+    database.events_db.query_hooks.remove(asked.append)
+
+
 def test_texts_are_numbered_once_by_whichever_process(tracking: Tracking) -> None:
     """However many there are: databases bound the number of parameters of a statement."""
     many = {f"/{number}" for number in range(1001)}
@@ -573,6 +596,25 @@ def test_threads_share_a_visit_without_gaps(
     rows = events_db.query("SELECT sequence FROM events ORDER BY seq")
     assert [sequence for (sequence,) in rows] == [*range(1, 61)]
     assert events_db.one("SELECT COUNT(*) FROM visits") == 1
+
+
+def test_an_event_is_appended_in_a_transaction_that_locks_the_log() -> None:
+    with pytest.raises(RuntimeError):
+        event.append(1, [(1, 1, Kind.PAGE_VIEW, None, None, 0, 0, None)])
+
+
+@pytest.mark.parametrize(
+    ("id", "at", "kept"),
+    [
+        ("01890000-0000-7000-8000-0000000000AB", 1000, "018900000000700080000000000000ab"),
+        ("tea-1", None, blake2b(b"tea-1", digest_size=16).hexdigest()),
+        ("tea-1", 0x0189_0000_0001, "018900000001" + blake2b(b"tea-1", digest_size=10).hexdigest()),
+        ("tea-1", -1, "ffffffffffff" + blake2b(b"tea-1", digest_size=10).hexdigest()),
+    ],
+)
+def test_a_clients_id_is_kept_in_16_bytes_that_stay_the_same(id: str, at: int | None, kept: str) -> None:
+    assert event.id_bytes(id, at).hex() == kept
+    assert len(kept) == 32
 
 
 IDS = [str(uuid4()) for _ in range(6)]
