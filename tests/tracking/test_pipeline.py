@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -17,6 +18,7 @@ from alice.clock import days, hours, minutes
 from alice.database import Unavailable
 from alice.tracking import event, pipeline, recording, text, visit
 from alice.tracking import site as sites
+from alice.tracking.campaign import Campaign
 from alice.tracking.event import Kind
 from alice.tracking.event_property import PropertyType, properties
 from alice.tracking.pipeline import Tracking
@@ -24,6 +26,7 @@ from alice.tracking.recording import Arrival, Hit, Key
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, Expired
+from alice.tracking.visitor import VisitorKey
 from alice.web.errors import NotFound
 from tests.conftest import EventRows
 
@@ -376,6 +379,215 @@ def test_a_renewal_that_names_a_variant_means_it(
     assert events_db.one(sql.format("ab_variant"), new.number) == "new"
 
 
+EVERYTHING = Arrival(
+    path="/tea", referrer="rabbit.example", campaign=Campaign("hatter", "mail", "spring", "tea", "cup"),
+    language="fr", timezone="Europe/London", screen="1280x800", ab_test="hat", ab_variant="10/6",
+    user_id="ada", context={"campaign_id": "c-1"},
+)  # fmt: skip
+ELSEWHERE = Arrival(
+    path="/other", referrer="hare.example", campaign=Campaign("hare", "web", "autumn", "milk", "jug"),
+    ab_test="coat", ab_variant="long",
+)  # fmt: skip
+
+
+def words(events_db: EventRows, number: int) -> dict[str, str]:
+    """What a visit was told, in words."""
+    return {
+        column: word
+        for column in visit.TOLD
+        for (word,) in events_db.query(
+            f"SELECT s.text FROM visits v JOIN strings s ON s.number = v.{column} WHERE v.number = ?", number
+        )
+    }
+
+
+DEVICE = {
+    "device": "desktop", "browser": "Chrome", "os": "Windows", "language": "fr", "screen": "1280x800",
+    "timezone": "Europe/London", "country": "GB", "country_source": "timezone",
+}  # fmt: skip
+CAME = {
+    "landing_path": "/tea", "referrer_host": "rabbit.example", "utm_source": "hatter", "utm_medium": "mail",
+    "utm_campaign": "spring", "utm_term": "tea", "utm_content": "cup", "bucket": "hatter|mail|spring",
+}  # fmt: skip
+VARIANT = {"ab_test": "hat", "ab_variant": "10/6"}
+
+
+def test_a_visit_keeps_what_it_is_told_when_it_opens(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    opened = tracking.open(site, key, caller, EVERYTHING)
+
+    assert words(events_db, opened.number) == DEVICE | CAME | VARIANT
+    assert (opened.session_id, opened.user_id, opened.context) == ("session-1", "ada", {"campaign_id": "c-1"})
+    assert (opened.started_at, opened.last_at, opened.due_at) == (
+        frozen_clock, frozen_clock, frozen_clock + minutes(30),
+    )  # fmt: skip
+    assert (opened.site_number, opened.dialect, opened.is_bot) == (site.number, Dialect.EVENT_TRACKER, 0)
+    assert (opened.sequence, opened.page_views, opened.interactions, opened.engaged_ms) == (0, 0, 0, 0)
+    assert (opened.closed_at, opened.renewed_from, opened.idle_ms) == (None, None, minutes(30))
+    assert visit.find(visit.numbered(opened.number)) == opened
+
+
+def test_a_program_is_marked_and_of_no_browser_nothing_is_said(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    bot = tracking.open(site, key, caller._replace(user_agent="curl/8.0"), Arrival())
+    unknown = key._replace(session_id="session-2")
+    unsaid = tracking.open(site, unknown, caller._replace(user_agent=None, environ={}), Arrival())
+
+    assert (bot.is_bot, unsaid.is_bot) == (1, 0)
+    assert words(events_db, bot.number)["language"] == "en-GB"
+    assert words(events_db, unsaid.number) == {}
+
+
+def test_a_visit_learns_where_it_came_from_until_its_first_page_and_other_things_later(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    number = tracking.open(site, key, caller, Arrival()).number
+    known = {"device": "desktop", "browser": "Chrome", "os": "Windows", "language": "en-GB"}
+    assert words(events_db, number) == known
+    came = {name: word for name, word in CAME.items() if name != "landing_path"}
+    untested = replace(EVERYTHING, ab_test=None, ab_variant=None)
+    tracking.append(number, [Hit(Kind.PAGE_VIEW, path="/first")], untested)
+    known |= came | {"landing_path": "/first", "exit_path": "/first"}
+    assert words(events_db, number) == known
+
+    tracking.append(number, [Hit(Kind.PAGE_VIEW, path="/second")], ELSEWHERE)
+    known |= {"exit_path": "/second", "ab_test": "coat", "ab_variant": "long"}
+    assert words(events_db, number) == known
+    tracking.append(number, [Hit(Kind.CUSTOM, "tea", path="/third")], EVERYTHING)
+    assert words(events_db, number) == known
+    tracking.open(site, key, caller, EVERYTHING)
+    assert words(events_db, number) == known | {
+        name: DEVICE[name] for name in ("screen", "timezone", "country", "country_source")
+    }
+
+
+def test_a_view_is_asked_where_it_came_from_once(
+    tracking: Tracking, site: SiteRow, caller: Caller, events_db: EventRows
+) -> None:
+    """That of a visit's first page; whatever came before it may be left over from an earlier one."""
+    key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
+    asked: list[Arrival] = []
+
+    def arrive(arrival: Arrival) -> Callable[[], Arrival]:
+        return lambda: asked.append(arrival) or arrival
+
+    tracking.record(site, key, caller, arrive(Arrival()), [Hit(Kind.HEARTBEAT)])
+    tracking.record(site, key, caller, arrive(EVERYTHING), [Hit(Kind.HEARTBEAT)])
+    tracking.record(site, key, caller, arrive(EVERYTHING), [Hit(Kind.PAGE_VIEW, path="/tea")])
+    tracking.record(site, key, caller, arrive(ELSEWHERE), [Hit(Kind.PAGE_VIEW, path="/other")])
+    told = tracking.record(site, key, caller, arrive(ELSEWHERE), [Hit(Kind.HEARTBEAT)])
+
+    assert asked == [Arrival(), EVERYTHING]
+    assert told.sequences == [5]
+    assert words(events_db, told.visit.number)["referrer_host"] == "rabbit.example"
+
+
+@pytest.mark.parametrize(
+    ("name", "was", "comes", "goes_on"),
+    [
+        ("tab", None, None, True),
+        ("tab", None, "ada", True),
+        ("tab", "ada", "ada", True),
+        ("tab", "ada", None, False),
+        ("tab", "ada", "bob", False),
+        (None, None, "ada", True),
+        (None, "ada", "ada", True),
+        (None, "ada", None, True),
+        (None, "ada", "bob", False),
+    ],
+)
+def test_a_visit_is_never_two_peoples(
+    tracking: Tracking,
+    site: SiteRow,
+    key: Key,
+    caller: Caller,
+    frozen_clock: int,
+    events_db: EventRows,
+    name: str | None,
+    was: str | None,
+    comes: str | None,
+    goes_on: bool,
+) -> None:
+    of = key._replace(session_id=name)
+    first = tracking.open(site, of, caller, Arrival(user_id=was)).number
+    second = tracking.open(site, of, caller, Arrival(user_id=comes)).number
+
+    assert (second == first) is goes_on
+    assert events_db.query("SELECT user_id, closed_at FROM visits ORDER BY number") == (
+        [(was or comes, None)] if goes_on else [(was, frozen_clock), (comes, None)]
+    )
+
+
+def test_who_somebody_is_is_kept_of_those_who_are_known_by_consent(
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller, frozen_clock: int,
+    events_db: EventRows,
+) -> None:  # fmt: skip
+    def said(who: VisitorKey, user_id: str | None, identity: dict | None, where: SiteRow = site) -> None:
+        arrival = Arrival(user_id=user_id, identity=identity)
+        tracking.record(where, Key(Dialect.LITTLESTATS, who), caller, lambda: arrival, SOMEBODY)
+
+    anna, bob = (tracking.visitors.known(site, name) for name in ("anna", "bob"))
+    said(tracking.visitors.anonymous(site, caller), "ada", {"plan": "free"})
+    said(anna, None, {"plan": "free"})
+    said(anna, "ada", None)
+    assert events_db.query("SELECT * FROM identities") == []
+
+    said(anna, "ada", {"plan": "free"})
+    said(bob, "ada", {"plan": "gold"})
+    said(anna, "eve", {})
+    said(anna, "ada", {}, other_site)
+    clock.advance(1)
+    said(anna, "ada", {"plan": "none"})
+    assert events_db.query(
+        "SELECT site_number, user_id, data, seen_at FROM identities ORDER BY site_number, user_id, data"
+    ) == [
+        (site.number, "ada", '{"plan":"gold"}', frozen_clock),
+        (site.number, "ada", '{"plan":"none"}', frozen_clock + 1),
+        (site.number, "eve", "{}", frozen_clock),
+        (other_site.number, "ada", "{}", frozen_clock),
+    ]
+
+
+def test_a_renewal_ends_the_old_visit_when_it_was_over_and_tells_the_new_one_what_it_knew(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+) -> None:
+    told = replace(EVERYTHING, context={"campaign_id": "c-1", "page_id": "p-1"})
+    old = tracking.open(site, key, caller, told)
+    asked = Arrival(path="/other", referrer="hare.example", ab_variant="tall", context={"page_id": "p-2"})
+    clock.advance(minutes(29))
+    new = tracking.renew(site, key._replace(session_id="new"), caller, asked, "session-1", minutes(5))
+    clock.advance(minutes(31))
+    newer = tracking.renew(site, key._replace(session_id="newer"), caller, Arrival(user_id="eve"), "new")
+
+    assert (new.user_id, newer.user_id) == ("ada", "eve")
+    assert (new.renewed_from, newer.renewed_from) == (old.number, new.number)
+    assert new.context == newer.context == {"campaign_id": "c-1", "page_id": "p-2"}
+    assert (new.idle_ms, newer.idle_ms) == (minutes(5), minutes(30))
+    assert words(events_db, new.number) == CAME | {
+        "ab_test": "hat", "ab_variant": "tall", "device": "desktop", "browser": "Chrome", "os": "Windows",
+        "language": "en-GB",
+    }  # fmt: skip
+    assert events_db.query("SELECT closed_at FROM visits ORDER BY number") == [
+        (frozen_clock + minutes(29),), (new.due_at,), (None,),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("old", [None, "nowhere", "session-1"])
+def test_renewing_nothing_or_a_visit_of_the_same_name_opens_or_resumes_it(
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: Key, caller: Caller, frozen_clock: int,
+    old: str | None,
+) -> None:  # fmt: skip
+    tracking.open(other_site, key._replace(session_id="nowhere"), caller, EVERYTHING)
+    opened = tracking.renew(site, key, caller, Arrival(), old, minutes(5))
+    clock.advance(minutes(5))
+    resumed = tracking.renew(site, key, caller, Arrival(), old, minutes(6))
+
+    assert (opened.renewed_from, opened.closed_at, opened.context) == (None, None, {})
+    assert resumed == opened._replace(last_at=clock.now(), due_at=clock.now() + minutes(5))
+
+
 def test_a_visit_knows_what_happened_in_it(
     tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
 ) -> None:
@@ -511,8 +723,8 @@ def test_properties_keep_their_types(
         "whole": (2, None, 42), "part": (2, None, 9.99), "exact": (2, None, 2**53), "huge": (2, None, -1e300),
         "yes": (3, None, 1), "no": (3, None, 0), "day": (4, "2025-01-20", day),
         "moment": (4, "2025-01-20T10:30:00Z", day + minutes(630)), "big": (5, "9007199254740993", None),
-        "nothing": (5, "null", None), "week": (1, "2025-W03", None),
-        "bare": (1, "20250120T1030", None), "nested": (5, '{"x":[1,2.5,"three"]}', None), "list": (5, "[]", None),
+        "nothing": (5, "null", None), "week": (1, "2025-W03", None), "bare": (1, "20250120T1030", None),
+        "nested": (5, '{"x":[1,2.5,"three"]}', None), "list": (5, "[]", None),
     }  # fmt: skip
 
 
