@@ -66,8 +66,9 @@ def test_what_is_not_said_of_a_site_has_a_default_and_what_is_said_counts(
 
 def test_a_site_may_be_all_that_is_allowed(cast: Cast) -> None:
     origins = [f"https://app-{number:02}.example" for number in range(20)]
+    spaced = [origin.ljust(300) for origin in origins]
     most = add(
-        cast.admin.client, domain=f"{'d' * 60}.{'e' * 60}.example", name="x" * 100, origins=origins,
+        cast.admin.client, domain=f"{'d' * 60}.{'e' * 60}.example", name="x" * 100, origins=spaced,
         idleMinutes=30, retentionDays=3650,
     )  # fmt: skip
     least = add(cast.admin.client, domain="d", name="x", idleMinutes=5, retentionDays=1)
@@ -96,9 +97,10 @@ def test_a_site_may_be_all_that_is_allowed(cast: Cast) -> None:
         ({"domain": "a.example", "origins": ["https://a.example"] * 21}, "origins"),
         ({"domain": "a.example", "idleMinutes": 4}, "idleMinutes"),
         ({"domain": "a.example", "idleMinutes": 31}, "idleMinutes"),
+        ({"domain": "a.example", "idleMinutes": "10"}, "idleMinutes"),
         ({"domain": "a.example", "retentionDays": 0}, "retentionDays"),
         ({"domain": "a.example", "retentionDays": 3651}, "retentionDays"),
-        ({"domain": "a.example", "origins": [f"https://{'x' * 293}"]}, "origins[0]"),
+        ({"domain": "a.example", "origins": ["https://b.example".ljust(301)]}, "origins[0]"),
     ],
     ids=str,
 )
