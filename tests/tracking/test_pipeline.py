@@ -18,7 +18,7 @@ from alice.clock import days, hours, minutes
 from alice.database import Unavailable
 from alice.tracking import event, pipeline, recording, text, visit
 from alice.tracking import site as sites
-from alice.tracking.campaign import Campaign
+from alice.tracking.campaign import NO_CAMPAIGN, Campaign
 from alice.tracking.event import Kind
 from alice.tracking.event_property import PropertyType, properties
 from alice.tracking.pipeline import Tracking
@@ -79,11 +79,13 @@ def test_a_retry_with_something_new_adds_only_that(
 ) -> None:
     old, new = Hit(Kind.CUSTOM, "a", id=str(uuid4())), Hit(Kind.CUSTOM, "b", id=str(uuid4()))
     tracking.record(site, key, caller, Arrival, [old])
-    again = tracking.record(site, key, caller, Arrival, [old, new, new])
+    again = tracking.record(site, key, caller, Arrival, [VIEW, old, new, VIEW, new, VIEW])
 
-    assert again.sequences == [1, 2, 2]
-    assert again.created == [False, True, False]
-    assert again.visit.sequence == 2
+    assert again.sequences == [2, 1, 3, 4, 3, 5]
+    assert again.created == [True, False, True, True, False, True]
+    assert (again.visit.sequence, again.visit.page_views) == (5, 3)
+    anew = tracking.record(site, key, caller, Arrival, [new, old])
+    assert (anew.sequences, anew.created, anew.visit) == ([3, 1], [False, False], again.visit)
 
 
 def test_an_id_is_known_on_its_own_site_only(
@@ -234,27 +236,37 @@ def test_a_name_finds_the_newest_visit_of_its_dialect_site_and_user(
 
 
 def test_of_all_sites_visits_of_a_name_the_oldest_live_one_is_found_else_the_newest(
-    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: Key, caller: Caller, frozen_clock: int
+    tracking: Tracking,
+    site: SiteRow,
+    other_site: SiteRow,
+    doomed: SiteRow,
+    key: Key,
+    caller: Caller,
+    frozen_clock: int,
 ) -> None:
     def found() -> int:
         return tracking.find_anywhere(Dialect.EVENT_TRACKER, "session-1").number
 
-    tracking.open(site, key, caller, Arrival())
-    clock.advance(minutes(31))  # it is over, though not closed yet
-    live = tracking.open(site, key, caller, Arrival()).number
-    newer = tracking.open(other_site, key, caller, Arrival()).number
+    over = tracking.open(site, key, caller, Arrival()).number
+    clock.advance(minutes(30) + 1)  # it is over, though not closed yet
+    assert found() == over
+    first = tracking.open(site, key, caller, Arrival()).number
+    clock.advance(1)
+    second = tracking.open(other_site, key, caller, Arrival()).number
+    clock.advance(1)
+    third = tracking.open(doomed, key, caller, Arrival()).number
     tracking.open(site, key._replace(session_id="session-2"), caller, Arrival())
     tracking.open(site, key._replace(dialect=Dialect.USER_TRACKER), caller, Arrival())
-    assert newer > live == found()
+    assert found() == first
 
-    visit.close(live, clock.now())
-    assert found() == newer
-    clock.advance(minutes(30))
-    assert found() == newer
+    clock.advance(minutes(30) - 2)
+    assert found() == first  # just so
     clock.advance(1)
-    assert found() == newer
-    visit.close(newer, clock.now())
-    assert found() == newer
+    assert found() == second
+    visit.close(second, clock.now())
+    assert found() == third
+    clock.advance(days(1))
+    assert found() == third
 
 
 def test_a_visit_that_is_over_is_touched_by_nothing(
@@ -314,30 +326,32 @@ def test_a_job_closes_visits_without_any_traffic(
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
 
-def test_visits_that_are_due_are_closed_in_as_many_steps_as_it_takes_and_no_others(
-    tracking: Tracking,
-    site: SiteRow,
-    key: Key,
-    caller: Caller,
-    frozen_clock: int,
-    events_db: EventRows,
-    monkeypatch: pytest.MonkeyPatch,
+def test_all_visits_that_are_due_are_closed_however_many_they_are_and_no_others(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    for number in range(1, 5):
-        tracking.open(site, key._replace(session_id=f"session-{number}"), caller, Arrival(), minutes(5))
-    lives = tracking.open(site, key._replace(session_id="lives"), caller, Arrival(), minutes(6)).number
-    visit.close(1, frozen_clock + 1)
+    def opened(name: str, idle_ms: int) -> int:
+        return tracking.open(site, key._replace(session_id=name), caller, Arrival(), idle_ms).number
+
+    closed, _, lives = opened("closed", minutes(5)), opened("due", minutes(5)), opened("lives", minutes(6))
+    visit.close(closed, frozen_clock + 1)
+    columns = (
+        "site_number, visitor_number, dialect, started_at, last_at, due_at, sequence, page_views, "
+        "interactions, engaged_ms, is_bot, session_id"
+    )
+    for _ in range(10):  # 1024: more than a step
+        events_db.execute(
+            f"INSERT INTO visits ({columns}) SELECT {columns} FROM visits WHERE session_id = 'due'"
+        )
     clock.advance(minutes(6))
-    monkeypatch.setattr(visit, "CLOSE_AT_ONCE", 1)
 
     assert visit.close_due(clock.now(), 1) == 1
     pipeline.close_visits()
-    due = (frozen_clock + minutes(5),)
-    assert events_db.query("SELECT closed_at FROM visits ORDER BY number") == [
-        (frozen_clock + 1,), due, due, due, (None,),
-    ]  # fmt: skip
-    assert visit.find(visit.numbered(lives)).is_over(clock.now()) is False
+    counts = dict(events_db.query("SELECT closed_at, COUNT(*) FROM visits GROUP BY closed_at"))
+    assert counts == {None: 1, frozen_clock + 1: 1, frozen_clock + minutes(5): 1024}
+    assert visit.find(visit.numbered(lives)).closed_at is None
     assert visit.close_due(clock.now()) == 0
+    clock.advance(1)
+    assert visit.close_due(clock.now()) == 1
 
 
 def test_an_event_for_a_visit_that_is_over_is_refused(
@@ -347,8 +361,9 @@ def test_an_event_for_a_visit_that_is_over_is_refused(
     assert tracking.append(opened.number, [VIEW]).sequences == [1]
     clock.advance(minutes(30) + 1)
 
-    with pytest.raises(Expired):
-        tracking.append(opened.number, [VIEW])
+    for number in (opened.number, opened.number + 1):
+        with pytest.raises(Expired):
+            tracking.append(number, [VIEW])
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
 
@@ -572,6 +587,32 @@ def test_a_renewal_ends_the_old_visit_when_it_was_over_and_tells_the_new_one_wha
     assert events_db.query("SELECT closed_at FROM visits ORDER BY number") == [
         (frozen_clock + minutes(29),), (new.due_at,), (None,),
     ]  # fmt: skip
+
+
+def test_a_renewal_of_a_visit_that_came_from_nowhere_keeps_what_is_asked_for(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    tracking.open(site, key, caller, Arrival(ab_test="coat"))
+    new = tracking.renew(site, key._replace(session_id="new"), caller, EVERYTHING, "session-1")
+
+    assert words(events_db, new.number) == DEVICE | CAME | VARIANT
+
+
+@pytest.mark.parametrize(
+    ("arrival", "bucket"),
+    [
+        (Arrival(), None),
+        (Arrival(path="/"), "Direct"),
+        (Arrival(referrer="rabbit.example"), "rabbit.example"),
+        (Arrival(campaign=Campaign("hatter")), "hatter|unknown|unknown"),
+        (Arrival(campaign=NO_CAMPAIGN), None),
+    ],
+)
+def test_a_visit_has_a_bucket_once_something_is_said_of_where_it_came_from(
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows, arrival: Arrival,
+    bucket: str | None,
+) -> None:  # fmt: skip
+    assert words(events_db, tracking.open(site, key, caller, arrival).number).get("bucket") == bucket
 
 
 @pytest.mark.parametrize("old", [None, "nowhere", "session-1"])

@@ -99,6 +99,7 @@ def test_a_salt_of_a_past_day_that_is_missing_is_looked_for_again_after_10_secon
     clock.advance(seconds(10) - 1)
     assert salts.exists("a", yesterday) is False
     assert salts.exists("a", yesterday - 1) is False
+    assert salts.exists("a", yesterday) is False
     clock.advance(1)
     assert salts.exists("a", yesterday) is True
     Salts(settings.data_dir).get("a", yesterday - 1)
