@@ -11,7 +11,7 @@ from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.clickhouse import ClickHouse
 from alice.tracking.sinks.sink import EVENTS, VISITS
 from tests.servers import free_port
-from tests.tracking.sinks.conftest import PACE, ClickHouseServer, Drain, letters
+from tests.tracking.sinks.conftest import PACE, ClickHouseServer, Drain, letters, streams
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import DROP, Peer, Reply, Request
 
@@ -22,8 +22,7 @@ def sink(clickhouse: ClickHouseServer) -> ClickHouse:
 
 
 def stream(name: str = EVENTS) -> upkeep.StreamStatus:
-    with database.connected(database.events_db):
-        return next(stream for stream in upkeep.status() if stream.stream == name)
+    return next(stream for stream in streams() if stream.stream == name)
 
 
 def numbers(clickhouse: ClickHouseServer, table: str = "events_v1") -> list[int]:
@@ -243,8 +242,7 @@ def test_a_batch_that_is_refused_row_by_row_is_kept(log: Log, peer: Peer, drain:
     sink = ClickHouse(peer.url)
     for _ in range(20):
         delivery.deliver(sink, EVENTS, PACE)
-    with database.connected(database.events_db):
-        kept = upkeep.letters(None, ("waiting", "dead"))
+    kept = letters("waiting", "dead")
 
     assert sum(letter.rows for letter in kept) == 10
     assert {letter.state for letter in kept} <= {"dead"}

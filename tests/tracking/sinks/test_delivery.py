@@ -12,7 +12,7 @@ from alice.tracking.sinks.delivery import LEASE, OPENS_AFTER, Pace
 from alice.tracking.sinks.sink import EVENTS, VISITS
 from alice.tracking.sinks.tinybird import Tinybird
 from tests.conftest import Rows
-from tests.tracking.sinks.conftest import PACE, Drain, letters
+from tests.tracking.sinks.conftest import PACE, Drain, letters, streams
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import DROP, DROP_AFTER_TAKING, RAW, Peer, Reply, listening, success
 
@@ -22,8 +22,7 @@ def positions(events_db: Rows) -> dict[str, int]:
 
 
 def status() -> dict[str, upkeep.StreamStatus]:
-    with database.connected(database.events_db):
-        return {stream.stream: stream for stream in upkeep.status()}
+    return {stream.stream: stream for stream in streams()}
 
 
 def test_events_go_in_batches_of_so_many(log: Log, peer: Peer, sink: Tinybird, frozen_clock: int) -> None:
@@ -79,7 +78,7 @@ def test_the_bytes_of_a_batch_are_the_same_at_every_attempt(
     peer.script = [DROP, DROP, DROP]
     for _ in range(4):
         delivery.deliver(sink, EVENTS, PACE)
-        events_db.execute("UPDATE visits SET user_id = 'somebody', is_bot = 1")
+        events_db.execute("UPDATE visits SET user_id = 'somebody', is_bot = 1 WHERE number = ?", visit)
         log.events(visit)
         clock.advance(minutes(5))
 

@@ -8,14 +8,13 @@ from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import STOPS_AFTER
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
-from tests.tracking.sinks.conftest import PACE, Drain, letters
+from tests.tracking.sinks.conftest import PACE, Drain, letters, streams
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import SILENCE, TRICKLE, Peer, Reply, Request, success
 
 
 def stream() -> upkeep.StreamStatus:
-    with database.connected(database.events_db):
-        return next(stream for stream in upkeep.status() if stream.stream == EVENTS)
+    return next(stream for stream in streams() if stream.stream == EVENTS)
 
 
 def test_a_batch_is_posted_as_the_events_api_wants_it(
