@@ -10,6 +10,7 @@ from alice.config import Settings
 from alice.tracking.sinks import delivery
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
+from tests import bystander
 from tests.servers import run
 from tests.tracking.sinks.conftest import PACE
 from tests.tracking.sinks.making import Log
@@ -28,6 +29,14 @@ def sinks(settings: Settings, peer: Peer) -> Sinks:
     return running
 
 
+def status(sinks: Sinks) -> dict:
+    """What `alice sinks status` says, not of the bystander's sink."""
+    said = json.loads(sinks("status", "--json").stdout)
+    return said | {
+        name: [one for one in said[name] if one["sink"] != bystander.SINK] for name in ("streams", "letters")
+    }
+
+
 def test_status_shows_each_stream_and_what_is_kept(
     log: Log, peer: Peer, sink: Tinybird, sinks: Sinks, frozen_clock: int
 ) -> None:
@@ -36,7 +45,7 @@ def test_status_shows_each_stream_and_what_is_kept(
     for _ in range(2):
         delivery.deliver(sink, EVENTS, PACE)
 
-    said = json.loads(sinks("status", "--json").stdout)
+    said = status(sinks)
     assert said["configured"] == ["tinybird"]
     ((stream),) = said["streams"]
     assert (stream["stream"], stream["state"], stream["behind"]) == (EVENTS, "stopped", 5)
@@ -61,18 +70,18 @@ def test_retry_and_skip_say_what_they_did(
     for _ in range(2):
         delivery.deliver(sink, EVENTS, PACE)
 
-    letter = json.loads(sinks("status", "--json").stdout)["letters"][0]["id"]
+    letter = status(sinks)["letters"][0]["id"]
     assert sinks("retry", "tinybird", "--batch", letter).stdout.endswith("is tried again in its turn.\n")
     delivery.deliver(sink, EVENTS, PACE)
     assert len(peer.ids()) == 10
     assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout)["batches"] == 1
-    assert json.loads(sinks("status", "--json").stdout)["letters"] == []
+    assert status(sinks)["letters"] == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "remedy"),
     [
-        (("retry", "kafka"), "There is no sink kafka. There are tinybird."),
+        (("retry", "kafka"), "There is no sink kafka. There are bystander, tinybird."),
         (("skip", "tinybird", "--batch", "42", "--yes"), "`alice sinks status` lists them."),
     ],
 )

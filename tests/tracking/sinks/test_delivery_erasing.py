@@ -52,11 +52,9 @@ def test_an_erasure_that_has_not_ended_yet_is_waited_for(
 
     def erase() -> None:
         with database.connected(database.events_db), database.transaction(database.events_db):
-            ((letter),) = letters()
-            rest = [line for line in upkeep.body(letter.id).splitlines(True) if b"white-rabbit" not in line]
-            events.execute(
-                "UPDATE sink_batches SET body = ?, rows = 2 WHERE id = ?", b"".join(rest), letter.id
-            )
+            ((id, *_),) = letters()
+            rest = [line for line in upkeep.body(id).splitlines(True) if b"white-rabbit" not in line]
+            events.execute("UPDATE sink_batches SET body = ?, rows = 2 WHERE id = ?", b"".join(rest), id)
             forgetting.set()
             time.sleep(0.5)
 
