@@ -2,31 +2,34 @@
 
 import json
 from collections.abc import Callable
-from subprocess import CompletedProcess
 
 import pytest
+from click.testing import Result
 
 from alice.config import Settings
 from alice.tracking.sinks import delivery
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
 from tests import bystander
-from tests.servers import run
+from tests.cli.running import Alice
 from tests.tracking.sinks.conftest import PACE
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply
 
-Sinks = Callable[..., CompletedProcess]
+Sinks = Callable[..., Result]
 
 
 @pytest.fixture
-def sinks(settings: Settings, peer: Peer) -> Sinks:
+def alice(settings: Settings) -> Alice:
+    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
+    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
+
+
+@pytest.fixture
+def sinks(alice: Alice, peer: Peer) -> Sinks:
     """Run `alice sinks ...` where Tinybird is set."""
-
-    def running(*arguments: str) -> CompletedProcess:
-        return run(settings, "sinks", *arguments, ALICE_TINYBIRD_URL=peer.url, ALICE_TINYBIRD_TOKEN="p.token")
-
-    return running
+    tinybird = {"ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "p.token"}
+    return lambda *arguments: alice("sinks", *arguments, **tinybird)
 
 
 def status(sinks: Sinks) -> dict:
@@ -88,13 +91,13 @@ def test_retry_and_skip_say_what_they_did(
 def test_a_mistake_ends_with_one_line(sinks: Sinks, arguments: tuple[str, ...], remedy: str) -> None:
     ended = sinks(*arguments)
 
-    assert ended.returncode == 1
+    assert ended.exit_code == 1
     assert ended.stderr.strip().endswith(remedy)
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_without_a_sink_status_says_how_to_set_one(settings: Settings) -> None:
-    assert "ALICE_CLICKHOUSE_URL" in run(settings, "sinks", "status").stdout
+def test_without_a_sink_status_says_how_to_set_one(alice: Alice) -> None:
+    assert "ALICE_CLICKHOUSE_URL" in alice("sinks", "status").stdout
 
 
 @pytest.mark.parametrize(
@@ -108,9 +111,9 @@ def test_without_a_sink_status_says_how_to_set_one(settings: Settings) -> None:
         {"ALICE_SINK_SECONDS": "soon"},
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(settings: Settings, variables: dict[str, str]) -> None:
-    ended = run(settings, "sinks", "status", **variables)
+def test_a_setting_that_cannot_be_used_is_named(alice: Alice, variables: dict[str, str]) -> None:
+    ended = alice("sinks", "status", **variables)
 
-    assert ended.returncode == 1
+    assert ended.exit_code == 1
     assert next(iter(variables)) in ended.stderr
     assert "secret" not in ended.stderr
