@@ -12,9 +12,18 @@ from alice.tracking.sinks.delivery import LEASE, OPENS_AFTER, Pace
 from alice.tracking.sinks.sink import EVENTS, VISITS
 from alice.tracking.sinks.tinybird import Tinybird
 from tests.conftest import Rows
-from tests.tracking.sinks.conftest import PACE, Drain, letters, streams
-from tests.tracking.sinks.making import Log
-from tests.tracking.sinks.peer import DROP, DROP_AFTER_TAKING, RAW, Peer, Reply, listening, success
+from tests.tracking.sinks.conftest import FEW, PACE, Drain, letters, streams
+from tests.tracking.sinks.making import Log, kept, touched
+from tests.tracking.sinks.peer import (
+    DROP,
+    DROP_AFTER_TAKING,
+    RAW,
+    Peer,
+    Reply,
+    Request,
+    listening,
+    success,
+)
 
 
 def positions(events_db: Rows) -> dict[str, int]:
@@ -367,6 +376,72 @@ def test_a_batch_costs_the_same_number_of_statements_whatever_is_in_it(
         counts.append(len(statements))
 
     assert counts[1] <= counts[0] <= 14
+
+
+# Several sinks, streams and batches
+
+
+def waiting(sink: Tinybird, stream: str) -> list[upkeep.Letter]:
+    return [letter for letter in letters("waiting") if (letter.sink, letter.stream) == (sink.name, stream)]
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize(
+    ("replies", "state", "fresh"),
+    [
+        ([success], None, 0),
+        ([Reply(503)], "waiting", 0),
+        ([Reply(503)] * OPENS_AFTER, "waiting", 0),
+        ([Reply(403)], "waiting", 0),
+        ([Reply(400)], "dead", 0),
+        ([Reply(422)], "taken", 0),
+        ([Reply(413)], None, 2),
+    ],
+    ids=["arrived", "outage", "circuit", "stopped", "dead", "taken", "halved"],
+)
+def test_what_becomes_of_a_batch_is_nothing_to_any_other(
+    peer: Peer, sink: Tinybird, replies: list, state: str | None, fresh: int
+) -> None:
+    due, before = waiting(sink, EVENTS)[0], kept()
+    peer.script = [*replies]
+    for _ in replies:
+        delivery.deliver(sink, EVENTS, FEW)
+        clock.advance(minutes(1))
+
+    assert [row["seq"] for row in peer.requests[-1].rows] == [due.first, due.last]
+    assert len(peer.requests) == len(replies)
+    assert due.id in touched(before) <= {due.id, (sink.name, EVENTS)}
+    assert {letter.id: letter.state for letter in letters()}.get(due.id) == state
+    assert len(kept().keys() - before.keys()) == fresh
+
+
+@pytest.mark.usefixtures("crowd")
+def test_what_waits_goes_in_order_and_then_what_is_new_of_its_own_stream(peer: Peer, sink: Tinybird) -> None:
+    first, second = waiting(sink, EVENTS)
+    before = kept()
+    for _ in range(3):
+        assert delivery.deliver(sink, EVENTS, FEW)
+
+    sent = [[row["seq"] for row in request.rows] for request in peer.requests]
+    assert sent == [[9, 10], [11, 12], [13, 14, 15, 16]]
+    assert touched(before) == {first.id, second.id, (sink.name, EVENTS)}
+    assert kept().keys() <= before.keys()
+
+
+def test_a_dead_letter_is_not_halved_by_who_hears_of_it_too_late(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    def refuse_late(request: Request) -> Reply:
+        clock.advance(LEASE)
+        peer.script = [Reply(400)]
+        delivery.deliver(sink, EVENTS, PACE)  # another process, which takes the first for dead
+        return Reply(413)
+
+    log.events(log.visit(), 10)
+    peer.script = [refuse_late]
+    delivery.deliver(sink, EVENTS, PACE)
+
+    assert [(letter.state, letter.rows) for letter in letters()] == [("dead", 10)]
 
 
 # What nobody has thought of

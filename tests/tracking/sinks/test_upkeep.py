@@ -1,16 +1,18 @@
 """What an admin may do: look, try again, give up, and have a person's rows forgotten."""
 
+from collections.abc import Callable
+
 import pytest
 
 from alice import clock, database
 from alice.clock import minutes
 from alice.tracking.sinks import delivery, upkeep
-from alice.tracking.sinks.sink import EVENTS
+from alice.tracking.sinks.sink import EVENTS, STREAMS, VISITS
 from alice.tracking.sinks.tinybird import Tinybird
 from alice.tracking.uuid7 import visit_id
 from tests import bystander
 from tests.tracking.sinks.conftest import PACE, Drain, letters, streams
-from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.making import Log, kept, touched
 from tests.tracking.sinks.peer import Peer, Reply, Request, success
 
 TAKEN = Reply(200, {"successful_rows": 9, "quarantined_rows": 1})
@@ -281,3 +283,69 @@ def test_starting_over_while_a_batch_is_on_its_way_loses_nothing(
     send(sink, 1)
 
     assert peer.ids() == seqs
+
+
+# Several sinks, streams and batches
+
+
+@pytest.mark.usefixtures("crowd")
+def test_each_stream_is_told_by_its_own_batches() -> None:
+    told = [(s.sink, s.stream, s.state, s.position, s.behind, s.held, s.failures) for s in streams()]
+
+    assert told == [
+        ("other", EVENTS, "waiting", 12, 4, 4, 1),
+        ("other", VISITS, "stopped", 12, 4, 4, 1),
+        ("tinybird", EVENTS, "ok", 12, 4, 4, 0),
+        ("tinybird", VISITS, "waiting", 12, 4, 4, 1),
+    ]
+    assert [(stream.reason or "")[:4] for stream in streams()] == ["503 ", "403 ", "", "503 "]
+
+
+@pytest.mark.usefixtures("crowd")
+def test_batches_are_told_by_their_sink_with_the_next_attempt_of_their_stream() -> None:
+    found = letters()
+
+    assert len({letter.id for letter in found}) == len(found) == 16
+    assert {(letter.sink, letter.stream) for letter in found if letter.next_attempt_at is not None} == {
+        ("other", EVENTS),
+        ("tinybird", EVENTS),
+        ("tinybird", VISITS),
+    }
+    assert upkeep.letters("other", ("dead",)) == [
+        letter for letter in found if (letter.sink, letter.state) == ("other", "dead")
+    ]
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize(
+    ("command", "theirs", "streams"),
+    [
+        (upkeep.retry, lambda letter: letter.error and letter.state != "taken", STREAMS),
+        (upkeep.skip, lambda letter: letter.state != "waiting", ()),
+        (upkeep.restart, lambda letter: True, STREAMS),
+    ],
+    ids=["retry", "skip", "restart"],
+)
+def test_a_command_for_one_sink_leaves_all_others_as_they_are(
+    sink: Tinybird, command: Callable[[str], int], theirs: Callable[[upkeep.Letter], bool], streams: tuple
+) -> None:
+    ids = {letter.id for letter in letters() if letter.sink == sink.name and theirs(letter)}
+    before = kept()
+
+    assert command(sink.name) == len(ids)
+    assert touched(before) == ids | {(sink.name, stream) for stream in streams}
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize("command", [upkeep.retry, upkeep.skip])
+@pytest.mark.parametrize("state", ["waiting", "dead", "taken"])
+def test_a_command_for_one_batch_leaves_all_others_as_they_are(
+    command: Callable[[str, str], int], state: str
+) -> None:
+    letter = next(letter for letter in letters(state) if letter.error)
+    before = kept()
+
+    assert command("nobody", letter.id) == 0
+    assert touched(before) == set()
+    assert command(letter.sink, letter.id) == 1
+    assert touched(before) == {letter.id}
