@@ -14,7 +14,7 @@ from alice import clock, database
 from alice.database import events_db
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import LONGEST_WAIT, Pace
-from alice.tracking.sinks.sink import EVENTS, SCHEMA, STREAMS, VISITS, Sink
+from alice.tracking.sinks.sink import EVENTS, SCHEMA, STREAMS, VISITS, Batch, Sink
 from alice.tracking.sinks.tinybird import Tinybird
 from tests import bystander
 from tests.tracking.sinks.making import Log
@@ -22,6 +22,7 @@ from tests.tracking.sinks.peer import Peer, Reply, listening
 
 CLICKHOUSE = os.environ.get("ALICE_TEST_CLICKHOUSE_URL")
 PACE = Pace(10, clock.seconds(30))
+ROW = Batch(database.new_id(), EVENTS, 1, 1, 1, b'{"seq":1}\n', 1)  # one that need not be in the log
 FEW = Pace(4, clock.seconds(30))  # of the crowd
 Drain = Callable[..., None]
 
