@@ -96,7 +96,7 @@ def test_the_bytes_of_a_batch_are_the_same_at_every_attempt(
     assert len({request.body for request in peer.requests}) == 1
 
 
-@pytest.mark.parametrize("outage", [DROP, Reply(500), Reply(503), Reply(408), Reply(429)])
+@pytest.mark.parametrize("outage", [DROP, Reply(503)])
 def test_an_outage_loses_nothing_and_doubles_nothing(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, outage: Reply
 ) -> None:
@@ -214,6 +214,23 @@ def test_a_batch_stays_below_what_a_peer_takes(log: Log, peer: Peer, sink: Tinyb
     assert peer.ids() == seqs
     sizes = [len(request.body) for request in peer.requests if len(request.rows) > 1]
     assert 3_000_000 < max(sizes) <= 4_000_000
+
+
+def test_a_batch_may_hold_as_many_visits_as_are_asked_for(
+    log: Log, peer: Peer, sink: Tinybird, events_db: Rows
+) -> None:
+    columns = (
+        "site_number, visitor_number, dialect, started_at, last_at, due_at, sequence, page_views, "
+        "interactions, engaged_ms, is_bot"
+    )
+    log.visit()
+    for _ in range(10):  # twice as many each time
+        events_db.execute(
+            f"INSERT INTO visits ({columns}) SELECT {columns} FROM visits WHERE site_number = ?", log.site
+        )
+
+    assert delivery.deliver(sink, VISITS, Pace(1024))
+    assert peer.ids("session_v1") == list(range(1, 1025))
 
 
 def test_two_who_serve_a_sink_at_once_send_each_row_once(

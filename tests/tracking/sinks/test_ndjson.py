@@ -1,8 +1,10 @@
 """The file sink: every row once, a line each, whatever happened on the way."""
 
+import fcntl
 import json
 import resource
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,8 @@ from tests.tracking.sinks.making import Log
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "ndjson"
+    """It is not there yet."""
+    return tmp_path / "deep" / "ndjson"
 
 
 @pytest.fixture
@@ -145,6 +148,23 @@ def test_of_a_batch_that_finds_the_disk_full_nothing_stays(
 
     path.rename(folder / "events_v1-0-moved.ndjson")  # as one does who needs room
     drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+def test_of_all_who_serve_the_files_one_at_a_time_writes(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+    seqs += log.events(log.visit(), 10)
+    with (folder / ".events_v1.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process writes
+        thread = threading.Thread(target=delivery.deliver, args=(sink, EVENTS, PACE))
+        thread.start()
+        thread.join(0.3)
+        assert numbers(folder) == seqs[:10]
+    thread.join()
 
     assert numbers(folder) == seqs
 

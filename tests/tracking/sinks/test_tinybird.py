@@ -216,15 +216,15 @@ def test_every_status_has_its_meaning(
     assert type(said.value) is outcome
 
 
-@pytest.mark.parametrize("reply", [SILENCE, TRICKLE])
+@pytest.mark.parametrize(("reply", "why"), [(SILENCE, ""), (TRICKLE, " after 0.3 s")])
 def test_a_peer_that_never_finishes_its_answer_is_given_up_on(
-    log: Log, peer: Peer, frozen_clock: int, reply: Reply
+    log: Log, peer: Peer, frozen_clock: int, reply: Reply, why: str
 ) -> None:
     peer.script = [reply]
     log.events(log.visit(), 10)
     assert not delivery.deliver(Tinybird(peer.url, "token", timeout=0.3), EVENTS, PACE)
 
-    assert "no answer: TimeoutError" in stream().reason
+    assert f"no answer: TimeoutError{why}" in stream().reason
     clock.advance(minutes(1))
     assert delivery.deliver(Tinybird(peer.url, "token"), EVENTS, PACE)
 

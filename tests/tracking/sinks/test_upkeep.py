@@ -11,6 +11,7 @@ from alice.tracking.sinks.sink import EVENTS, STREAMS, VISITS
 from alice.tracking.sinks.tinybird import Tinybird
 from alice.tracking.uuid7 import visit_id
 from tests import bystander
+from tests.conftest import EventRows
 from tests.tracking.sinks.conftest import PACE, Drain, letters, streams
 from tests.tracking.sinks.making import Log, kept, touched
 from tests.tracking.sinks.peer import Peer, Reply, Request, success
@@ -137,6 +138,16 @@ def test_an_erased_visit_leaves_every_batch_that_has_not_arrived(
     clock.advance(minutes(5))
     send(sink, 1)
     assert peer.ids() == kept
+
+
+def test_nobody_is_behind_a_log_that_was_emptied(
+    log: Log, sink: Tinybird, frozen_clock: int, events_db: EventRows
+) -> None:
+    log.events(log.visit(), 10)
+    send(sink, 1)
+    events_db.execute("DELETE FROM events WHERE seq > 0")
+
+    assert [(stream.behind, stream.position) for stream in streams()] == [(0, 10)]
 
 
 def test_rows_in_batches_that_wait_are_counted_apart(
@@ -299,6 +310,7 @@ def test_each_stream_is_told_by_its_own_batches() -> None:
         ("tinybird", VISITS, "waiting", 12, 4, 4, 1),
     ]
     assert [(stream.reason or "")[:4] for stream in streams()] == ["503 ", "403 ", "", "503 "]
+    assert [stream.next_attempt_at for stream in streams()] == [clock.now(), None, None, clock.now()]
 
 
 @pytest.mark.usefixtures("crowd")
@@ -306,6 +318,7 @@ def test_batches_are_told_by_their_sink_with_the_next_attempt_of_their_stream() 
     found = letters()
 
     assert len({letter.id for letter in found}) == len(found) == 16
+    assert found == sorted(found, key=lambda letter: (letter.created_at, letter.first, letter.id))
     assert {(letter.sink, letter.stream) for letter in found if letter.next_attempt_at is not None} == {
         ("other", EVENTS),
         ("tinybird", EVENTS),
