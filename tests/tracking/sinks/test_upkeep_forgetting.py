@@ -225,28 +225,29 @@ def test_rows_of_halves_made_meanwhile_are_taken_out_too(
     assert [[row["seq"] for row in rows] for _, _, _, rows in batches()] == [kept]
 
 
-def test_who_is_erased_at_the_same_moment_as_another_stays_erased(
-    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+@pytest.mark.parametrize(
+    ("forget", "gone", "left"),
+    [(lambda: upkeep.forget((), "white-rabbit"), 2, {"queen"}), (lambda: upkeep.forget_site(SITE), 4, set())],
+    ids=["person", "site"],
+)
+def test_who_is_erased_at_the_same_moment_stays_erased_and_is_counted_once(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, forget: Any, gone: int, left: set[str]
 ) -> None:
     def erase_another(query: Any) -> None:
-        if "body FROM sink_batches" in query.sql and sink.name in users_known:
-            users_known.clear()
-            upkeep.forget((), "mock-turtle")
+        if "body FROM sink_batches" in query.sql:  # a batch is going to be read
+            database.events_db.query_hooks.remove(erase_another)
+            assert upkeep.forget((), "mock-turtle") == 2
 
-    users_known = {sink.name}
     for name in ("white-rabbit", "mock-turtle", "queen"):
         log.events(log.visit(user_id=name), 2)
     peer.otherwise = Reply(400)
     delivery.deliver(sink, EVENTS, Pace(6, 0))
     with database.connected(database.events_db):
         database.events_db.query_hooks.append(erase_another)
-        try:
-            assert upkeep.forget((), "white-rabbit") == 2
-        finally:
-            database.events_db.query_hooks.remove(erase_another)
+        assert forget() == gone
 
-    assert [(count, len(rows)) for _, _, count, rows in batches()] == [(2, 2)]
-    assert users() == {"queen"}
+    assert users() == left
+    assert sum(count for _, _, count, _ in batches()) == 2 * len(left)
 
 
 def test_bodies_are_read_once_however_many_visits_are_forgotten(
