@@ -1,7 +1,7 @@
 """POST /api/activity/track: a 2xx means committed, and a retry changes nothing."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from werkzeug.test import TestResponse
@@ -286,7 +286,8 @@ def test_occurred_at_is_clamped_to_thirty_days_and_not_the_future(
 
 def test_occurred_at_in_any_zone_is_the_same_moment(cast: Cast, db: Rows, frozen_clock: int) -> None:
     at = frozen_clock - hours(2)
-    east = datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "+00:00")
+    east = datetime.fromtimestamp(at / 1000, timezone(timedelta(hours=5, minutes=30))).isoformat()
+    assert east.endswith("+05:30")
     cast.reader.client.post(URL, json=view(occurred_at=east))
 
     assert db.one("SELECT occurred_at FROM activity_logs") == at
