@@ -223,6 +223,7 @@ def test_what_clients_may_not_report_is_422(cast: Cast, name: str) -> None:
         ({"page_number": None}, "page_number"),
         ({"book_id": None}, "book_id"),
         ({"book_id": 7}, "book_id"),
+        ({"book_id": "x" * 201}, "book_id"),
         ({"id": "42"}, "id"),
         ({"section_id": "nowhere"}, "section_id"),
         ({"section_id": new_id()}, "section_id"),
@@ -245,7 +246,7 @@ def test_wrong_input_is_422_and_names_the_field(cast: Cast, db: Rows, broken: di
 
 
 def test_an_unknown_book_is_404_and_a_locked_one_403(cast: Cast) -> None:
-    unknown = cast.reader.client.post(URL, json=view(book_id="nowhere"))
+    unknown = cast.reader.client.post(URL, json=view(book_id="x" * 200))
     locked = cast.reader.client.post(URL, json=view(book_id=LOCKED_BOOK))
 
     assert unknown.status_code == 404
