@@ -107,11 +107,12 @@ def test_an_event_sent_again_in_the_middle_of_an_erasure_is_taken_as_new(
 def test_one_site_is_shown_or_erased_and_not_another(
     post: Post, site: SiteRow, doomed: SiteRow, frozen_clock: int, events_db: EventRows
 ) -> None:
+    first, second = str(uuid4()), str(uuid4())  # the same on both
     for where in (site, doomed):
-        post(where.id, url="/nobody-yet", eventId=str(uuid4()), **CONSENTING)
+        post(where.id, url="/nobody-yet", eventId=first, **CONSENTING)
     clock.advance(hours(1))
     for where in (site, doomed):
-        post(where.id, type="identify", id="ada", eventId=str(uuid4()), data={"on": where.id}, **CONSENTING)
+        post(where.id, type="identify", id="ada", eventId=second, data={"on": where.id}, **CONSENTING)
     of_all, of_other = person.export("ada"), person.export("ada", site.number)
 
     assert [visit["site_id"] for visit in of_all["visits"]] == [site.id, doomed.id] * 2
