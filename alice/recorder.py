@@ -38,16 +38,23 @@ class Recorder:
     """The writer of one database.
 
     Arguments: the database's handle, the advisory lock of the log it appends to, how many operations may
-    wait, and whether it keeps a connection with which callers who bring none commit at once all the same.
+    wait, whether it keeps a connection with which callers who bring none commit at once all the same, and
+    after how many seconds touched values are written.
     """
 
     def __init__(
-        self, handle: peewee.Database, log: int, queue_size: int = QUEUE_SIZE, shares: bool = False
+        self,
+        handle: peewee.Database,
+        log: int,
+        queue_size: int = QUEUE_SIZE,
+        shares: bool = False,
+        touch_every: float = TOUCH_EVERY,
     ) -> None:
         self._shared = database.Shared(handle) if shares else None
         self._handle = handle
         self._log = log
         self._queue_size = queue_size
+        self._touch_every = touch_every
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._touched: dict[TouchWriter, dict[Hashable, Any]] = {}
         self._touched_lock = threading.Lock()
@@ -153,7 +160,7 @@ class Recorder:
             return operation()
 
     def _run(self) -> None:
-        due = time.monotonic() + TOUCH_EVERY
+        due = time.monotonic() + self._touch_every
         while True:
             batch = self._next_batch(due - time.monotonic())
             ending = None in batch
@@ -164,7 +171,7 @@ class Recorder:
             if ending or time.monotonic() >= due:
                 with self._writing:
                     self._try_to_write_touched()
-                due = time.monotonic() + TOUCH_EVERY
+                due = time.monotonic() + self._touch_every
             if ending:
                 break
         if not self._handle.is_closed():

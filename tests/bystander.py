@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from alice import clock, database
 from alice.activity import log
 from alice.activity.presence import write_presence
 from alice.activity.types import Activity, ActivityType
-from alice.clock import DAY, days, hours, minutes
+from alice.clock import DAY, days, hours, minutes, rfc3339
 from alice.database import new_id
 from alice.tracking.event import Kind
 from alice.tracking.event_property import PropertyType
@@ -188,10 +190,6 @@ def read(book: str, section_id: str) -> None:
 
 
 # A row as her sink gets it: no more of it than upkeep looks at.
-_LETTER = (
-    b'{"seq":-1,"visit_id":"bystander","session_id":"bystander","user_id":"bystander",'
-    b'"project_id":"bystander123","timestamp":"2025-01-20T10:30:00Z","received_at":"2025-01-20T10:30:00Z"}\n'
-)
 
 
 def add_site() -> None:
@@ -210,9 +208,11 @@ def add_site() -> None:
     _add_visits(SITE, 0)
     _insert(database.events.execute, "visits", {
         "number": -3, "site_number": SITE, "visitor_number": -1, "dialect": Dialect.LITTLESTATS,
-        "started_at": now, "last_at": now, "due_at": now + days(400), "closed_at": None, "sequence": 0,
-        "page_views": 0, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
+        "started_at": now, "last_at": now, "due_at": now + days(400), "closed_at": None, "sequence": 1,
+        "page_views": 1, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
     })  # fmt: skip
+    _add_event(SITE, -3, -3, now)
+    _add_event_id(SITE, -3)
     for stream in ("events", "visits"):
         _insert(database.events.execute, "sink_cursors", {
             "sink": SINK, "stream": stream, "position": -1, "failures": 1, "refused": 0, "open_until": 0,
@@ -221,9 +221,17 @@ def add_site() -> None:
         for state in ("waiting", "dead", "taken"):
             _insert(database.events.execute, "sink_batches", {
                 "id": f"{stream}-{state}", "sink": SINK, "stream": stream, "first": -2, "last": -1, "rows": 1,
-                "body": _LETTER, "state": state, "attempts": 1, "next_attempt_at": now + days(400),
-                "error": "an outage", "created_at": now - hours(1),
+                "body": _copy(now), "state": state,
+                "attempts": 1, "next_attempt_at": now + days(400), "error": "an outage",
+                "created_at": now - hours(1),
             })  # fmt: skip
+
+
+def _copy(at: int) -> bytes:
+    """A row as sinks are sent it, of either stream."""
+    time = rfc3339(at)
+    row = {"seq": -1, "project_id": SITE_ID, "visit_id": "hers", "user_id": NAME}
+    return orjson.dumps(row | {"timestamp": time, "received_at": time}) + b"\n"
 
 
 def visit(site_number: int) -> None:
@@ -247,20 +255,28 @@ def _add_visits(site_number: int, nth: int) -> None:
             "due_at": came + minutes(31), "closed_at": came + minutes(2), "sequence": 1, "page_views": 1,
             "interactions": 0, "engaged_ms": 100, "landing_path": -1, "is_bot": 0,
         })  # fmt: skip
-        _insert(database.events.execute, "events", {
-            "seq": number, "site_number": site_number, "visit_number": number, "sequence": 1,
-            "kind": Kind.PAGE_VIEW, "name": None, "path": -1, "occurred_at": came, "received_at": came,
-            "engaged_ms": None,
-        })  # fmt: skip
-        _insert(database.events.execute, "event_ids", {
-            "site_number": site_number, "id": b"%016d" % -number, "seq": number,
-        })  # fmt: skip
-        _insert(database.events.execute, "event_properties", {
-            "event_seq": number, "key": -1, "type": PropertyType.STRING, "text": NAME, "number": None,
-        })  # fmt: skip
+        _add_event(site_number, number, number, came)
+        if site_number != SITE:  # ids are known for seven days
+            _add_event_id(site_number, number)
     _insert(database.events.execute, "identities", {
         "site_number": site_number, "user_id": NAME, "visitor_number": -(10 * nth + 1), "data": "{}",
         "seen_at": came,
+    })  # fmt: skip
+
+
+def _add_event(site_number: int, seq: int, visit: int, at: int) -> None:
+    _insert(database.events.execute, "events", {
+        "seq": seq, "site_number": site_number, "visit_number": visit, "sequence": 1, "kind": Kind.PAGE_VIEW,
+        "name": None, "path": -1, "occurred_at": at, "received_at": at, "engaged_ms": None,
+    })  # fmt: skip
+    _insert(database.events.execute, "event_properties", {
+        "event_seq": seq, "key": -1, "type": PropertyType.STRING, "text": NAME, "number": None,
+    })  # fmt: skip
+
+
+def _add_event_id(site_number: int, seq: int) -> None:
+    _insert(database.events.execute, "event_ids", {
+        "site_number": site_number, "id": b"%016d" % -seq, "seq": seq,
     })  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import pytest
 from flask import Flask
 
-from alice import clock, database, jobs
+from alice import clock, database
 from alice.clock import minutes
 from alice.jobs import Job, Scheduler, claim, run_due
-from tests.conftest import Eventually
+from tests.conftest import Cast, Eventually, Rows
 
 
 def test_a_job_runs_once_in_its_time_whoever_looks(app: Flask, frozen_clock: int) -> None:
@@ -49,11 +49,36 @@ def test_a_lease_is_taken_by_one(app: Flask, connection: None) -> None:
     assert [claim(job), claim(job)] == [True, False]
 
 
-def test_the_session_cleanup_is_a_job(app: Flask, frozen_clock: int, connection: None) -> None:
-    clock.advance(clock.days(500))
+@pytest.mark.parametrize(
+    ("ahead", "due"), [(0, True), (1, False), (minutes(10), False), (minutes(10) + 1, True)]
+)
+def test_a_lease_that_a_wrong_clock_set_too_far_ahead_holds_nothing_up(
+    app: Flask, connection: None, frozen_clock: int, ahead: int, due: bool
+) -> None:
+    database.execute("INSERT INTO job_leases VALUES ('count', ?)", frozen_clock + ahead)
+
+    assert claim(Job("count", minutes(5), lambda: None)) is due
+
+
+def test_a_job_that_finds_the_database_locked_is_due_again_later(
+    app: Flask, frozen_clock: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wait() -> None:
+        raise database.Unavailable("every database connection is in use")
+
+    run_due([Job("waits", minutes(5), wait)])
+
+    assert "the job waits waits for the database: every database connection is in use" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_the_session_cleanup_is_a_job(app: Flask, cast: Cast, db: Rows, frozen_clock: int) -> None:
+    """Staff that did nothing for two hours is signed out, and its sessions go; readers' stay."""
+    clock.advance(clock.hours(2))
     run_due(app.extensions["alice"].scheduler._jobs)
-    with database.connected():
-        assert database.query("SELECT COUNT(*) FROM sessions") == [(0,)]
+
+    kept = {user_id for (user_id,) in db.query("SELECT user_id FROM sessions")}
+    assert kept == {cast.reader.id, cast.newcomer.id}
 
 
 def test_a_scheduler_stops_at_once(app: Flask) -> None:
@@ -89,10 +114,9 @@ def every_connection_lent() -> Iterator[None]:
 def test_jobs_go_on_after_all_connections_were_lent(
     app: Flask, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(database.alice_db.obj, "_wait_timeout", 0.2)
     done = threading.Event()
-    scheduler = Scheduler([Job("count", minutes(5), done.set)])
+    scheduler = Scheduler([Job("count", minutes(5), done.set)], look_every=0.05)
     with every_connection_lent():
         with pytest.raises(database.Unavailable), database.connected():
             pass

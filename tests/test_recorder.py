@@ -4,14 +4,14 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 
+import peewee
 import pytest
 from flask import Flask
 
 from alice import clock, database
-from alice.accounts.throttle import Throttle
 from alice.database import Unavailable, alice_db
 from alice.recorder import Recorder
-from tests.conftest import Eventually
+from tests.conftest import Eventually, Rows
 
 
 def put(key: str, count: int = 1) -> int:
@@ -22,13 +22,14 @@ def put(key: str, count: int = 1) -> int:
 
 
 def kept() -> set[str]:
-    with database.connected():
-        return {key for (key,) in database.query("SELECT key FROM throttles")}
+    """The keys that operations of a test have put."""
+    return {key for (key,) in Rows().query("SELECT key FROM throttles")}
 
 
 @pytest.fixture
 def started(app: Flask) -> Iterator[Recorder]:
-    recorder = app.extensions["alice"].recorder
+    """A recorder with a writer thread, which does not let touched values wait for long."""
+    recorder = Recorder(alice_db, database.ACTIVITY_LOG, touch_every=0.05)
     recorder.start()
     yield recorder
     recorder.stop()
@@ -46,7 +47,7 @@ def any_recorder(request: pytest.FixtureRequest, app: Flask) -> Iterator[Recorde
 
 def test_submit_answers_the_result_of_what_is_committed(any_recorder: Recorder) -> None:
     assert any_recorder.submit(lambda: put("a")) == 1
-    assert "a" in {key for (key,) in database.query("SELECT key FROM throttles")}
+    assert kept() == {"a"}
 
 
 def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorder) -> None:
@@ -57,7 +58,47 @@ def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorde
     with pytest.raises(LookupError):
         any_recorder.submit(fail)
     assert any_recorder.submit(lambda: put("c")) == 1
-    assert {key for (key,) in database.query("SELECT key FROM throttles")} == {"c"}
+    assert kept() == {"c"}
+
+
+def test_who_waited_for_a_commit_can_go_on_to_query(started: Recorder, eventually: Eventually) -> None:
+    """While an operation waits in the queue its thread lends its connection; afterwards it has one again."""
+    found: list[tuple] = []
+    opened = threading.Event()
+
+    def work() -> None:
+        with database.connected():
+            opened.set()
+            started.submit(lambda: put("waited"))
+            found.extend(database.query("SELECT count FROM throttles WHERE key = 'waited'"))
+
+    worker = threading.Thread(target=work)
+    with started._writing:
+        worker.start()
+        assert opened.wait(30)
+        eventually(lambda: not alice_db._in_use)
+    worker.join()
+
+    assert found == [(1,)]
+
+
+def test_touched_values_that_could_not_be_written_now_are_written_next_time(app: Flask, db: Rows) -> None:
+    recorder = Recorder(alice_db, database.ACTIVITY_LOG)
+    failures = [peewee.OperationalError("database is locked")]
+
+    def write(values: Iterable[tuple]) -> None:
+        if failures:
+            raise failures.pop()
+        write_counts(values)
+
+    recorder.touch(write, "older", 1)
+    recorder.touch(write, "newer", 1)
+    with pytest.raises(peewee.OperationalError):
+        recorder.flush()
+    recorder.touch(write, "newer", 2)
+    recorder.flush()
+
+    assert dict(db.query("SELECT key, count FROM throttles")) == {"older": 1, "newer": 2}
 
 
 def test_an_ordinary_refusal_keeps_the_connection(started: Recorder) -> None:
@@ -190,15 +231,14 @@ def test_whoever_comes_after_the_end_is_refused_and_waits_for_nothing(app: Flask
     assert kept() == set()
 
 
-def test_touch_keeps_the_last_value_of_each_key(app: Flask) -> None:
+def test_touch_keeps_the_last_value_of_each_key(app: Flask, db: Rows) -> None:
     recorder = app.extensions["alice"].recorder
     for count in range(10):
         recorder.touch(write_counts, "a", count)
         recorder.touch(write_counts, "b", count * 2)
     recorder.flush()
 
-    with database.connected():
-        assert {row.key: row.count for row in Throttle.select()} == {"a": 9, "b": 18}
+    assert dict(db.query("SELECT key, count FROM throttles")) == {"a": 9, "b": 18}
 
 
 def test_touched_values_are_written_within_seconds(started: Recorder, eventually: Eventually) -> None:
@@ -210,8 +250,8 @@ def test_touched_values_are_written_within_seconds(started: Recorder, eventually
 def test_a_locked_database_is_unavailable_and_recovers(app: Flask, engine: str, started: Recorder) -> None:
     if engine != "sqlite":
         return  # PostgreSQL has no lock on the whole database
-    with database.connected():
-        started.submit(lambda: put("before"))
+    started.submit(lambda: put("before"))
+    started.submit(lambda: database.query("PRAGMA busy_timeout = 50"))  # of the writer's connection
     path = alice_db.obj.database
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

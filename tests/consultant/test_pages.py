@@ -1,5 +1,7 @@
 """The consultant's page and the part of it that refreshes itself."""
 
+import re
+
 from alice import clock
 from alice.clock import seconds
 from alice.recorder import Recorder
@@ -20,6 +22,54 @@ def test_it_shows_who_is_online_where_and_how_they_do(cast: Cast, recorder: Reco
     assert "Page 3" in page
     assert "A Mad Tea-Party" in page
     assert "Newcomer" not in page
+
+
+def test_who_has_given_no_name_goes_by_the_e_mail_address(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    db.execute("UPDATE users SET first_name = '' WHERE id = ?", cast.reader.id)
+    db.execute("UPDATE users SET first_name = '', last_name = '' WHERE id = ?", cast.newcomer.id)
+    view(cast)
+    for person in (cast.newcomer, cast.reader):
+        person.client.post("/api/activity/track", json={"activity_type": "FEEDBACK"})
+    recorder.flush()
+    page = cast.consultant.browser.get("/consultant").text
+
+    assert set(re.findall(r'"reader-name">([^<]*)<', page)) == {"Example", "newcomer@example.com"}
+    assert re.findall(r'"reader-email">([^<]*)<', page) == ["reader@example.com"]
+    assert re.findall(r"<strong>([^<]*)</strong>", page)[:3] == ["Example", "newcomer@example.com", "Example"]
+
+
+def test_it_counts_who_is_online_who_reads_and_who_is_stuck(
+    cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    def counts() -> list[str]:
+        recorder.flush()
+        return re.findall(r"<dd>(\d+)</dd>", cast.consultant.browser.get("/consultant/live").text)
+
+    assert counts() == ["0", "0", "0"]
+    cast.newcomer.client.get("/api/auth/me")
+    view(cast)
+    assert counts() == ["2", "1", "0"]
+    view(cast, activity_type="HELP_REQUEST")
+    assert counts() == ["2", "0", "1"]
+
+
+def test_the_newest_thirty_activities_are_told_the_newest_first(cast: Cast) -> None:
+    activities = [
+        *[{"activity_type": "VOCABULARY_REVIEW"}] * 28,
+        {"activity_type": "PAGE_VIEW", "book_id": BOOK, "page_number": 7},
+        {"activity_type": "WORD_LOOKUP", "metadata": {"word": ["no", "text"]}},
+        {"activity_type": "WORD_LOOKUP", "book_id": BOOK, "page_number": 8, "metadata": {"word": "dormouse"}},
+    ]
+    cast.reader.client.post("/api/activity/track", json={"activities": activities})
+    page = cast.consultant.browser.get("/consultant/live").text
+    _, *told = [" ".join(re.sub(r"<[^>]*>", " ", item).split()) for item in page.split("<li data-key=")]
+
+    assert len(told) == 30
+    assert "looked up a word on page 8: dormouse 20" in told[0]
+    assert "looked up a word 20" in told[1]
+    assert "opened page 7 20" in told[2]
+    assert "went over their words 20" in told[29]
+    assert [item.endswith("· A Mad Tea-Party") for item in told] == [True, False, True] + [False] * 27
 
 
 def test_it_says_why_somebody_is_stuck(cast: Cast, recorder: Recorder) -> None:
@@ -63,6 +113,7 @@ def test_of_very_many_those_who_are_stuck_are_shown(cast: Cast, db: Rows, record
     page = cast.consultant.browser.get("/consultant/live").text
 
     assert "reader@example.com" in page
+    assert page.count('class="reader-name"') == 200
     assert "And 31 more" in page
     assert "<dd>231</dd>" in page
 

@@ -255,7 +255,9 @@ def _joined(tokens: Tokens) -> Iterator[str]:
         if (token in (",", ";") and after == "}") or (token == "," and after in (")", "]")):
             continue
         yield token
-        if (re.search(r"[\w$]$", token) and re.match(r"[\w$]", after)) or (token == after and token in "+-"):
+        if (re.search(r"[\w$]$", token) and re.match(r"[\w$]", after)) or (
+            token in "+-/" and after.startswith(token)
+        ):
             yield " "
 
 

@@ -1,24 +1,27 @@
 """The file sink: every row once, a line each, whatever happened on the way."""
 
+import fcntl
 import json
 import resource
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
-from alice import clock, database
+from alice import clock
 from alice.clock import days, minutes
-from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks import delivery
 from alice.tracking.sinks.ndjson import NdjsonFiles
 from alice.tracking.sinks.sink import EVENTS
-from tests.tracking.sinks.conftest import PACE, Drain
+from tests.tracking.sinks.conftest import PACE, Drain, letters
 from tests.tracking.sinks.making import Log
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "ndjson"
+    """It is not there yet."""
+    return tmp_path / "deep" / "ndjson"
 
 
 @pytest.fixture
@@ -121,8 +124,7 @@ def test_a_folder_that_cannot_be_written_is_an_outage(log: Log, tmp_path: Path, 
     (tmp_path / "ndjson").write_text("a file stands here")
     seqs = log.events(log.visit(), 10)
     drain(NdjsonFiles(tmp_path / "ndjson"), tries=3)
-    with database.connected(database.events_db):
-        assert "cannot write in" in upkeep.letters(None, ("waiting",))[0].error
+    assert "cannot write in" in letters("waiting")[0].error
     (tmp_path / "ndjson").unlink()
     clock.advance(minutes(10))
     drain(NdjsonFiles(tmp_path / "ndjson"))
@@ -141,12 +143,28 @@ def test_of_a_batch_that_finds_the_disk_full_nothing_stays(
     cramped = Cramped(folder)
     cramped.room = before + before // 2
     assert not delivery.deliver(cramped, EVENTS, PACE)
-    with database.connected(database.events_db):
-        assert "cannot write in" in upkeep.letters(None, ("waiting",))[0].error
+    assert "cannot write in" in letters("waiting")[0].error
     assert path.stat().st_size == before
 
     path.rename(folder / "events_v1-0-moved.ndjson")  # as one does who needs room
     drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+def test_of_all_who_serve_the_files_one_at_a_time_writes(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+    seqs += log.events(log.visit(), 10)
+    with (folder / ".events_v1.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process writes
+        thread = threading.Thread(target=delivery.deliver, args=(sink, EVENTS, PACE))
+        thread.start()
+        thread.join(0.3)
+        assert numbers(folder) == seqs[:10]
+    thread.join()
 
     assert numbers(folder) == seqs
 
