@@ -242,13 +242,14 @@ def test_of_a_browser_of_ones_own_visits_that_name_nobody_are_shown_and_erased(
     assert events_db.one("SELECT COUNT(*) FROM visitors") == 0
 
 
+@pytest.mark.parametrize("came", [{"url": "/meanwhile"}, {"type": "identify", "id": "anna"}])
 def test_what_comes_from_a_browser_while_it_is_erased_goes_too(
-    post: Post, frozen_clock: int, events_db: EventRows
+    post: Post, frozen_clock: int, events_db: EventRows, came: dict[str, str]
 ) -> None:
     def come(query: Any) -> None:
         if "FROM event_ids" in query.sql:  # the visits have been listed
             database.events_db.query_hooks.remove(come)
-            visitor = threading.Thread(target=post, kwargs={"url": "/meanwhile", **CONSENTING})
+            visitor = threading.Thread(target=post, kwargs=came | CONSENTING)
             visitor.start()
             visitor.join()
 
