@@ -107,11 +107,12 @@ def test_an_event_sent_again_in_the_middle_of_an_erasure_is_taken_as_new(
 def test_one_site_is_shown_or_erased_and_not_another(
     post: Post, site: SiteRow, doomed: SiteRow, frozen_clock: int, events_db: EventRows
 ) -> None:
+    first, second = str(uuid4()), str(uuid4())  # the same on both
     for where in (site, doomed):
-        post(where.id, url="/nobody-yet", eventId=str(uuid4()), **CONSENTING)
+        post(where.id, url="/nobody-yet", eventId=first, **CONSENTING)
     clock.advance(hours(1))
     for where in (site, doomed):
-        post(where.id, type="identify", id="ada", eventId=str(uuid4()), data={"on": where.id}, **CONSENTING)
+        post(where.id, type="identify", id="ada", eventId=second, data={"on": where.id}, **CONSENTING)
     of_all, of_other = person.export("ada"), person.export("ada", site.number)
 
     assert [visit["site_id"] for visit in of_all["visits"]] == [site.id, doomed.id] * 2
@@ -241,13 +242,14 @@ def test_of_a_browser_of_ones_own_visits_that_name_nobody_are_shown_and_erased(
     assert events_db.one("SELECT COUNT(*) FROM visitors") == 0
 
 
+@pytest.mark.parametrize("came", [{"url": "/meanwhile"}, {"type": "identify", "id": "anna"}])
 def test_what_comes_from_a_browser_while_it_is_erased_goes_too(
-    post: Post, frozen_clock: int, events_db: EventRows
+    post: Post, frozen_clock: int, events_db: EventRows, came: dict[str, str]
 ) -> None:
     def come(query: Any) -> None:
         if "FROM event_ids" in query.sql:  # the visits have been listed
             database.events_db.query_hooks.remove(come)
-            visitor = threading.Thread(target=post, kwargs={"url": "/meanwhile", **CONSENTING})
+            visitor = threading.Thread(target=post, kwargs=came | CONSENTING)
             visitor.start()
             visitor.join()
 

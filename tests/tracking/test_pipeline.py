@@ -598,21 +598,17 @@ def test_a_renewal_of_a_visit_that_came_from_nowhere_keeps_what_is_asked_for(
     assert words(events_db, new.number) == DEVICE | CAME | VARIANT
 
 
-@pytest.mark.parametrize(
-    ("arrival", "bucket"),
-    [
-        (Arrival(), None),
-        (Arrival(path="/"), "Direct"),
-        (Arrival(referrer="rabbit.example"), "rabbit.example"),
-        (Arrival(campaign=Campaign("hatter")), "hatter|unknown|unknown"),
-        (Arrival(campaign=NO_CAMPAIGN), None),
-    ],
-)
 def test_a_visit_has_a_bucket_once_something_is_said_of_where_it_came_from(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows, arrival: Arrival,
-    bucket: str | None,
-) -> None:  # fmt: skip
-    assert words(events_db, tracking.open(site, key, caller, arrival).number).get("bucket") == bucket
+    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+) -> None:
+    def bucket(**said: Any) -> str | None:
+        opened = tracking.open(site, key._replace(session_id=str(said)), caller, Arrival(**said))
+        return words(events_db, opened.number).get("bucket")
+
+    assert (bucket(), bucket(campaign=NO_CAMPAIGN)) == (None, None)
+    assert bucket(path="/") == "Direct"
+    assert bucket(referrer="rabbit.example") == "rabbit.example"
+    assert bucket(campaign=Campaign("hatter")) == "hatter|unknown|unknown"
 
 
 @pytest.mark.parametrize("old", [None, "nowhere", "session-1"])

@@ -20,7 +20,7 @@ from alice.tracking.visit import Dialect
 from tests.conftest import EventRows
 from tests.tracking.conftest import Post
 
-HERS = 4  # ids of the bystander's: two on her own site, and two on the one that she visits
+HERS = 3  # ids of the bystander's: one on her own site, and two on the one that she visits
 
 
 @pytest.fixture
@@ -159,20 +159,34 @@ def test_what_a_site_keeps_no_longer_is_kept_for_another(
 
 
 @pytest.mark.touches_bystander("event_ids")
-def test_an_id_is_known_for_7_days(post: Post, frozen_clock: int, events_db: EventRows) -> None:
-    first, second = str(uuid4()), str(uuid4())
-    post(url="/", eventId=first)
-    clock.advance(days(1))
-    post(url="/", eventId=second)
-    clock.advance(days(6))
+def test_an_id_is_known_for_7_days_whatever_other_sites_forget(
+    post: Post, site: SiteRow, doomed: SiteRow, frozen_clock: int, events_db: EventRows
+) -> None:
+    """The site's are among those of the other, in the order of ids and in that of time."""
+    ids = [f"{digit}0000000-0000-4000-8000-000000000000" for digit in range(1, 7)]
+
+    def known() -> str:
+        return "".join(
+            bytes(id).hex()[0] for (id,) in events_db.query("SELECT id FROM event_ids ORDER BY id")
+        )
+
+    for where, of in ((doomed, ids[:1]), (site, ids[1:3]), (doomed, ids[3:])):
+        for id in of:
+            post(where.id, url="/", eventId=id)
+        clock.advance(days(1))
+    clock.advance(days(4))
     retention.prune()
-    assert counts(events_db)[4] == 2
+    assert known() == "123456"
 
     clock.advance(1)
     retention.prune()
-    assert counts(events_db)[4] == 1
-    post(url="/", eventId=second)
-    assert counts(events_db)[0] == 2
+    assert known() == "23456"
+    clock.advance(days(1))
+    retention.prune()
+    assert known() == "456"
+    clock.advance(days(1))
+    retention.prune()
+    assert known() == ""
 
 
 @pytest.mark.touches_bystander("event_ids")
