@@ -22,9 +22,6 @@ from alice.web.csrf import SESSION_COOKIE
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # what 32 random bytes look like; nothing else reaches the database
 
-# No cookie's name holds these, so no request has it. Flask-Login would not ask us if it found its own.
-NEVER_SENT = ";="
-
 
 class Identity(NamedTuple):
     """Somebody signed in, and by which session."""
@@ -38,15 +35,10 @@ class Identity(NamedTuple):
     is_verified: bool  # has the code of any book
 
     is_authenticated = True
-    is_active = True
-    is_anonymous = False
 
     @property
     def is_staff(self) -> bool:
         return self.role in STAFF
-
-    def get_id(self) -> str:
-        return self.id
 
 
 class Anonymous:
@@ -54,17 +46,13 @@ class Anonymous:
 
     session_id = id = email = role = None
     first_name = last_name = ""
-    is_verified = is_staff = False
-    is_authenticated = is_active = False
-    is_anonymous = True
-
-    def get_id(self) -> None:
-        return None
+    is_verified = is_staff = is_authenticated = False
 
 
 class ByRequest(LoginManager):
     """Flask-Login with the request loader alone: no session of its own, no remember cookie, no hook behind
-    every answer for one. Those took as long as finding out who asks."""
+    every answer for one. Those took as long as finding out who asks; and with them a cookie of another
+    application on this host, named as Flask-Login's own, would keep it from asking."""
 
     def init_app(self, app: Flask, add_context_processor: bool = True) -> None:
         app.login_manager = self
@@ -80,7 +68,6 @@ def init(app: Flask) -> None:
     manager = ByRequest()
     manager.anonymous_user = Anonymous
     manager.request_loader(_loader(app.extensions["alice"].settings))
-    app.config.update(SESSION_PROTECTION=None, REMEMBER_COOKIE_NAME=NEVER_SENT)
     manager.init_app(app)
 
 

@@ -79,7 +79,7 @@ def referrer(text: str, own_hosts: frozenset[str]) -> str | None:
     if not parts.scheme and "." not in host:
         return None  # a word, not a host
     host = host.removeprefix("www.")
-    return None if host in map(_bare, own_hosts) else host or None
+    return None if host in map(_bare, own_hosts) else host
 
 
 def bucket(campaign: Campaign | None, referrer_host: str | None) -> str:

@@ -163,11 +163,6 @@ class Event(Request):
     referrer_url: Url | None = None
 
 
-# What an event keeps beside its kind, name, time and place.
-PROPERTIES = frozenset(Event.model_fields) - {
-    "session_id", "project_id", "id", "timestamp", "event_type", "event_id"
-}  # fmt: skip
-
 Model = TypeVar("Model", bound=Request)
 
 

@@ -233,7 +233,7 @@ def _hit(payload: Payload) -> Hit:
         None if payload.timestamp is None else int(payload.timestamp),
         payload.eventId,
         properties,
-        int((payload.engaged or 0) * 1000) if payload.engaged and payload.engaged < 1e6 else 0,
+        int(payload.engaged * 1000) if payload.engaged and payload.engaged < 1e6 else 0,
     )
 
 

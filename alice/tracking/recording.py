@@ -252,15 +252,17 @@ def touched(found: VisitRow, now: int) -> VisitRow:
 
 def progress_of(hits: Sequence[Hit], numbers: Mapping[str | None, int | None]) -> Progress:
     """What these hits add to their visit."""
-    viewed, interactions, engaged_ms = [], 0, 0
+    page_views, paths, interactions, engaged_ms = 0, [], 0, 0
     for hit in hits:
         if hit.kind == Kind.PAGE_VIEW:
-            viewed.append(numbers[hit.path])
+            page_views += 1
+            if hit.path is not None:
+                paths.append(numbers[hit.path])
         elif hit.kind in INTERACTIONS:
             interactions += 1
         engaged_ms += _engaged(hit)
-    first, last = (viewed[0], viewed[-1]) if viewed else (None, None)
-    return Progress(len(hits), len(viewed), interactions, engaged_ms, last, first)
+    first, last = (paths[0], paths[-1]) if paths else (None, None)
+    return Progress(len(hits), page_views, interactions, engaged_ms, last, first)
 
 
 def _engaged(hit: Hit) -> int:

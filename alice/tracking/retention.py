@@ -121,11 +121,15 @@ def _kept(site_id: str) -> tuple[str, Collection[int]]:
 
 
 def _oldest_known(site_number: int, now: int) -> int:
-    """The seq of the oldest event whose id must be known; one after the newest if there is none."""
+    """The seq of the oldest event whose id must be known; if there is none, one after the newest that is.
+
+    That one's event may have gone already.
+    """
     rows = events.query(
-        "SELECT seq FROM events WHERE site_number = ? AND received_at >= ? ORDER BY received_at LIMIT 1",
-        site_number, now - IDS_KEPT,
-    ) or events.query("SELECT COALESCE(MAX(seq), 0) + 1 FROM events")  # fmt: skip
+        "SELECT COALESCE((SELECT seq FROM events WHERE site_number = ? AND received_at >= ? "
+        "ORDER BY received_at LIMIT 1), (SELECT MAX(seq) FROM event_ids WHERE site_number = ?) + 1, 0)",
+        site_number, now - IDS_KEPT, site_number,
+    )  # fmt: skip
     return rows[0][0]
 
 

@@ -29,17 +29,7 @@ KINDS = {
     "form_interaction": Kind.FORM_INTERACTION,
 }
 NAMES = {kind: name for name, kind in KINDS.items()}  # any other event is CUSTOM and has a name of its own
-LONGEST_KEY = 200  # characters of a name in data
 LARGEST_DEVICE_INFO = 4096  # bytes
-
-
-def _kept(data: dict[str, Any]) -> dict[str, Any]:
-    for name in data:
-        if len(name) > LONGEST_KEY:
-            raise ValueError(f"holds a name of more than {LONGEST_KEY} characters")
-        if "\0" in name:
-            raise ValueError("holds a name that cannot be kept")
-    return data
 
 
 def _small(info: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +53,7 @@ class Sent(BaseModel):
 class Movement(Sent):
     event: Annotated[str, Field(min_length=1, max_length=64)]
     timestamp: Annotated[float, Field(ge=0, lt=1e15)] | None = None  # ms, by the client's clock
-    data: Annotated[dict[str, Any], AfterValidator(_kept)] | None = None
+    data: dict[str, Any] | None = None
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = None  # a known one is not kept again
 
 

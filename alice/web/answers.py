@@ -45,10 +45,9 @@ def refused(refusal: Refusal) -> Response:
 
 def stopped(error: HTTPException) -> Response:
     """What Flask and Werkzeug raise. Their own texts stay inside: they can quote the request."""
-    status = error.code or 500
-    code, _, message = STANDARD.get(status, ("refused", "", "The request was refused."))
+    code, _, message = STANDARD.get(error.code, ("refused", "", "The request was refused."))
     kept = {name: value for name, value in error.get_headers() if name in KEPT_HEADERS}
-    return _answer(status, code, message, None, kept)
+    return _answer(error.code, code, message, None, kept)
 
 
 def failed(error: Exception) -> Response:

@@ -20,10 +20,8 @@ ASK_AGAIN = "public, no-cache"
 def install(app: Flask) -> None:
     folder = Path(app.root_path) / "static"
     version = app.config["STATIC_VERSION"] = f"v-{fingerprint(folder)}/"
-    app.view_functions["static"] = static
+    app.view_functions["static"] = static  # instead of Flask's, whose rule it keeps
     app.jinja_env.globals["asset"] = f"/static/{version}{{}}".format  # asked for a dozen times a page
-    if not any(rule.endpoint == "static" for rule in app.url_map.iter_rules()):
-        app.add_url_rule("/static/<path:filename>", endpoint="static")
 
 
 def fingerprint(folder: Path) -> str:

@@ -12,7 +12,6 @@ from alice.config import Settings
 from alice.errors import NotFound, TooLarge
 from alice.web import access, answers, assets, csrf, headers, health, templating
 from alice.web.context import wants_json
-from alice.web.json import OrjsonProvider
 from alice.web.validation import MAX_BODY
 
 # These need neither the session nor a connection made for them.
@@ -21,7 +20,6 @@ BARE = frozenset(("static", "health.health", "tracker.tracker_js"))
 
 def install(app: Flask, settings: Settings) -> None:
     """Make the application's edge; its blueprints may be registered before or after."""
-    app.json = OrjsonProvider(app)
     app.request_class = AliceRequest
     app.session_interface = NoSession()
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, MAX_FORM_PARTS=100)

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 from blinker import Signal as BlinkerSignal
@@ -9,9 +11,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from alice import database
+from alice.accounts import password as passwords
 from alice.accounts import signals
 from alice.errors import Refusal
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, Eventually
 
 NEW_PASSWORD = "through the looking-glass"
 
@@ -58,6 +61,22 @@ def together(*actions: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(30)
     return results
+
+
+def before_they_hash(
+    eventually: Eventually, meanwhile: Callable[[], Any], *actions: Callable[[], Any]
+) -> list[Any]:
+    """Run the actions, and `meanwhile` when each of them waits for its turn to hash; their results."""
+    turns = passwords._turns
+    with ThreadPoolExecutor(len(actions)) as pool:
+        with ExitStack() as taken:
+            for _ in range(2):  # all there are
+                assert turns.acquire(timeout=30)
+                taken.callback(turns.release)
+            running = [pool.submit(action) for action in actions]
+            eventually(lambda: len(turns._cond._waiters) == len(actions))
+            meanwhile()
+        return [action.result(30) for action in running]
 
 
 def connected(action: Callable[[], Any]) -> Callable[[], Any]:

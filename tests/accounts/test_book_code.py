@@ -56,7 +56,9 @@ def test_a_code_of_somebody_else_is_used(cast: Cast, db: Rows) -> None:
     assert used_by(db) == cast.newcomer.id
 
 
-@pytest.mark.parametrize("code", [UNKNOWN, "x", "2222-3333-444", "2222-3333-44445", "' OR 1=1 --", "🐇" * 12])
+@pytest.mark.parametrize(
+    "code", [UNKNOWN, "x", "2222-3333-444", "2222-3333-44445", "' OR 1=1 --", "🐇" * 12, "2" * 100]
+)
 def test_an_unknown_code_is_unknown(cast: Cast, code: str) -> None:
     assert error(verify(cast.newcomer.client, code)) == (404, "code_unknown", None)
 
@@ -77,6 +79,8 @@ def test_a_code_may_be_typed_as_people_type(cast: Cast, db: Rows, typed: str) ->
     db.execute("UPDATE verification_codes SET code = 'ABCD-0123-EFGH' WHERE code = ?", CODE)
 
     assert verify(cast.newcomer.client, typed).status_code == 200
+    assert used_by(db, "ABCD-0123-EFGH") == cast.newcomer.id
+    assert db.one("SELECT code FROM book_access WHERE user_id = ?", cast.newcomer.id) == "ABCD-0123-EFGH"
 
 
 def test_unlocking_is_told_inside_the_transaction(cast: Cast, heard: Signal) -> None:

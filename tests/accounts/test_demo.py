@@ -8,6 +8,11 @@ from alice.accounts import demo
 from tests.accounts.acting import connected, login, together, verify
 from tests.conftest import BOOK, LOCKED_BOOK, Rows
 
+deletes_everybody = pytest.mark.touches_bystander(
+    "users", "sessions", "verification_codes", "book_access", "activity_logs", "reader_states",
+    "reading_presence", "page_reads", "reading_progress",
+)  # fmt: skip
+
 
 @pytest.fixture
 def empty(db: Rows) -> None:
@@ -21,6 +26,7 @@ def make(book_id: str | None = BOOK) -> demo.FirstAccounts | None:
         return demo.create_first_accounts(demo.make_up(), book_id)
 
 
+@deletes_everybody
 def test_one_of_each_kind_can_sign_in(empty: None, program: FlaskClient) -> None:
     made = make()
 
@@ -32,17 +38,18 @@ def test_one_of_each_kind_can_sign_in(empty: None, program: FlaskClient) -> None
     ]
 
 
+@deletes_everybody
 def test_the_reader_has_the_books_and_the_code_is_unused(empty: None, program: FlaskClient, db: Rows) -> None:
     made = make()
 
     assert db.query("SELECT code, used_by FROM verification_codes") == [(made.code, None)]
     books = db.query(
-        "SELECT a.book_id FROM book_access a JOIN users u ON u.id = a.user_id "
-        "WHERE u.email = 'reader@example.com' ORDER BY 1"
+        "SELECT u.email, a.book_id FROM book_access a JOIN users u ON u.id = a.user_id ORDER BY 2"
     )
-    assert books == [(LOCKED_BOOK,), (BOOK,)]
+    assert books == [("reader@example.com", LOCKED_BOOK), ("reader@example.com", BOOK)]
 
 
+@deletes_everybody
 def test_every_password_is_another(empty: None, db: Rows) -> None:
     first = make()
     db.execute("DELETE FROM users")
@@ -61,10 +68,12 @@ def test_with_anybody_there_nothing_happens(db: Rows) -> None:
     assert db.one("SELECT COUNT(*) FROM verification_codes") == 2
 
 
+@deletes_everybody
 def test_without_a_book_there_is_no_code(empty: None) -> None:
     assert make(None).code is None
 
 
+@deletes_everybody
 def test_of_two_first_starts_one_makes_them(empty: None, db: Rows) -> None:
     make_here = connected(lambda: demo.create_first_accounts(demo.make_up(), BOOK))
 
@@ -75,6 +84,7 @@ def test_of_two_first_starts_one_makes_them(empty: None, db: Rows) -> None:
     assert db.one("SELECT COUNT(*) FROM verification_codes") == 1
 
 
+@deletes_everybody
 def test_the_code_works(empty: None, program: FlaskClient) -> None:
     made = make()
     token = login(program, "reader@example.com", made.accounts[0].password).json["access_token"]

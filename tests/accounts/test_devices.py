@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 from alice import clock
 from alice.accounts import session
 from alice.accounts.device import describe
+from alice.accounts.session import Session
 from alice.clock import days, hours, minutes, rfc3339
 from tests.accounts.acting import Signal, error, login, me
 from tests.conftest import PASSWORD, Cast, Rows
@@ -63,6 +64,34 @@ def test_the_list_is_paged_from_the_newest(cast: Cast, program: FlaskClient) -> 
     assert rest["next_before"] is None
 
 
+@pytest.fixture
+def many(connection: None, cast: Cast, frozen_clock: int) -> None:
+    """The newcomer is signed in on 501 devices more."""
+    started = [Session.id, Session.user, Session.token_hash]
+    times = [Session.created_at, Session.last_active_at, Session.expires_at]
+    rows = [(f"{n:036}", cast.newcomer.id, f"{n:064}", *[frozen_clock + days(1)] * 3) for n in range(501)]
+    Session.insert_many(rows, started + times).execute()
+
+
+@pytest.mark.parametrize(("query", "count"), [("", 100), ("?limit=1", 1), ("?limit=500", 500)])
+def test_a_page_holds_a_hundred_unless_asked_for_more_or_fewer(
+    many: None, cast: Cast, query: str, count: int
+) -> None:
+    answer = cast.newcomer.client.get(f"/api/sessions{query}").json
+
+    assert (answer["count"], len(answer["sessions"])) == (count, count)
+    assert answer["next_before"] == answer["sessions"][-1]["id"]
+
+
+def test_the_page_of_devices_shows_five_hundred_at_most(many: None, cast: Cast) -> None:
+    assert cast.newcomer.browser.get("/account/devices").text.count('name="session_id"') == 500
+
+
+@pytest.mark.parametrize("query", ["before=" + "0" * 37, "before=%00"])
+def test_what_is_no_session_starts_no_page(cast: Cast, query: str) -> None:
+    assert error(cast.reader.client.get(f"/api/sessions?{query}")) == (422, "invalid", "before")
+
+
 @pytest.mark.parametrize("limit", ["0", "501", "x", "-1", "1.5"])
 def test_a_page_has_a_bound(cast: Cast, limit: str) -> None:
     assert error(cast.reader.client.get(f"/api/sessions?limit={limit}")) == (422, "invalid", "limit")
@@ -88,7 +117,9 @@ def test_idle_staff_sessions_are_not_listed(
 def test_a_reader_signs_one_device_out(cast: Cast, elsewhere: str, program: FlaskClient) -> None:
     (other,) = (s["id"] for s in sessions(cast.reader.client) if not s["current"])
 
-    assert cast.reader.client.delete(f"/api/sessions/{other}").status_code == 204
+    answer = cast.reader.client.delete(f"/api/sessions/{other}")
+
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (204, False)
     assert me(program, elsewhere).status_code == 401
     assert cast.reader.client.get("/api/auth/me").status_code == 200
 
@@ -110,6 +141,13 @@ def test_nobody_ends_a_session_of_somebody_else(cast: Cast, whose: str) -> None:
 
     assert error(answer) == (404, "not_found", None)
     assert victim.client.get("/api/auth/me").status_code == 200
+
+
+def test_signing_out_ends_no_session_of_somebody_else(connection: None, cast: Cast, heard: Signal) -> None:
+    session.sign_out(cast.reader.id, cast.newcomer.session_id)
+
+    assert cast.newcomer.client.get("/api/auth/me").status_code == 200
+    assert heard.names == []
 
 
 @pytest.mark.parametrize("id", ["x", "0" * 36, "%27%20OR%201=1"])
@@ -246,6 +284,7 @@ CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
         (f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {CHROME} Safari/537.36 Edg/126.0", "Edge on Windows"),
         (f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {CHROME} Safari/537.36 OPR/111.0", "Opera on Windows"),
         (f"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {CHROME} Safari/537.36", "Chrome on ChromeOS"),
+        ("Mozilla/5.0 Firefox/128.0", "Firefox"),
         ("curl/8.5.0", "curl"),
         ("python-requests/2.32", "python-requests"),
         ("Mozilla/5.0 (Linux)", "Something on Linux"),

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from alice import clock, database
 from alice.accounts import identity, session
+from alice.activity import presence
 from alice.app import create_app
 from alice.clock import days, hours, minutes
 from alice.config import Settings
@@ -99,7 +100,7 @@ def test_a_token_in_the_address_is_no_token(program: FlaskClient, cast: Cast) ->
     assert program.get(f"{ME}?token={cast.reader.token}&access_token={cast.reader.token}").status_code == 401
 
 
-@pytest.mark.parametrize("name", ["remember_token", "session", "="])
+@pytest.mark.parametrize("name", ["remember_token", "session"])
 def test_foreign_cookies_are_in_nobodys_way(cast: Cast, name: str) -> None:
     cookies = f"{name}={cast.admin.id}|feed; alice_session={cast.reader.token}"
 
@@ -163,6 +164,32 @@ def test_busy_staff_is_not(program: FlaskClient, cast: Cast, recorder: Recorder,
         recorder.flush()
 
 
+def test_who_is_busy_keeps_nobody_else_signed_in(
+    program: FlaskClient, cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    busy, idle = (login(program, who.email).json["access_token"] for who in (cast.consultant, cast.admin))
+
+    clock.advance(minutes(50))
+    me(program, busy)
+    recorder.flush()
+    clock.advance(minutes(10))
+    assert (me(program, busy).status_code, me(program, idle).status_code) == (200, 401)
+
+
+def test_a_sign_of_life_that_is_written_late_sets_nothing_back(
+    connection: None, cast: Cast, db: Rows, frozen_clock: int
+) -> None:
+    key = (cast.consultant.session_id, cast.consultant.id)
+    for at in (frozen_clock + 2000, frozen_clock + 1000):
+        presence.write_last_active([(key, at)])
+
+    seen = [
+        db.one(f"SELECT last_active_at FROM {table} WHERE id = ?", id)
+        for table, id in zip(("sessions", "users"), key, strict=True)
+    ]
+    assert seen == [frozen_clock + 2000] * 2
+
+
 def test_background_requests_do_not_keep_staff_signed_in(
     program: FlaskClient, cast: Cast, recorder: Recorder, frozen_clock: int
 ) -> None:
@@ -190,7 +217,7 @@ def test_a_reader_made_staff_does_not_bring_a_thirty_day_session_along(
     token = login(program, cast.reader.email, remember=True).json["access_token"]
     db.execute("UPDATE users SET role = 'admin' WHERE id = ?", cast.reader.id)
     clock.advance(hours(24))
-    db.execute("UPDATE sessions SET last_active_at = ?", clock.now())
+    db.execute("UPDATE sessions SET last_active_at = ? WHERE user_id = ?", clock.now(), cast.reader.id)
 
     assert me(program, token).status_code == 401
 

@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.accounts.acting import NEW_PASSWORD, error, login, me
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.accounts.acting import NEW_PASSWORD, before_they_hash, error, login, me
+from tests.conftest import PASSWORD, Cast, Eventually, Rows
 
 URL = "/api/auth/password"
 
@@ -51,7 +51,12 @@ def test_a_person_changes_the_names_they_give(
 
 @pytest.mark.parametrize("field", ["email", "role", "is_verified", "id"])
 def test_nothing_else_is_changed_there(cast: Cast, field: str) -> None:
-    assert error(cast.reader.client.patch("/api/auth/me", json={field: "admin"})) == (422, "invalid", field)
+    before = cast.reader.client.get("/api/auth/me").json
+
+    answer = cast.reader.client.patch("/api/auth/me", json={field: "admin", "first_name": "Ada"})
+
+    assert error(answer) == (422, "invalid", field)
+    assert cast.reader.client.get("/api/auth/me").json == before
 
 
 def test_a_changed_password_is_the_only_one_that_works(cast: Cast, program: FlaskClient) -> None:
@@ -74,6 +79,21 @@ def test_other_sessions_end_with_the_old_password(cast: Cast, program: FlaskClie
 def test_the_current_password_must_be_right(cast: Cast, program: FlaskClient) -> None:
     assert error(change(cast.reader.client, "wrong")) == (422, "wrong_password", "current_password")
     assert login(program, cast.reader.email, PASSWORD).status_code == 200
+
+
+def test_a_password_that_an_admin_set_meanwhile_stays(
+    cast: Cast, db: Rows, program: FlaskClient, eventually: Eventually
+) -> None:
+    elsewhere = login(program, cast.reader.email).json["access_token"]
+    set_by_admin = "UPDATE users SET password_hash = 'set by an admin' WHERE id = ?"
+
+    (answer,) = before_they_hash(
+        eventually, lambda: db.execute(set_by_admin, cast.reader.id), lambda: change(cast.reader.client)
+    )
+
+    assert error(answer) == (422, "wrong_password", "current_password")
+    assert db.one("SELECT password_hash FROM users WHERE id = ?", cast.reader.id) == "set by an admin"
+    assert me(program, elsewhere).status_code == 200
 
 
 @pytest.mark.parametrize("new", ["short77", "password", "x" * 257])

@@ -85,8 +85,10 @@ def test_a_page_for_readers_sends_to_the_login_and_back(browser: FlaskClient, ca
 )
 def test_everybody_has_a_home(browser: FlaskClient, cast: Cast, name: str, home: str) -> None:
     assert went_to(sign_in(browser, getattr(cast, name))) == home
-    assert went_to(browser.get("/login")) == home
-    assert went_to(browser.get("/register")) == home
+    assert went_to(browser.get("/")) == home
+    for path in ("/login", "/register"):
+        assert went_to(browser.get(path)) == home
+        assert went_to(browser.get(f"{path}?next=/account")) == "/account"
 
 
 def test_a_wrong_password_shows_the_form_again(browser: FlaskClient, cast: Cast) -> None:
@@ -186,8 +188,10 @@ def test_the_form_carries_a_token_for_browsers_that_send_no_origin(client: Flask
 
 
 def test_registering_signs_in_and_goes_on_to_the_code(browser: FlaskClient) -> None:
+    assert browser.get("/register").status_code == 200
     assert went_to(fill(browser, "/register", **ADA)) == "/code"
     assert browser.get("/api/auth/me").json["first_name"] == "Ada"
+    assert browser.get_cookie("alice_session").max_age == 24 * 3600
 
 
 def test_or_to_where_one_wanted_to_go(browser: FlaskClient) -> None:
@@ -344,12 +348,18 @@ def test_a_password_that_cannot_be_is_said_beside_the_field(
 
     assert answer.status_code == 422
     assert f'id="error-{field}"' in answer.text
+    assert 'value="Reader"' in answer.text
     assert login(program, cast.reader.email, PASSWORD).status_code == 200
 
 
 @pytest.mark.parametrize("section", ["", "role", "email"])
 def test_nothing_else_is_changed_there(cast: Cast, section: str) -> None:
-    assert fill(cast.reader.browser, "/account", section=section, role="admin").status_code == 422
+    before = cast.reader.client.get("/api/auth/me").json
+
+    answer = fill(cast.reader.browser, "/account", section=section, role="admin", email="a@example.com")
+
+    assert answer.status_code == 422
+    assert cast.reader.client.get("/api/auth/me").json == before
 
 
 # Devices
@@ -365,6 +375,7 @@ def test_devices_are_listed(cast: Cast, elsewhere: str) -> None:
 
     assert page.count('name="session_id"') == 2
     assert page.count("This device") == 1
+    assert cast.newcomer.browser.get("/account/devices").text.count("This device") == 1
 
 
 def test_another_device_is_signed_out(cast: Cast, elsewhere: str, program: FlaskClient, db: Rows) -> None:

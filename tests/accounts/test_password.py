@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from alice import database
 from alice.accounts import password
 from alice.database import alice_db, transaction
-from tests.accounts.acting import login, together
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.accounts.acting import before_they_hash, login, together
+from tests.conftest import PASSWORD, Cast, Eventually, Rows
 
 
 def bcrypt_hash(text: str, prefix: bytes = b"2a") -> str:
@@ -60,6 +60,22 @@ def test_an_imported_bcrypt_hash_is_accepted_and_replaced(
     assert login(program, cast.reader.email, "alice2024").status_code == 200
 
 
+def test_a_better_hash_does_not_replace_a_password_that_was_changed_meanwhile(
+    program: FlaskClient, cast: Cast, db: Rows, eventually: Eventually
+) -> None:
+    store = "UPDATE users SET password_hash = ? WHERE id = ?"
+    db.execute(store, bcrypt_hash("alice2024"), cast.reader.id)
+
+    (answer,) = before_they_hash(
+        eventually,
+        lambda: db.execute(store, "set by an admin", cast.reader.id),
+        lambda: login(program, cast.reader.email, "alice2024"),
+    )
+
+    assert answer.status_code == 401
+    assert db.one("SELECT password_hash FROM users WHERE id = ?", cast.reader.id) == "set by an admin"
+
+
 def test_a_password_too_long_for_bcrypt_is_just_wrong(program: FlaskClient, cast: Cast, db: Rows) -> None:
     db.execute("UPDATE users SET password_hash = ? WHERE id = ?", bcrypt_hash("x" * 72), cast.reader.id)
 
@@ -96,6 +112,15 @@ def test_without_a_connection_none_is_made(app: Flask) -> None:
     password.hash_password(PASSWORD)
 
     assert alice_db.is_closed()
+
+
+def test_two_hash_at_a_time(app: Flask, cast: Cast, eventually: Eventually) -> None:
+    ask = lambda: login(app.test_client(), cast.reader.email).status_code  # noqa: E731
+    with password._turns:
+        alone = ask()
+
+    assert alone == 200
+    assert before_they_hash(eventually, lambda: None, ask) == [200]  # it waits while two others do
 
 
 def test_many_logins_at_once_need_few_connections(app: Flask, cast: Cast) -> None:

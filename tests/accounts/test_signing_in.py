@@ -9,12 +9,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from alice import clock
-from alice.accounts import credential, session
+from alice.accounts import credential, session, signals
 from alice.accounts import user as users
 from alice.accounts.device import Device
 from alice.accounts.user import User
 from alice.app import create_app
-from alice.clock import days, hours
+from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.errors import Unauthenticated
 from tests.accounts.acting import NEW_PASSWORD, Signal, error, login, me
@@ -149,6 +149,14 @@ def test_a_failure_is_as_much_work_for_an_unknown_account(program: FlaskClient, 
 
 
 @pytest.mark.parametrize("field", ["email", "password"])
+@pytest.mark.parametrize(("length", "status"), [(1000, 401), (1001, 422)])
+def test_what_is_typed_has_a_bound(program: FlaskClient, field: str, length: int, status: int) -> None:
+    given = {"email": "a@example.com", "password": "x"} | {field: "x" * length}
+
+    assert program.post("/api/auth/login", json=given).status_code == status
+
+
+@pytest.mark.parametrize("field", ["email", "password"])
 def test_what_is_missing_is_named(program: FlaskClient, field: str) -> None:
     given = {"email": "a@example.com", "password": "x"}
     del given[field]
@@ -193,6 +201,27 @@ def test_where_from_and_when_is_noted(program: FlaskClient, cast: Cast, db: Rows
     assert db.one("SELECT last_active_at FROM users WHERE id = ?", cast.reader.id) == frozen_clock
 
 
+def test_what_a_client_does_not_say_is_not_noted(program: FlaskClient, cast: Cast, db: Rows) -> None:
+    program.environ_base["REMOTE_ADDR"] = ""  # as on a socket in the file system
+    given = {"email": cast.reader.email, "password": PASSWORD}
+    program.post("/api/auth/login", json=given, headers={"User-Agent": ""})
+
+    noted = db.query("SELECT ip_address, user_agent FROM sessions WHERE id <> ?", cast.reader.session_id)
+    assert (None, None) in noted
+
+
+def test_a_run_of_requests_goes_on_for_five_minutes(
+    program: FlaskClient, cast: Cast, db: Rows, frozen_clock: int
+) -> None:
+    since = []
+    for pause in (0, minutes(5), minutes(5) + 1):
+        clock.advance(pause)
+        login(program, cast.reader.email)
+        since.append(db.one("SELECT online_since FROM users WHERE id = ?", cast.reader.id))
+
+    assert since == [frozen_clock, frozen_clock, frozen_clock + minutes(10) + 1]
+
+
 def test_signing_in_and_out_is_told_inside_the_transaction(
     program: FlaskClient, cast: Cast, heard: Signal
 ) -> None:
@@ -231,8 +260,9 @@ def test_a_signed_out_token_is_refused_at_once(program: FlaskClient, cast: Cast)
 
 def test_signing_out_takes_the_cookie_away(client: FlaskClient, cast: Cast) -> None:
     login(client, cast.reader.email)
-    client.post("/api/auth/logout", headers={"Origin": "http://localhost"})
+    answer = client.post("/api/auth/logout", headers={"Origin": "http://localhost"})
 
+    assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(answer.headers["Set-Cookie"].split("; "))
     assert client.get_cookie("alice_session") is None
     assert client.get("/api/auth/me").status_code == 401
 
@@ -265,6 +295,13 @@ def test_a_password_changed_meanwhile_starts_no_session(
     with pytest.raises(Unauthenticated):
         session.start(read_before, Device(), settings)
     assert session.of_user(read_before.id, settings) == []
+
+
+def test_a_session_that_is_ended_as_it_starts_signs_nobody_in(program: FlaskClient, cast: Cast) -> None:
+    end = lambda sender, session_id, **_: session.end(session_id)  # noqa: E731
+
+    with signals.signed_in.connected_to(end):
+        assert error(login(program, cast.reader.email)) == (401, "unauthenticated", None)
 
 
 def test_a_user_deleted_meanwhile_starts_no_session(read_before: User, settings: Settings) -> None:

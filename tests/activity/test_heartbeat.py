@@ -5,6 +5,7 @@ import pytest
 from alice import clock
 from alice.clock import minutes, seconds
 from alice.recorder import Recorder
+from tests.activity.making import grant
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
 
 URL = "/api/heartbeat"
@@ -66,26 +67,45 @@ def test_a_heartbeat_tells_the_page_in_view(
 
 
 @pytest.mark.parametrize(
-    ("gap", "page", "dwell"),
+    ("gap", "page", "book", "dwell"),
     [
-        (seconds(60), 4, seconds(60)),
-        (minutes(5), 4, seconds(90)),
-        (minutes(11), 4, 0),
-        (seconds(60), 5, 0),
+        (0, 4, BOOK, seconds(30)),
+        (seconds(60), 4, BOOK, seconds(30 + 60)),
+        (seconds(90), 4, BOOK, seconds(30 + 90)),
+        (seconds(90) + 1, 4, BOOK, seconds(30 + 90)),
+        (minutes(10), 4, BOOK, seconds(30 + 90)),
+        (minutes(10) + 1, 4, BOOK, 0),
+        (seconds(60), 5, BOOK, 0),
+        (seconds(60), 4, LOCKED_BOOK, 0),
     ],
 )
 def test_heartbeats_add_up_to_the_dwell_on_a_page(
-    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int, gap: int, page: int, dwell: int
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int, gap: int, page: int, book: str, dwell: int
 ) -> None:
-    cast.reader.client.post(URL, json=beat(4))
-    recorder.flush()
-    clock.advance(gap)
-    cast.reader.client.post(URL, json=beat(page))
-    recorder.flush()
+    grant(db, cast.reader, LOCKED_BOOK)
+    for pause, body in ((0, beat(4)), (seconds(30), beat(4)), (gap, beat(page, book))):
+        clock.advance(pause)
+        assert cast.reader.client.post(URL, json=body).status_code == 204
+        recorder.flush()
 
-    assert db.query("SELECT page_number, seen_at, dwell_ms FROM reading_presence") == [
-        (page, frozen_clock + gap, dwell)
+    assert db.query("SELECT user_id, book_id, page_number, seen_at, dwell_ms FROM reading_presence") == [
+        (cast.reader.id, book, page, frozen_clock + seconds(30) + gap, dwell)
     ]
+
+
+def test_an_older_sign_of_life_does_not_overwrite_a_newer_one(
+    cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
+) -> None:
+    """Another process may write what it has touched seconds later."""
+    for pause, page in ((0, 4), (seconds(20), 5), (-seconds(10), 4)):
+        clock.advance(pause)
+        cast.reader.client.post(URL, json=beat(page))
+        recorder.flush()
+
+    newest = frozen_clock + seconds(20)
+    assert db.query("SELECT page_number, seen_at, dwell_ms FROM reading_presence") == [(5, newest, 0)]
+    assert db.one("SELECT last_active_at FROM sessions WHERE user_id = ?", cast.reader.id) == newest
+    assert db.one("SELECT last_active_at FROM users WHERE id = ?", cast.reader.id) == newest
 
 
 def test_a_heartbeat_that_outlives_its_reader_writes_nothing(
@@ -105,7 +125,8 @@ def test_a_heartbeat_that_outlives_its_reader_writes_nothing(
         (beat(PAGES + 1), 422),
         ({"book_id": BOOK}, 422),
         (beat() | {"mood": "curious"}, 422),
-        (beat(book="nowhere"), 404),
+        (beat(book="x" * 200), 404),
+        (beat(book="x" * 201), 422),
         (beat(book=LOCKED_BOOK), 403),
     ],
 )

@@ -1,7 +1,7 @@
 """POST /api/activity/track: a 2xx means committed, and a retry changes nothing."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from werkzeug.test import TestResponse
@@ -9,13 +9,10 @@ from werkzeug.test import TestResponse
 from alice import clock
 from alice.clock import days, hours, minutes, rfc3339
 from alice.ids import new_id
+from tests.activity.making import grant, section_of, view
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
 
 URL = "/api/activity/track"
-
-
-def view(page: int = 1, **more: object) -> dict:
-    return {"activity_type": "PAGE_VIEW", "book_id": BOOK, "page_number": page} | more
 
 
 def error(answer: TestResponse) -> dict:
@@ -81,19 +78,62 @@ def test_a_batch_answers_each_id_and_seq_in_order(cast: Cast, db: Rows) -> None:
 
 def test_an_id_twice_in_one_batch_is_one_row(cast: Cast, db: Rows) -> None:
     id = new_id()
-    answer = cast.reader.client.post(URL, json={"activities": [view(1, id=id), view(1, id=id)]})
+    answer = cast.reader.client.post(URL, json={"activities": [view(1, id=id), view(2, id=id)]})
 
     assert [row["created"] for row in answer.json["activities"]] == [True, False]
     assert len({row["seq"] for row in answer.json["activities"]}) == 1
-    assert db.query("SELECT times FROM page_reads") == [(1,)]
+    assert db.query("SELECT page_number FROM activity_logs") == [(1,)]
+    assert db.query("SELECT page_number, times FROM page_reads") == [(1, 1)]
+    assert db.query("SELECT current_page FROM reader_states") == [(1,)]
+    assert db.query("SELECT last_page FROM reading_progress") == [(1,)]
 
 
-def test_a_partly_known_batch_is_201_and_a_wholly_known_one_200(cast: Cast) -> None:
-    known, new = view(1, id=new_id()), view(2, id=new_id())
-    cast.reader.client.post(URL, json=known)
+def test_of_a_partly_known_batch_only_what_is_new_counts(cast: Cast, db: Rows, frozen_clock: int) -> None:
+    """A client that lost an answer sends again what it sent, and what happened since."""
+    known, new, newer = (view(page, id=new_id()) for page in (1, 2, 3))
+    first = cast.reader.client.post(URL, json=known).json
+    other = cast.reader.client.post(URL, json=view(4)).json
+    answer = cast.reader.client.post(URL, json={"activities": [new, known, newer]})
 
-    assert cast.reader.client.post(URL, json={"activities": [known, new]}).status_code == 201
-    assert cast.reader.client.post(URL, json={"activities": [known, new]}).status_code == 200
+    assert answer.status_code == 201
+    rows = answer.json["activities"]
+    assert [(row["id"], row["created"]) for row in rows] == [
+        (new["id"], True), (known["id"], False), (newer["id"], True),
+    ]  # fmt: skip
+    assert rows[1]["seq"] == first["seq"] < other["seq"] < rows[0]["seq"] < rows[2]["seq"]
+    assert db.query("SELECT seq, id, page_number FROM activity_logs ORDER BY seq") == [
+        (first["seq"], known["id"], 1), (other["seq"], other["id"], 4), (rows[0]["seq"], new["id"], 2),
+        (rows[2]["seq"], newer["id"], 3),
+    ]  # fmt: skip
+    assert db.query("SELECT page_number, times FROM page_reads ORDER BY page_number") == [
+        (1, 1), (2, 1), (3, 1), (4, 1),
+    ]  # fmt: skip
+    assert db.query("SELECT current_page, previous_page, total_pages_read FROM reader_states") == [(3, 2, 4)]
+    assert db.query("SELECT last_page FROM reading_progress") == [(3,)]
+
+
+def test_a_wholly_known_batch_is_200_and_changes_nothing(cast: Cast, db: Rows) -> None:
+    batch = {"activities": [view(page, id=new_id()) for page in (2, 1)]}
+    first = cast.reader.client.post(URL, json=batch)
+    again = cast.reader.client.post(URL, json=batch)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json["activities"] == [row | {"created": False} for row in first.json["activities"]]
+    assert db.query("SELECT page_number, times FROM page_reads ORDER BY page_number") == [(1, 1), (2, 1)]
+    assert db.query("SELECT current_page, page_returns FROM reader_states") == [(1, 0)]
+
+
+def test_another_readers_id_in_a_batch_refuses_all_of_it(cast: Cast, db: Rows) -> None:
+    grant(db, cast.newcomer, BOOK)
+    activity = view(id=new_id())
+    cast.reader.client.post(URL, json=activity)
+    answer = cast.newcomer.client.post(URL, json={"activities": [view(2, id=new_id()), activity, view(3)]})
+
+    assert answer.status_code == 409
+    assert db.query("SELECT user_id FROM activity_logs") == [(cast.reader.id,)]
+    assert db.query("SELECT user_id FROM reader_states") == [(cast.reader.id,)]
+    assert db.query("SELECT user_id FROM page_reads") == [(cast.reader.id,)]
+    assert db.query("SELECT user_id FROM reading_progress") == [(cast.reader.id,)]
 
 
 def test_one_invalid_item_refuses_the_batch_and_is_named(cast: Cast, db: Rows) -> None:
@@ -146,9 +186,10 @@ def test_the_old_event_table_is_a_view_over_the_log(cast: Cast, db: Rows) -> Non
     }
     cast.reader.client.post(URL, json=lookup)
 
-    assert db.query("SELECT user_id, event_type, book_id, page_number, content FROM interactions") == [
-        (cast.reader.id, "DEFINITION_LOOKUP", BOOK, 1, "rabbit")
-    ]
+    kept = db.query(
+        "SELECT event_type, book_id, page_number, content FROM interactions WHERE user_id = ?", cast.reader.id
+    )
+    assert kept == [("DEFINITION_LOOKUP", BOOK, 1, "rabbit")]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +223,7 @@ def test_what_clients_may_not_report_is_422(cast: Cast, name: str) -> None:
         ({"page_number": None}, "page_number"),
         ({"book_id": None}, "book_id"),
         ({"book_id": 7}, "book_id"),
+        ({"book_id": "x" * 201}, "book_id"),
         ({"id": "42"}, "id"),
         ({"section_id": "nowhere"}, "section_id"),
         ({"section_id": new_id()}, "section_id"),
@@ -204,7 +246,7 @@ def test_wrong_input_is_422_and_names_the_field(cast: Cast, db: Rows, broken: di
 
 
 def test_an_unknown_book_is_404_and_a_locked_one_403(cast: Cast) -> None:
-    unknown = cast.reader.client.post(URL, json=view(book_id="nowhere"))
+    unknown = cast.reader.client.post(URL, json=view(book_id="x" * 200))
     locked = cast.reader.client.post(URL, json=view(book_id=LOCKED_BOOK))
 
     assert unknown.status_code == 404
@@ -213,9 +255,7 @@ def test_an_unknown_book_is_404_and_a_locked_one_403(cast: Cast) -> None:
 
 
 def test_a_section_view_moves_the_state_to_the_section(cast: Cast, db: Rows) -> None:
-    section = db.one(
-        "SELECT id FROM sections WHERE book_id = ? AND page_number = 2 AND section_number = 2", BOOK
-    )
+    section = section_of(db, 2)
     answer = cast.reader.client.post(URL, json=view(2, activity_type="SECTION_VIEW", section_id=section))
 
     assert answer.status_code == 201
@@ -223,6 +263,14 @@ def test_a_section_view_moves_the_state_to_the_section(cast: Cast, db: Rows) -> 
         (2, section, "reading")
     ]
     assert db.one("SELECT section_id FROM reading_progress") == section
+
+
+def test_a_batch_has_nothing_beside_it(cast: Cast, db: Rows) -> None:
+    answer = cast.reader.client.post(URL, json={"activities": [view()], "page_number": 3})
+
+    assert answer.status_code == 422
+    assert "either one activity or activities" in error(answer)["message"]
+    assert db.one("SELECT COUNT(*) FROM activity_logs") == 0
 
 
 def test_occurred_at_is_clamped_to_thirty_days_and_not_the_future(
@@ -239,7 +287,8 @@ def test_occurred_at_is_clamped_to_thirty_days_and_not_the_future(
 
 def test_occurred_at_in_any_zone_is_the_same_moment(cast: Cast, db: Rows, frozen_clock: int) -> None:
     at = frozen_clock - hours(2)
-    east = datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "+00:00")
+    east = datetime.fromtimestamp(at / 1000, timezone(timedelta(hours=5, minutes=30))).isoformat()
+    assert east.endswith("+05:30")
     cast.reader.client.post(URL, json=view(occurred_at=east))
 
     assert db.one("SELECT occurred_at FROM activity_logs") == at
@@ -271,6 +320,15 @@ def test_metadata_is_kept_as_json(cast: Cast, db: Rows) -> None:
     assert json.loads(db.one("SELECT metadata FROM activity_logs")) == metadata
 
 
+@pytest.mark.parametrize(("size", "status"), [(4096, 201), (4097, 422)])
+def test_metadata_have_at_most_4096_bytes(cast: Cast, size: int, status: int) -> None:
+    """As JSON, in UTF-8: a letter may be several."""
+    metadata = {"word": "é" + "x" * (size - len('{"word":"é"}'.encode()))}
+    activity = {"activity_type": "WORD_LOOKUP", "metadata": metadata}
+
+    assert cast.reader.client.post(URL, json=activity).status_code == status
+
+
 @pytest.mark.parametrize("name", ["consultant", "admin"])
 def test_only_readers_activity_is_logged(cast: Cast, db: Rows, name: str) -> None:
     answer = getattr(cast, name).client.post(URL, json=view())
@@ -295,6 +353,6 @@ def test_one_activity_costs_a_fixed_number_of_statements(cast: Cast, counted: Co
 def test_a_hundred_activities_cost_as_many_statements_as_one(cast: Cast, counted: Counted) -> None:
     batch = [view(1 + n % PAGES, id=new_id(clock.now())) for n in range(100)]
     with counted() as statements:
-        cast.reader.client.post(URL, json={"activities": batch})
+        assert cast.reader.client.post(URL, json={"activities": batch}).status_code == 201
 
     assert len(statements) <= 11, statements

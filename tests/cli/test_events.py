@@ -37,13 +37,15 @@ def test_erasing_somebody_unknown_says_that_nothing_was_found(alice: Alice, ada:
 
 def test_erasing_somebody_with_no_visit_left_finds_them(alice: Alice, ada: None) -> None:
     with database.connected(database.events_db), database.transaction(database.events_db):
-        ((site, visitor),) = database.events.query("SELECT site_number, visitor_number FROM visits")
+        ((site, visitor),) = database.events.query(
+            "SELECT site_number, visitor_number FROM visits WHERE user_id = 'ada'"
+        )
         database.events.execute(
             "INSERT INTO identities (site_number, visitor_number, user_id, data, seen_at) "
             "VALUES (?, ?, 'ada', '{}', ?)",
             site, visitor, clock.now(),
         )  # fmt: skip
-        database.events.execute("DELETE FROM visits")
+        database.events.execute("DELETE FROM visits WHERE user_id = 'ada'")
 
     done = alice("events", "erase", "ada", "--yes")
     assert (done.exit_code, done.stdout) == (0, "Erased 0 visits of ada.\n")

@@ -5,28 +5,49 @@ import re
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from alice import database
 from alice.config import Settings
-from tests.servers import ALICE, CHECKOUT, environment, run, serving
+from tests.cli.running import Alice
+from tests.servers import ALICE, CHECKOUT, Server, environment, run, serving
 
 ACCOUNT = re.compile(r"^ +(reader|consultant|admin)@example\.com +(\S+)$", re.MULTILINE)
 CODE = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}")
 
 
-def users(settings: Settings) -> list[str]:
-    return [user["email"] for user in json.loads(run(settings, "users", "list", "--json").stdout)]
+def in_folder(folder: Path) -> Alice:
+    return Alice({"ALICE_DATA_DIR": str(folder)})
+
+
+def users(alice: Alice) -> list[str]:
+    return [user["email"] for user in json.loads(alice("users", "list", "--json").stdout)]
+
+
+@pytest.fixture
+def alice(tmp_path: Path) -> Iterator[Alice]:
+    """Commands in a folder that is empty at first."""
+    yield in_folder(tmp_path)
+    database.disconnect()
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
     """A folder after its first `alice setup`, and what that said."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("home") / "data")
-    done = run(settings, "setup")
-    assert done.returncode == 0, done.stderr
+    done = in_folder(settings.data_dir)("setup")
+    database.disconnect()
+    assert done.exit_code == 0, done.stderr
     return settings, done.stdout
+
+
+@pytest.fixture(scope="module")
+def server(first: tuple[Settings, str]) -> Iterator[Server]:
+    with serving(first[0]) as server:
+        yield server
 
 
 def test_the_first_start_prints_three_accounts_and_a_code_once(first: tuple[Settings, str]) -> None:
@@ -39,16 +60,18 @@ def test_the_first_start_prints_three_accounts_and_a_code_once(first: tuple[Sett
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
-def test_what_it_printed_is_true(first: tuple[Settings, str]) -> None:
-    settings, said = first
-    with serving(settings) as server:
-        for role, password in ACCOUNT.findall(said):
-            login = server.post("/api/auth/login", {"email": f"{role}@example.com", "password": password})
-            assert login.status == 200
-            assert login.json["user"]["role"] == role
-            assert login.json["user"]["is_verified"] == (role == "reader")
-        token = login.json["access_token"]
-        assert server.get("/api/books/alice-in-wonderland/pages/1", token).status == 200
+def test_what_it_printed_is_true(first: tuple[Settings, str], server: Server) -> None:
+    for role, password in ACCOUNT.findall(first[1]):
+        login = server.post("/api/auth/login", {"email": f"{role}@example.com", "password": password})
+        assert login.status == 200
+        assert login.json["user"]["role"] == role
+        assert login.json["user"]["is_verified"] == (role == "reader")
+    token = login.json["access_token"]
+    assert server.get("/api/books/alice-in-wonderland/pages/1", token).status == 200
+
+
+def test_the_secret_key_is_for_its_owner_only(server: Server) -> None:
+    assert (server.data_dir / "secret_key").stat().st_mode & 0o777 == 0o600
 
 
 LIBRARIES = "import click, flask, flask_login, gunicorn.arbiter, peewee, pydantic"
@@ -81,71 +104,60 @@ def test_passwords_are_stored_nowhere_in_clear(first: tuple[Settings, str]) -> N
         assert password.encode() not in stored
 
 
-def test_the_secret_key_is_for_its_owner_only(first: tuple[Settings, str]) -> None:
-    settings, _ = first
-    with serving(settings):
-        pass
+def test_without_demo_there_are_no_accounts_then_or_later(alice: Alice) -> None:
+    done = alice("setup", ALICE_DEMO="0")
 
-    assert (settings.data_dir / "secret_key").stat().st_mode & 0o777 == 0o600
-
-
-def test_without_demo_there_are_no_accounts_then_or_later(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
-    done = run(settings, "setup", ALICE_DEMO="0")
-
-    assert done.returncode == 0
+    assert done.exit_code == 0
+    assert "Loaded Alice" in done.stdout
     assert ACCOUNT.findall(done.stdout) == []
-    assert (run(settings, "setup").stdout, users(settings)) == ("", [])
+    assert (alice("setup").output, users(alice)) == ("", [])
 
 
-def test_with_everybody_deleted_they_do_not_come_back(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
-    run(settings, "setup")
-    for email in users(settings):
-        assert run(settings, "users", "delete", email, "--yes").returncode == 0
+def test_with_everybody_deleted_they_do_not_come_back(alice: Alice) -> None:
+    alice("setup")
+    for email in users(alice):
+        assert alice("users", "delete", email, "--yes").exit_code == 0
 
-    assert (run(settings, "setup").stdout, users(settings)) == ("", [])
+    assert (alice("setup").output, users(alice)) == ("", [])
 
 
-def test_where_there_are_users_there_are_no_first_accounts(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
-    run(settings, "db", "migrate")
-    run(settings, "users", "add", "alice@example.org")
+def test_where_there_are_users_there_are_no_first_accounts(alice: Alice) -> None:
+    alice("db", "migrate")
+    alice("users", "add", "alice@example.org")
 
-    said = run(settings, "setup").stdout
+    said = alice("setup").stdout
     assert "Loaded Alice" in said
     assert (ACCOUNT.findall(said), CODE.findall(said)) == ([], [])
-    assert users(settings) == ["alice@example.org"]
+    assert users(alice) == ["alice@example.org"]
 
 
-def test_a_first_setup_that_could_not_show_the_passwords_is_repeated(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
+def test_a_first_setup_that_could_not_show_the_passwords_is_repeated(alice: Alice, tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         failed = subprocess.run(
-            [*ALICE, "setup"], cwd=CHECKOUT, env=environment(settings), stdout=full, stderr=subprocess.DEVNULL
-        )
-    assert (failed.returncode != 0, users(settings)) == (True, [])
+            [*ALICE, "setup"], cwd=CHECKOUT, env=environment(Settings(data_dir=tmp_path)),
+            stdout=full, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    assert (failed.returncode != 0, users(alice)) == (True, [])
 
-    said = run(settings, "setup").stdout
-    assert [f"{role}@example.com" for role, _ in sorted(ACCOUNT.findall(said))] == users(settings)
-    assert len(users(settings)) == 3
+    said = alice("setup").stdout
+    assert [f"{role}@example.com" for role, _ in sorted(ACCOUNT.findall(said))] == users(alice)
+    assert len(users(alice)) == 3
     assert len(CODE.findall(said)) == 1
 
 
-def test_a_first_setup_that_was_killed_is_repeated(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
+def test_a_first_setup_that_was_killed_is_repeated(alice: Alice, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [*ALICE, "setup"], cwd=CHECKOUT, env=environment(settings), text=True,
+        [*ALICE, "setup"], cwd=CHECKOUT, env=environment(Settings(data_dir=tmp_path)), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as first:  # fmt: skip
         loaded = first.stdout.readline()
         first.kill()
         rest = first.stdout.read()
 
-    again = run(settings, "setup").stdout
+    again = alice("setup").stdout
     assert loaded.startswith("Loaded Alice")
     assert len(ACCOUNT.findall(again) or ACCOUNT.findall(rest)) == 3
-    assert len(users(settings)) == 3
+    assert len(users(alice)) == 3
 
 
 def test_it_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:

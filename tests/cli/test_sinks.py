@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from alice import clock
+from alice import clock, database
 from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking.sinks import delivery
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
+from tests import bystander
 from tests.cli.running import Alice
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply, listening
@@ -35,6 +36,14 @@ def log(settings: Settings, frozen_clock: int) -> Log:
     return Log()
 
 
+@pytest.fixture
+def never_served(settings: Settings) -> None:
+    """Take the bystander's sink away: none has ever been served."""
+    with database.connected(database.events_db), database.transaction(database.events_db):
+        for table in ("sink_cursors", "sink_batches"):
+            database.events.execute(f"DELETE FROM {table}")
+
+
 def send(peer: Peer, *replies: Reply) -> None:
     """Send a batch of 10 events for each of the replies that it meets."""
     peer.script = [*replies]
@@ -43,7 +52,17 @@ def send(peer: Peer, *replies: Reply) -> None:
 
 
 def status(alice: Alice) -> dict:
-    return json.loads(alice("sinks", "status", "--json").stdout)
+    """What `alice sinks status` says, not of the bystander's sink."""
+    said = json.loads(alice("sinks", "status", "--json").stdout)
+    return said | {
+        name: [one for one in said[name] if one["sink"] != bystander.SINK] for name in ("streams", "letters")
+    }
+
+
+def lines(alice: Alice, **environ: str) -> list[str]:
+    """What it says to a person: how its tables begin, and its lines about Tinybird."""
+    said = alice("sinks", "status", **environ).stdout.splitlines()
+    return [line for line in said if line.startswith(("sink", "batch")) or "tinybird" in line]
 
 
 def test_a_batch_that_waits_is_listed_so_that_it_can_be_skipped(alice: Alice, log: Log, peer: Peer) -> None:
@@ -67,12 +86,14 @@ def test_rows_that_wait_in_batches_have_a_column_of_their_own(alice: Alice, log:
 
     ((stream),) = status(alice)["streams"]
     assert (stream["behind"], stream["held"]) == (15, 10)
-    heads, row = alice("sinks", "status").stdout.splitlines()[:2]
+    heads, row = lines(alice)[:2]
     assert "behind  in batches" in heads
     assert row.split()[2:5] == ["waiting", "15", "10"]
 
 
-def test_while_all_is_well_a_line_a_stream_is_all(alice: Alice, log: Log, peer: Peer) -> None:
+def test_while_all_is_well_a_line_a_stream_is_all(
+    alice: Alice, never_served: None, log: Log, peer: Peer
+) -> None:
     log.events(log.visit(), 10)
     delivery.deliver(Tinybird(peer.url, "p.token"), EVENTS, Pace(10, minutes(1)))
 
@@ -80,7 +101,7 @@ def test_while_all_is_well_a_line_a_stream_is_all(alice: Alice, log: Log, peer: 
     assert row.split() == ["tinybird", "events", "ok", "0", "0", "0", "-", "-"]
 
 
-def test_a_sink_that_was_never_served_is_named(alice: Alice) -> None:
+def test_a_sink_that_was_never_served_is_named(alice: Alice, never_served: None) -> None:
     assert status(alice) == {"configured": ["tinybird"], "streams": [], "letters": []}
     done = alice("sinks", "status")
     assert done.stdout == "tinybird has not been served yet: `alice serve` does that.\n"
@@ -140,7 +161,9 @@ def test_a_batch_that_is_being_sent_is_left_alone(alice: Alice, log: Log, peer: 
 
 @pytest.mark.parametrize("command", ["retry", "skip", "restart"])
 @pytest.mark.parametrize("name", ["kafka", "ndjson", ""])
-def test_a_sink_that_there_is_not_is_refused(alice: Alice, command: str, name: str) -> None:
+def test_a_sink_that_there_is_not_is_refused(
+    alice: Alice, never_served: None, command: str, name: str
+) -> None:
     done = alice("sinks", command, name, input="y\n")
 
     assert (done.exit_code, done.stdout) == (1, "")
@@ -162,8 +185,8 @@ def test_a_sink_that_is_set_no_longer_is_not_tried_and_can_be_cleared(
         done.stderr
         == "Error: tinybird is not set, so nothing goes there. `alice config` shows the settings.\n"
     )
-    plain = alice("sinks", "status", **unset).stdout.splitlines()
-    assert "not set" in plain[2] and clock.rfc3339(clock.now())[:4] not in plain[2]
+    _, row, *_ = lines(alice, **unset)
+    assert "not set" in row and clock.rfc3339(clock.now())[:4] not in row
     ((letter),) = status(alice)["letters"]
     assert alice("sinks", "skip", "tinybird", "--batch", letter["id"], "--yes", **unset).exit_code == 0
 

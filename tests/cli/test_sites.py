@@ -42,7 +42,7 @@ def test_only_a_new_site_is_named_by_its_domain(alice: Alice) -> None:
 
 def test_files_that_removing_a_site_leaves_are_named(alice: Alice, settings: Settings) -> None:
     alice("sites", "add", "a.example")
-    (found,) = site.everyones()
+    found, _ = site.everyones()
     folder = settings.data_dir / "ndjson"
     folder.mkdir()
     (folder / "events_v1-2025-01-20.ndjson").write_text("{}\n")
@@ -60,7 +60,7 @@ def test_sites_are_listed_for_programs(alice: Alice, cast: Cast) -> None:
         "--origin", "https://app.b.example", "--idle-minutes", "10", "--retention-days", "90",
     )  # fmt: skip
 
-    second, first = json.loads(alice("sites", "list", "--json").output)
+    second, first, _ = json.loads(alice("sites", "list", "--json").output)
     assert first["owner_id"] is None and second.pop("id") and second.pop("created_at").endswith("Z")
     assert second == {
         "domain": "b.example",
@@ -76,33 +76,34 @@ def test_sites_are_listed_for_programs(alice: Alice, cast: Cast) -> None:
 def test_sites_are_listed_for_people(alice: Alice, cast: Cast) -> None:
     alice("sites", "add", "a.example", "--owner", cast.admin.email)
 
-    heads, row = alice("sites", "list").output.splitlines()
+    heads, row, _ = alice("sites", "list").output.splitlines()
     assert heads.split() == ["id", "domain", "owner", "idle", "kept", "name"]
     assert row.split()[1:] == ["a.example", cast.admin.email, "30", "min", "for", "ever", "a.example"]
 
 
 def test_a_site_is_changed_in_what_is_given(alice: Alice) -> None:
     alice("sites", "add", "a.example", "--origin", "https://b.example", "--retention-days", "30")
-    (before,) = site.everyones()
+    before, hers = site.everyones()
     done = alice("sites", "set", before.id, "--idle-minutes", "5", "--no-origins", "--retention-days", "0")
 
     assert (done.exit_code, done.output) == (0, f"Changed a.example ({before.id}).\n")
-    assert site.everyones() == [before._replace(idle_ms=minutes(5), origins=frozenset(), retention_days=None)]
+    changed = before._replace(idle_ms=minutes(5), origins=frozenset(), retention_days=None)
+    assert site.everyones() == [changed, hers]
 
 
 def test_a_site_is_removed_when_that_is_confirmed(alice: Alice) -> None:
     alice("sites", "add", "a.example")
-    (found,) = site.everyones()
+    found, hers = site.everyones()
 
     assert alice("sites", "remove", found.id, input="n\n").exit_code == 1
-    assert site.everyones() == [found]
+    assert site.everyones() == [found, hers]
     assert alice("sites", "remove", found.id, "--yes").output == f"Removed a.example ({found.id}).\n"
-    assert site.everyones() == []
+    assert site.everyones() == [hers]
 
 
 def test_a_removed_sites_salts_are_destroyed_at_once(alice: Alice, settings: Settings) -> None:
     alice("sites", "add", "a.example")
-    (found,) = site.everyones()
+    found, _ = site.everyones()
     salts = Salts(settings.data_dir)
     salts.known(found.id)
     salts.get(found.id, 20_000)

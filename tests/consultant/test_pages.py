@@ -1,7 +1,9 @@
 """The consultant's page and the part of it that refreshes itself."""
 
+import re
+
 from alice import clock
-from alice.clock import seconds
+from alice.clock import minutes, seconds
 from alice.recorder import Recorder
 from tests.conftest import BOOK, Cast, Counted, Rows
 
@@ -20,6 +22,54 @@ def test_it_shows_who_is_online_where_and_how_they_do(cast: Cast, recorder: Reco
     assert "Page 3" in page
     assert "A Mad Tea-Party" in page
     assert "Newcomer" not in page
+
+
+def test_who_has_given_no_name_goes_by_the_e_mail_address(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    db.execute("UPDATE users SET first_name = '' WHERE id = ?", cast.reader.id)
+    db.execute("UPDATE users SET first_name = '', last_name = '' WHERE id = ?", cast.newcomer.id)
+    view(cast)
+    for person in (cast.newcomer, cast.reader):
+        person.client.post("/api/activity/track", json={"activity_type": "FEEDBACK"})
+    recorder.flush()
+    page = cast.consultant.browser.get("/consultant").text
+
+    assert set(re.findall(r'"reader-name">([^<]*)<', page)) == {"Example", "newcomer@example.com"}
+    assert re.findall(r'"reader-email">([^<]*)<', page) == ["reader@example.com"]
+    assert re.findall(r"<strong>([^<]*)</strong>", page)[:3] == ["Example", "newcomer@example.com", "Example"]
+
+
+def test_it_counts_who_is_online_who_reads_and_who_is_stuck(
+    cast: Cast, recorder: Recorder, frozen_clock: int
+) -> None:
+    def counts() -> list[str]:
+        recorder.flush()
+        return re.findall(r"<dd>(\d+)</dd>", cast.consultant.browser.get("/consultant/live").text)
+
+    assert counts() == ["0", "0", "0"]
+    cast.newcomer.client.get("/api/auth/me")
+    view(cast)
+    assert counts() == ["2", "1", "0"]
+    view(cast, activity_type="HELP_REQUEST")
+    assert counts() == ["2", "0", "1"]
+
+
+def test_the_newest_thirty_activities_are_told_the_newest_first(cast: Cast) -> None:
+    activities = [
+        *[{"activity_type": "VOCABULARY_REVIEW"}] * 28,
+        {"activity_type": "PAGE_VIEW", "book_id": BOOK, "page_number": 7},
+        {"activity_type": "WORD_LOOKUP", "metadata": {"word": ["no", "text"]}},
+        {"activity_type": "WORD_LOOKUP", "book_id": BOOK, "page_number": 8, "metadata": {"word": "dormouse"}},
+    ]
+    cast.reader.client.post("/api/activity/track", json={"activities": activities})
+    page = cast.consultant.browser.get("/consultant/live").text
+    _, *told = [" ".join(re.sub(r"<[^>]*>", " ", item).split()) for item in page.split("<li data-key=")]
+
+    assert len(told) == 30
+    assert "looked up a word on page 8: dormouse 20" in told[0]
+    assert "looked up a word 20" in told[1]
+    assert "opened page 7 20" in told[2]
+    assert "went over their words 20" in told[29]
+    assert [item.endswith("· A Mad Tea-Party") for item in told] == [True, False, True] + [False] * 27
 
 
 def test_it_says_why_somebody_is_stuck(cast: Cast, recorder: Recorder) -> None:
@@ -44,27 +94,30 @@ def test_whoever_is_stuck_stands_first(cast: Cast, recorder: Recorder) -> None:
 
 
 def test_of_very_many_those_who_are_stuck_are_shown(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    """999 were here after the reader, and some before; a thousand are counted."""
     for _ in range(5):
         view(cast, activity_type="WORD_LOOKUP")
     recorder.flush()
-    at = clock.now() + seconds(1)
-    for n in range(230):
-        db.execute(
-            "INSERT INTO users (id, email, password_hash, role, last_active_at, created_at, updated_at) "
-            "VALUES (?, ?, '', 'reader', ?, ?, ?)",
-            f"many-{n}", f"many-{n}@example.com", at, at, at,
-        )  # fmt: skip
-        db.execute(
-            "INSERT INTO sessions "
-            "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "
-            "SELECT ?, ?, ?, created_at, last_active_at, expires_at, remember FROM sessions WHERE id = ?",
-            f"many-{n}", f"many-{n}", f"many-{n}", cast.reader.session_id,
-        )  # fmt: skip
+    many = "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 1010)"
+    db.execute(
+        "INSERT INTO users (id, email, password_hash, role, last_active_at, created_at, updated_at) "
+        f"{many} SELECT 'many-' || n, 'many-' || n, '', 'reader', CASE WHEN n < 1000 THEN ? ELSE ? END, 0, 0 "
+        "FROM many",
+        clock.now() + seconds(1), clock.now() - minutes(4),
+    )  # fmt: skip
+    db.execute(
+        "INSERT INTO sessions "
+        "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "
+        f"{many} SELECT 'many-' || n, 'many-' || n, 'many-' || n, 0, 0, expires_at, remember FROM many "
+        "JOIN sessions ON sessions.id = ?",
+        cast.reader.session_id,
+    )
     page = cast.consultant.browser.get("/consultant/live").text
 
-    assert "reader@example.com" in page
-    assert "And 31 more" in page
-    assert "<dd>231</dd>" in page
+    names = re.findall(r'"reader-name">([^<]*)<', page)
+    assert (len(names), names[0]) == (200, "Reader Example")
+    assert "And 800 more" in page
+    assert re.findall(r"<dd>(\d+)</dd>", page) == ["1000", "0", "1"]
 
 
 def test_it_is_304_until_something_happens(cast: Cast, frozen_clock: int) -> None:

@@ -1,5 +1,6 @@
 """EPUB: whole files, from the archive to the blocks of the book."""
 
+import codecs
 import io
 import re
 import zipfile
@@ -7,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from alice.library.formats import epub
+from alice.library.formats import epub, xhtml
 from alice.library.manuscript import BadBook, Break, Heading, Paragraph, Verse
 from alice.library.text import Run, plain
 from tests.library.making import packed_epub
@@ -36,6 +37,35 @@ def test_the_facts_come_from_the_metadata() -> None:
     assert facts["language"] == "en"
 
 
+def test_all_authors_are_named_and_the_first_title() -> None:
+    more = b"<dc:creator>Another</dc:creator><dc:title>Second</dc:title></metadata>"
+    packed = repacked(
+        packed_epub(["<p>Text.</p>"], title="One<br>and<p>the same"),
+        lambda name, content: content.replace(b"</metadata>", more),
+    )
+
+    assert epub.read(packed).facts == {
+        "title": "One and the same", "author": "An Author, Another", "language": "en",
+    }  # fmt: skip
+
+
+def test_documents_beside_the_text_are_left_out() -> None:
+    """Those that are not linear, that the spine does not name, or that are no documents."""
+    packed = repacked(
+        packed_epub([f"<p>{word}.</p>" for word in ("One", "Two", "Three", "Four")]),
+        lambda name, content: (
+            content.replace(b'<itemref idref="d2"', b'<itemref linear="no" idref="d2"')
+            .replace(b'<itemref idref="d3"/>', b'<itemref idref="none"/>')
+            .replace(
+                b'"d4.xhtml" id="d4" media-type="application/xhtml+xml"',
+                b'"d4.xhtml" id="d4" media-type="image/svg+xml"',
+            )
+        ),
+    )
+
+    assert epub.read(packed).flow == [Paragraph((Run("One."),))]
+
+
 def test_documents_come_in_the_order_of_the_spine_with_their_headings() -> None:
     blocks = flow("<h1>CHAPTER I.<br/>Down</h1><p>One\n two.</p>", "<h2><div>Two</div></h2><p>Three.</p>")
 
@@ -43,6 +73,75 @@ def test_documents_come_in_the_order_of_the_spine_with_their_headings() -> None:
         Heading(1, "CHAPTER I. Down"), Paragraph((Run("One two."),)), Heading(2, "Two"),
         Paragraph((Run("Three."),)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "blocks"),
+    [
+        ("<h3>One</h3><h6>Two</h6>", [Heading(3, "One"), Heading(6, "Two")]),
+        ("<h2><div>One</div><div>Two</div></h2><p>x</p>", [Heading(2, "One Two"), "x"]),
+        ("<h2>One</h2>then<h2> </h2><p>so</p>", [Heading(2, "One"), "then", "so"]),
+        ('<h1><img src="a.png" alt="One"/></h1><h2><img src="a.png"/>Two</h2>',
+         [Heading(1, "One"), Heading(2, "Two")]),
+        ('<p>a<img src="a.png" alt="cat"/> b</p>', ["a b"]),
+        ("<div>One<p>Two</p>Three</div>Four", ["One", "Two", "Three", "Four"]),
+        ("<ul><li>One</li><li>Two</li></ul>", ["One", "Two"]),
+        ("<p/>One<p>Two", ["One", "Two"]),
+        ("<p>One\n\t two <input/> three</p>", ["One two three"]),
+    ],
+)  # fmt: skip
+def test_a_document_is_read_block_by_block(source: str, blocks: list) -> None:
+    assert [said(block) for block in flow(source)] == blocks
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        "<nav><p>no</p><ol><li>no</li></ol></nav>", '<div class="x pagenum"><div>no</div>no<p>no</p></div>',
+        "<nav><p>no<ol><li>no</nav>",
+        '<hr class="pagenum"/>', '<hr class="pagenum">', '<span class="pagenum"/>', "<svg/>",
+        '<img class="pagenum" alt="x">', "<style>p { }</style>",
+    ],
+)  # fmt: skip
+def test_what_is_left_out_takes_nothing_else_along(left_out: str) -> None:
+    assert xhtml.read(f"<p>One.</p>{left_out}<p>Two.</p>") == [
+        Paragraph((Run("One."),)), Paragraph((Run("Two."),)),
+    ]  # fmt: skip
+
+
+def test_spaces_and_lines_mean_something_only_where_they_are_verbatim() -> None:
+    verse, prose, more, end = xhtml.read(
+        "</pre><pre>a\n<pre>  b</pre>\nc</pre><p>d\n  e</p><pre>f\ng</pre><p>h\ni</p>"
+    )[-4:]
+
+    assert [said(block) for block in (verse, prose, more, end)] == ["c", "d e", [["f", "g"]], "h i"]
+
+
+@pytest.mark.parametrize(
+    ("source", "runs"),
+    [
+        ("<b>so <i>odd</i></b>", [Run("so ", strong=True), Run("odd", em=True, strong=True)]),
+        ("<i>a<b>b</i>c</b>d", [Run("a", em=True), Run("b", em=True, strong=True), Run("cd")]),
+        ("<b>a</i>b</b>c", [Run("ab", strong=True), Run("c")]),
+        ('<span style="font-style: ITALIC">a</span><span style="x">b</span>', [Run("a", em=True), Run("b")]),
+        ('<span class="small">a</span><cite>b</cite>', [Run("a"), Run("b", em=True)]),
+        ("<i>a<br/>b</i>", [[Run("a", em=True)], [Run("b", em=True)]]),
+    ],
+)
+def test_marks_are_those_of_all_that_is_open(source: str, runs: list) -> None:
+    (block,) = xhtml.read(f"<p>{source}</p>")
+
+    if isinstance(block, Verse):
+        assert [list(line) for line in block.stanzas[0]] == runs
+    else:
+        assert list(block.text) == runs
+
+
+def said(block: object) -> object:
+    """A paragraph's words, a poem's lines; else the block."""
+    if isinstance(block, Verse):
+        return [[plain(line) for line in stanza] for stanza in block.stanzas]
+    return plain(block.text) if isinstance(block, Paragraph) else block
 
 
 def test_italics_are_kept() -> None:
@@ -155,6 +254,44 @@ def test_an_archive_of_too_many_files_is_refused() -> None:
         epub.read(out.getvalue())
 
 
+def test_a_table_of_contents_names_whole_documents_alone() -> None:
+    """Entries within others count, those that point into a document do not; a document's own heading wins."""
+
+    entries = (
+        '<li><a href="d1.xhtml">Part 1</a><ol><li><a href="d2.xhtml">Within</a></li></ol></li>'
+        '<li><a href="d3.xhtml#there">Into</a></li><li><a href="d4.xhtml">Part 4</a></li>'
+    )
+
+    def change(name: str, content: bytes) -> bytes:
+        if not name.endswith("nav.xhtml"):
+            return content
+        before, _, rest = content.partition(b"<ol>")
+        return b"<ol>".join([before, entries.encode() + b"</ol>" + rest.rpartition(b"</ol>")[2]])
+
+    bodies = ["<p>One.</p>", "<p>Two.</p>", "<p>Three.</p>", "<h3>Four</h3><p>x</p>"]
+    blocks = epub.read(repacked(packed_epub(bodies, toc=True), change)).flow
+
+    assert [block for block in blocks if isinstance(block, Heading)] == [
+        Heading(2, "Part 1"), Heading(2, "Within"), Heading(3, "Four"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<?xml version="1.0" encoding="iso-8859-1"?><p>Café</p>'.encode("latin-1"),
+        "<?xml version='1.0' encoding='windows-1252'?><p>Café</p>".encode("cp1252"),
+        '<?xml version="1.0" encoding="UTF-8"?><p>Café</p>'.encode("utf-8-sig"),
+        '<?xml version="1.0" encoding="ascii"?><p>Café</p>'.encode("utf-8-sig"),
+        "<p>Café</p>".encode("utf-16-be").join([codecs.BOM_UTF16_BE, b""]),
+    ],
+)
+def test_a_document_is_read_in_its_encoding(content: bytes) -> None:
+    packed = repacked(packed_epub(["<p>Text.</p>"]), only("d1.xhtml", content))
+
+    assert epub.read(packed).flow == [Paragraph((Run("Café"),))]
+
+
 def test_a_picture_that_is_missing_does_not_matter() -> None:
     packed = repacked(
         packed_epub(["<p>Text.</p>"]),
@@ -215,11 +352,23 @@ def test_what_is_no_zip_is_refused(packed: bytes) -> None:
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
+    assert epub.MOST_UNPACKED == 200 * 1024 * 1024
     bomb = repacked(packed_epub(["<p>Text.</p>"]), only("d1.xhtml", b"a" * (epub.MOST_UNPACKED + 1)))
     assert len(bomb) < 1_000_000
 
     with pytest.raises(BadBook, match="unpacks to more"):
         epub.read(bomb)
+
+
+def test_a_book_of_very_many_files_is_refused() -> None:
+    packed = io.BytesIO(packed_epub(["<p>Text.</p>"]))
+    with zipfile.ZipFile(packed, "a") as book:
+        for number in range(epub.MOST_FILES - len(book.namelist()) + 1):
+            book.writestr(f"{number}.txt", b"")
+
+    assert epub.MOST_FILES == 20_000
+    with pytest.raises(BadBook, match="unpacks to more"):
+        epub.read(packed.getvalue())
 
 
 def test_one_file_named_many_times_is_counted_as_often() -> None:

@@ -1,5 +1,6 @@
 """Importing: one transaction that can be repeated and takes its readers along."""
 
+import os
 import threading
 from itertools import count
 from pathlib import Path
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 from alice import clock, database
 from alice.activity.progress import ReadingProgress
 from alice.library import edition, importer
-from alice.library.edition import Edition
+from alice.library.edition import Edition, Moves, keep_ids
 from alice.library.importer import Outcome, publish
 from alice.library.manuscript import BadBook
 from alice.library.signals import book_recut
-from tests.conftest import BOOK, Cast, Rows
+from tests import bystander
+from tests.conftest import BOOK, Cast, Person, Rows
 from tests.library.making import edition as made
 from tests.library.making import packed_epub
 
@@ -27,6 +29,20 @@ EVERYTHING = ("books", "chapters", "pages", "sections", "reading_progress", "act
 def ids(book_id: str = "a-book") -> dict[str, str]:
     """The ids of the sections by their text."""
     return dict(database.query("SELECT content, id FROM sections WHERE book_id = ?", book_id))
+
+
+def leave(person: Person, book_id: str, page: int, section: str | None) -> None:
+    """Put their place in the book on this page."""
+    ReadingProgress.create(user=person.id, book=book_id, last_page=page, section_id=section, last_read_at=7)
+
+
+def places(book_id: str) -> set[tuple]:
+    return set(
+        database.query(
+            "SELECT user_id, last_page, section_id, last_read_at FROM reading_progress WHERE book_id = ?",
+            book_id,
+        )
+    )
 
 
 def contents() -> dict[str, list[tuple]]:
@@ -105,27 +121,65 @@ class TestPublishing:
         assert ids().items() >= before.items()
 
     def test_other_books_are_left_alone(self) -> None:
-        before = edition.stored(BOOK)
-        publish("a-book", made(TEXTS))
-        publish("a-book", made(TEXTS[1:]))
-
-        assert edition.stored(BOOK) == before
+        publish("another", made(TEXTS, TEXTS[2:]))
+        before = edition.stored(BOOK), edition.stored("another")
+        for new in (made(TEXTS), made(TEXTS[1:]), made(TEXTS[3:], title="Another")):
+            publish("a-book", new)
+            assert (edition.stored(BOOK), edition.stored("another")) == before
 
     def test_readers_places_follow_the_text(self, cast: Cast) -> None:
         publish("a-book", made(TEXTS))
-        section = ids()[TEXTS[4]]
-        for user, page, chosen in ((cast.reader, 3, section), (cast.newcomer, 2, None)):
-            ReadingProgress.create(
-                user=user.id, book="a-book", last_page=page, section_id=chosen, last_read_at=7
-            )
+        fifth, sixth = ids()[TEXTS[4]], ids()[TEXTS[5]]
+        for person, page, chosen in (
+            (cast.reader, 3, fifth), (cast.newcomer, 3, sixth), (cast.consultant, 2, None),
+        ):  # fmt: skip
+            leave(person, "a-book", page, chosen)
 
         publish("a-book", made(["A new one here.", "And another new one.", *TEXTS]))
 
-        places = database.query(
-            "SELECT user_id, last_page, section_id, last_read_at FROM reading_progress WHERE book_id = ?",
-            "a-book",
-        )
-        assert set(places) == {(cast.reader.id, 4, section, 7), (cast.newcomer.id, 3, None, 7)}
+        assert places("a-book") == {
+            (cast.reader.id, 4, fifth, 7), (cast.newcomer.id, 4, sixth, 7), (cast.consultant.id, 3, None, 7),
+        }  # fmt: skip
+
+    def test_places_in_other_books_stay(self, cast: Cast) -> None:
+        """Also those of readers who read both, and are on the same page of both."""
+        publish("a-book", made(TEXTS))
+        other, section = ids(BOOK)["Page 3 section 1."], ids()[TEXTS[4]]
+        leave(cast.reader, BOOK, 3, other)
+        leave(cast.reader, "a-book", 3, section)
+        leave(cast.newcomer, "a-book", 3, section)
+        leave(cast.newcomer, BOOK, 3, other)
+
+        publish("a-book", made(["A new one here.", "And another new one.", *TEXTS]))
+
+        both = (cast.reader.id, cast.newcomer.id)
+        assert places("a-book") == {(user, 4, section, 7) for user in both}
+        hers = (bystander.USER_ID, bystander.PAGE)
+        assert {place for place in places(BOOK) if place[:2] != hers} == {
+            (user, 3, other, 7) for user in both
+        }
+
+    def test_who_turns_a_page_meanwhile_is_not_put_back(self, cast: Cast) -> None:
+        """The reader's new page is of the new edition already."""
+        publish("a-book", made(TEXTS))
+        leave(cast.reader, "a-book", 1, None)
+
+        class ReadOn(Moves):
+            def place(self, page_number: int, section_id: str | None) -> tuple[int, str | None]:
+                database.execute(
+                    "UPDATE reading_progress SET last_page = 4 WHERE user_id = ? AND book_id = 'a-book'",
+                    cast.reader.id,
+                )
+                return super().place(page_number, section_id)
+
+        old, old_ids = edition.stored("a-book")
+        new = made(["A new one here.", "And another new one.", *TEXTS])
+        moves = ReadOn(old, old_ids, new, keep_ids(old, old_ids, new))
+        leave(cast.newcomer, "a-book", 1, None)
+        with database.transaction():
+            book_recut.send(book_id="a-book", moves=moves)
+
+        assert places("a-book") == {(cast.reader.id, 4, None, 7), (cast.newcomer.id, 2, None, 7)}
 
     def test_what_readers_did_is_never_rewritten(self, cast: Cast) -> None:
         publish("a-book", made(TEXTS))
@@ -238,9 +292,12 @@ def test_a_folder_is_no_book(tmp_path: Path) -> None:
 def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     with path.open("wb") as file:
-        file.truncate(importer.LARGEST_FILE + 1)
+        file.truncate(50 * 1024 * 1024 + 1)
 
-    with pytest.raises(BadBook, match="larger than 50 MB"):
+    with pytest.raises(BadBook, match="it is larger than 50 MB"):
+        importer.read(path)
+    os.truncate(path, 50 * 1024 * 1024)
+    with pytest.raises(BadBook, match="it is a binary file"):
         importer.read(path)
 
 

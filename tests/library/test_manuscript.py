@@ -2,8 +2,8 @@
 
 import pytest
 
-from alice.library.manuscript import BadBook, Draft, Heading, Manuscript, compose
-from alice.library.text import clean
+from alice.library.manuscript import BadBook, Block, Draft, Heading, Manuscript, Verse, compose
+from alice.library.text import Run, clean
 from tests.library.making import paragraph
 
 TEXT = paragraph("Some text.")
@@ -99,6 +99,74 @@ def test_what_is_given_wins_over_the_file() -> None:
 )
 def test_an_id_is_made_of_the_title(title: str, book_id: str) -> None:
     assert composed(TEXT, title=title).id == book_id
+
+
+def test_titles_and_ids_may_be_as_long_as_they_are_said_to_be() -> None:
+    book = composed(TEXT, title="x" * 300, id="y" * 64)
+
+    assert (book.title, book.id) == ("x" * 300, "y" * 64)
+
+
+@pytest.mark.parametrize(
+    ("headings", "title", "chapters"),
+    [
+        ([1, 2], "1 of 2", ["2 of 2"]),
+        ([1, 1], "", ["1 of 2", "2 of 2"]),
+        ([2, 2], "", ["1 of 2", "2 of 2"]),
+        ([2, 1], "", ["1 of 2", "2 of 2"]),
+        ([1, 2, 1], "", ["1 of 3", "2 of 3", "3 of 3"]),
+        ([1, 3], "", ["1 of 2"]),
+        ([1], "", ["1 of 1"]),
+    ],
+)
+def test_only_a_first_heading_above_all_chapters_names_the_book(
+    headings: list[int], title: str, chapters: list[str]
+) -> None:
+    flow: list[Block | Heading] = []
+    for number, level in enumerate(headings, 1):
+        flow += [Heading(level, f"{number} of {len(headings)}"), TEXT]
+    draft = Draft({}, flow)
+
+    if not title:
+        with pytest.raises(BadBook, match="has no title"):
+            compose(draft)
+    book = compose(draft, title=title or "A Book")
+    assert [chapter.title for chapter in book.chapters if chapter.number] == chapters
+
+
+def test_headings_below_the_highest_are_no_chapters() -> None:
+    flow = (Heading(4, "One"), TEXT, Heading(5, "Sub"), TEXT, Heading(4, "Two"), TEXT)
+
+    assert outline(composed(*flow)) == [(1, "One"), (2, "Two")]
+
+
+def test_a_heading_without_words_is_called_by_its_number() -> None:
+    assert outline(composed(TEXT, Heading(2, " "), TEXT, Heading(2, ""), TEXT)) == [
+        (0, "A Book"), (1, "Chapter 1"), (2, "Chapter 2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("length", "is_chapter"), [(300, True), (301, False)])
+def test_a_heading_too_long_for_a_title_is_a_strong_paragraph(length: int, is_chapter: bool) -> None:
+    book = composed(Heading(2, "One"), TEXT, Heading(2, "x" * length), TEXT)
+
+    assert len(book.chapters) == 1 + is_chapter
+    assert book.chapters[-1].blocks[-1] == TEXT
+
+
+@pytest.mark.parametrize("heading", ["Contents", "CONTENTS.", "Table of  Contents:"])
+def test_a_table_of_contents_is_no_chapter(heading: str) -> None:
+    assert outline(composed(Heading(2, heading), TEXT, Heading(2, "One"), TEXT)) == [(1, "One")]
+
+
+def test_the_facts_are_tidied() -> None:
+    book = composed(TEXT, title=" A\n Book ", author=" B  C ", description=" d\te ", language=" de ")
+
+    assert (book.title, book.author, book.description, book.language) == ("A Book", "B C", "d e", "de")
+
+
+def test_a_book_of_verse_alone_is_a_book() -> None:
+    assert outline(composed(Verse((((Run("How doth"),),),)))) == [(1, "A Book")]
 
 
 @pytest.mark.parametrize(

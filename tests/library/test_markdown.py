@@ -20,6 +20,24 @@ def test_front_matter_gives_the_facts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ('"Alice"', "Alice"), ("'Alice'", "Alice"), ('"Alice\'', '"Alice\''), ('"', '"'), ('""', ""),
+        ("", ""), ("xAlicex", "xAlicex"), ("  a: b  ", "a: b"),
+    ],
+)  # fmt: skip
+def test_a_fact_may_stand_in_quotes(given: str, value: str) -> None:
+    assert read(f"---\ntitle: {given}\n---\nText.").facts == {"title": value}
+
+
+def test_front_matter_ends_at_its_first_closing_line() -> None:
+    draft = read("--- \ntitle: A Book\n---  \nOne.\n\n---\nTwo.")
+
+    assert draft.facts == {"title": "A Book"}
+    assert draft.flow == [Paragraph((Run("One."),)), Break(), Paragraph((Run("Two."),))]
+
+
+@pytest.mark.parametrize(
     ("source", "message"),
     [
         ("---\ntitle: A Book\n\nText.", "its front matter has no closing --- line"),
@@ -49,6 +67,30 @@ def test_emphasis_is_kept_over_the_end_of_a_line() -> None:
             Run("so", em=True, strong=True), Run("."),
         ))
     ]  # fmt: skip
+
+
+def test_emphasis_within_emphasis_is_emphasis() -> None:
+    (paragraph,) = read("*so _very_ odd* and **b __c__ d** e").flow
+
+    assert paragraph.text == (
+        Run("so very odd", em=True), Run(" and "), Run("b c d", strong=True), Run(" e"),
+    )  # fmt: skip
+
+
+def test_a_heading_has_its_level_and_says_its_words_plainly() -> None:
+    assert read("### A *third*  level\n\n###### Six").flow == [Heading(3, "A third level"), Heading(6, "Six")]
+
+
+def test_a_tab_in_verse_is_four_spaces() -> None:
+    (poem,) = read("```verse\n\tHow doth\n    Improve\n      And\n```").flow
+
+    assert lines(poem) == [["How doth", "Improve", "  And"]]
+
+
+def test_an_indented_block_is_verse() -> None:
+    (poem,) = read("    How doth\n      Improve").flow
+
+    assert lines(poem) == [["How doth", "  Improve"]]
 
 
 def test_a_block_fenced_as_verse_keeps_lines_stanzas_and_leading_spaces() -> None:

@@ -112,6 +112,27 @@ def test_a_page_ends_with_a_paragraph_when_one_ends_nearby() -> None:
     assert sizes(pages) == [100, 100, 100]
 
 
+def song(*lines: int) -> Verse:
+    """Verse of stanzas with so many lines of ten words each."""
+    line = (Run(" ".join(["la"] * 10)),)
+    return Verse(tuple((line,) * length for length in lines))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        # 10 % off are worth a paragraph, 15 % are not quite; 40 % are worth a stanza, 50 % are not quite.
+        ([prose(*[5] * 22), prose(*[5] * 18)], [110, 90]),
+        ([prose(*[5] * 23), prose(*[5] * 17)], [100, 100]),
+        ([song(14, 8)], [140, 80]),
+        ([song(15, 7)], [110, 110]),
+        ([prose(90), Paragraph(prose(10).text, keep_with_next=True), prose(100)], [90, 110]),
+    ],
+)
+def test_a_page_may_be_longer_or_shorter_to_end_well(blocks: list[Block], expected: list[int]) -> None:
+    assert sizes(paging.pages(manuscript(blocks), 100)) == expected
+
+
 def test_a_few_words_at_the_end_of_a_chapter_get_no_page_of_their_own() -> None:
     pages = paging.pages(manuscript([prose(*[10] * 19), prose(3)]))
 

@@ -15,6 +15,7 @@ from alice.library.text import Run, plain
         ("CHAPTER I.\nDown the Rabbit-Hole", "CHAPTER I. Down the Rabbit-Hole"),
         ("Chapter One: In Which", "Chapter One: In Which"),
         ("chapter ii — The Pool", "chapter ii — The Pool"),
+        ("CHAPTER I.\nDown the\nRabbit-Hole", "CHAPTER I. Down the Rabbit-Hole"),
     ],
 )
 def test_a_chapter_line_starts_a_chapter(lines: str, title: str) -> None:
@@ -43,6 +44,34 @@ def test_paragraphs_of_indented_lines_keep_their_lines() -> None:
     assert [[plain(line) for line in stanza] for stanza in poem.stanzas] == [
         ["How doth", "  Improve"], ["And pour"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [("   Three spaces.", Paragraph), ("    Four spaces.", Verse), ("    Four\nand none.", Paragraph)],
+)
+def test_verse_is_indented_by_four_spaces_in_every_line(source: str, kind: type) -> None:
+    assert [type(block) for block in read(source).flow] == [kind]
+
+
+def test_a_tab_in_verse_is_eight_spaces() -> None:
+    (poem,) = read("He sang:\n\n\tHow doth\n        Improve\n          And").flow[1:]
+
+    assert [plain(line) for line in poem.stanzas[0]] == ["How doth", "Improve", "  And"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "One.\n\n*** START OF THE BOOK ***\n\nTwo.",
+        "One.\n\n*** START OF THIS BOOK ***\n\nTwo.\n\n*** END OF THE BOOK ***\n\n*** END OF THE BOOK ***",
+    ],
+)
+def test_marks_that_do_not_enclose_a_book_leave_nothing_out(source: str) -> None:
+    told = [plain(block.text) for block in read(source).flow if isinstance(block, Paragraph)]
+
+    assert told[0] == "One."
+    assert "Two." in told
 
 
 def test_underscores_are_italics() -> None:

@@ -1,14 +1,41 @@
 """The reader's pages, without JavaScript: the way in, the shelf, a page, turning it."""
 
+from dataclasses import replace
+
 import pytest
 
+from alice.app import create_app
+from alice.config import Settings
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
 
 
 def test_the_landing_page_is_for_those_who_are_not_signed_in(cast: Cast) -> None:
-    assert cast.nobody.browser.get("/").status_code == 200
-    assert cast.reader.browser.get("/").headers["Location"] == "/shelf"
-    assert cast.consultant.browser.get("/").headers["Location"] == "/consultant"
+    landing = cast.nobody.browser.get("/")
+    assert landing.status_code == 200
+    assert 'href="/register"' in landing.text
+    for person, page in (
+        (cast.reader, "/shelf"),
+        (cast.consultant, "/consultant"),
+        (cast.admin, "/consultant"),
+    ):
+        answer = person.browser.get("/")
+        assert (answer.status_code, answer.headers["Location"]) == (303, page)
+
+
+def test_without_registration_nobody_is_asked_to_register(settings: Settings) -> None:
+    nobody = create_app(replace(settings, registration="closed")).test_client()
+
+    assert 'href="/register"' not in nobody.get("/").text
+
+
+def test_the_landing_page_tells_of_the_book_that_came_first(cast: Cast, db: Rows) -> None:
+    for age, title in ((1, "A Mad Tea-Party"), (-1, "Through the Looking-Glass")):
+        db.execute("UPDATE books SET created_at = 1000 + ? WHERE id = ?", age, LOCKED_BOOK)
+        db.execute("UPDATE books SET created_at = 1000 WHERE id = ?", BOOK)
+        told = cast.nobody.browser.get("/").text
+        assert [name in told for name in ("A Mad Tea-Party", "Through the Looking-Glass")] == [
+            name == title for name in ("A Mad Tea-Party", "Through the Looking-Glass")
+        ]
 
 
 def test_the_shelf_shows_each_book_and_the_place_in_it(cast: Cast) -> None:
@@ -17,6 +44,7 @@ def test_the_shelf_shows_each_book_and_the_place_in_it(cast: Cast) -> None:
     )
     page = cast.reader.browser.get("/shelf").text
 
+    assert "One small key is missing" not in page
     assert "A Mad Tea-Party" in page
     assert "Continue on page 4" in page
     assert "Unlock with a code" in page
@@ -25,6 +53,7 @@ def test_the_shelf_shows_each_book_and_the_place_in_it(cast: Cast) -> None:
 def test_a_page_shows_its_sections_and_neighbours(cast: Cast) -> None:
     page = cast.reader.browser.get(f"/read/{BOOK}/3").text
 
+    assert 'max="100" value="38"' in page
     assert [f"Page 3 section {n}." in page for n in (1, 2, 3)] == [True] * 3
     assert f'value="2" data-turn="previous" data-href="/read/{BOOK}/2"' in page
     assert f'value="4" data-turn="next" data-href="/read/{BOOK}/4"' in page
@@ -46,16 +75,53 @@ def test_a_book_resumes_where_the_reader_left_it(cast: Cast) -> None:
     assert browser.get(f"/read/{BOOK}").headers["Location"] == f"/read/{BOOK}/1"
 
     browser.post(f"/read/{BOOK}/turn", data={"page_number": "6"})
-    assert cast.reader.browser.get(f"/read/{BOOK}").headers["Location"] == f"/read/{BOOK}/6"
+    answer = cast.reader.browser.get(f"/read/{BOOK}")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/read/{BOOK}/6")
+
+
+def test_a_book_that_has_become_shorter_resumes_on_its_last_page(cast: Cast, db: Rows) -> None:
+    db.execute(
+        "INSERT INTO reading_progress (user_id, book_id, last_page, last_read_at) VALUES (?, ?, ?, 1)",
+        cast.reader.id, BOOK, PAGES + 5,
+    )  # fmt: skip
+
+    assert cast.reader.browser.get(f"/read/{BOOK}").headers["Location"] == f"/read/{BOOK}/{PAGES}"
+
+
+def test_each_reader_has_their_own_place(cast: Cast, db: Rows) -> None:
+    db.execute(
+        "INSERT INTO book_access (user_id, book_id, granted_at) VALUES (?, ?, 1)", cast.newcomer.id, BOOK
+    )
+    for person, page in ((cast.reader, "6"), (cast.newcomer, "2")):
+        person.browser.post(f"/read/{BOOK}/turn", data={"page_number": page})
+
+    for person, page in ((cast.reader, 6), (cast.newcomer, 2)):
+        assert person.browser.get(f"/read/{BOOK}").headers["Location"] == f"/read/{BOOK}/{page}"
+        assert f"Continue on page {page}" in person.browser.get("/shelf").text
 
 
 def test_turning_logs_one_view_and_goes_to_the_page(cast: Cast, db: Rows) -> None:
     answer = cast.reader.browser.post(f"/read/{BOOK}/turn", data={"page_number": "2"})
 
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/read/{BOOK}/2")
-    assert db.query("SELECT activity_type, page_number, session_id FROM activity_logs") == [
-        ("PAGE_VIEW", 2, cast.reader.session_id)
+    assert db.query("SELECT user_id, activity_type, book_id, page_number, session_id FROM activity_logs") == [
+        (cast.reader.id, "PAGE_VIEW", BOOK, 2, cast.reader.session_id)
     ]
+
+
+@pytest.mark.parametrize("page", ["1", str(PAGES)])
+def test_the_first_and_the_last_page_can_be_turned_to(cast: Cast, page: str) -> None:
+    answer = cast.reader.browser.post(f"/read/{BOOK}/turn", data={"page_number": page})
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/read/{BOOK}/{page}")
+    assert cast.reader.browser.get(f"/read/{BOOK}/{page}").status_code == 200
+
+
+def test_no_page_of_a_locked_book_can_be_turned_to(cast: Cast, db: Rows) -> None:
+    answer = cast.reader.browser.post(f"/read/{LOCKED_BOOK}/turn", data={"page_number": "2"})
+
+    assert answer.status_code == 403
+    assert db.query("SELECT 1 FROM activity_logs") == []
 
 
 def test_staff_turn_pages_without_being_logged(cast: Cast, db: Rows) -> None:

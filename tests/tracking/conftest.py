@@ -35,6 +35,13 @@ def site(visited_by_bystander: Callable[[int], None]) -> SiteRow:
 
 
 @pytest.fixture
+def doomed(app: Flask) -> SiteRow:
+    """Another site of the same pages, to be removed: the bystander has never been there."""
+    with database.connected(database.events_db):
+        return sites.create("wonderland.example", "Doomed", owner_id=None)
+
+
+@pytest.fixture
 def browser(app: Flask) -> FlaskClient:
     """A visitor with Chrome, somewhere on 192.0.2.1."""
     client = app.test_client(use_cookies=False)

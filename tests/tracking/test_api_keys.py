@@ -12,6 +12,7 @@ from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking import api_key
 from alice.tracking import site as sites
+from alice.tracking.api_key import SCOPES, Found, Listed
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows
@@ -95,12 +96,47 @@ def test_a_revoked_key_opens_nothing_at_once(program: FlaskClient, site: SiteRow
     assert api_key.revoke(made.id) is False
 
 
-def test_a_key_of_a_removed_site_opens_nothing(program: FlaskClient, site: SiteRow) -> None:
-    made = api_key.create(site.number, "ingest", "server")
-    assert send(program, by_header(made.key)).status_code == 200
-    sites.remove(site.id)
+def test_a_key_is_revoked_once_and_no_other_with_it(
+    site: SiteRow, other_site: SiteRow, frozen_clock: int
+) -> None:
+    made = []
+    for where, name in ((site, "a"), (other_site, "b"), (site, "c")):
+        id = api_key.create(where.number, "read", name).id
+        made.insert(0, Listed(id, where.id, name, "read", clock.now(), None, None))
+        clock.advance(1)
 
-    assert send(program, by_header(made.key)).status_code == 401
+    assert api_key.everyones()[:3] == made
+    assert api_key.everyones(site.number) == [made[0], made[2]]
+    *others, first = made
+    assert (api_key.revoke(first.id), api_key.revoke("nowhere")) == (True, False)
+    revoked = first._replace(revoked_at=clock.now())
+    clock.advance(1)
+    assert api_key.revoke(first.id) is False
+    assert api_key.everyones()[:3] == [*others, revoked]
+
+
+def test_a_key_opens_its_own_site_though_there_are_others(site: SiteRow, other_site: SiteRow) -> None:
+    made = [
+        (where.id, scope, api_key.create(where.number, scope, "x"))
+        for where in (site, other_site)
+        for scope in SCOPES
+    ]
+    for site_id, scope, key in made:
+        assert api_key.check(key.key) == Found(key.id, site_id, scope, None)
+
+
+def test_a_key_of_a_removed_site_opens_nothing(
+    program: FlaskClient, doomed: SiteRow, events_db: EventRows
+) -> None:
+    ingest = api_key.create(doomed.number, "ingest", "server").key
+    reads = api_key.create(doomed.number, "read", "auditor").key
+    assert send(program, by_header(ingest)).status_code == 200
+    sites.remove(doomed.id)
+
+    for refused in (send(program, by_header(ingest)), read(program, by_header(reads))):
+        assert (refused.status_code, refused.json) == (401, UNAUTHORIZED)
+    assert (api_key.check(ingest), api_key.check(reads)) == (None, None)
+    assert events_db.one("SELECT COUNT(*) FROM events") == 0
 
 
 def test_a_key_opens_nothing_else(program: FlaskClient, site: SiteRow) -> None:
@@ -131,9 +167,10 @@ def test_it_is_known_when_a_key_was_last_used_without_a_write_at_each_use(
     program: FlaskClient, site: SiteRow, tracking: Tracking, frozen_clock: int
 ) -> None:
     headers = by_header(api_key.create(site.number, "read", "auditor").key)
+    api_key.create(site.number, "read", "unused")
     for after, noted in ((0, 0), (minutes(1) - 1, 0), (minutes(1), minutes(1))):
         clock.freeze(frozen_clock + after)
         read(program, headers)
         tracking.recorder.flush()
-        (listed,) = api_key.everyones(site.number)
-        assert listed.last_used_at == frozen_clock + noted
+        used_at = {listed.name: listed.last_used_at for listed in api_key.everyones(site.number)}
+        assert used_at == {"auditor": frozen_clock + noted, "unused": None}

@@ -73,16 +73,28 @@ def test_the_parameters_of_a_campaign_are_kept_and_no_others() -> None:
         ("utm_source=&source=b", "b"),
         ("UTM_Source=a", "a"),
         ("utm_source=a&utm_source=b", "a"),
+        ("utm_medium=a", None),
     ],
 )
-def test_a_source_has_three_names(query: str, source: str) -> None:
+def test_a_source_has_three_names(query: str, source: str | None) -> None:
     assert address(f"/?{query}").campaign.source == source
 
 
 def test_what_is_kept_is_bounded() -> None:
     found = address(f"/{'p' * 5000}?utm_source={'s' * 5000}")
 
-    assert (len(found.path), len(found.campaign.source)) == (MAX_PATH, MAX_VALUE)
+    assert (len(found.path), len(found.campaign.source)) == (MAX_PATH, MAX_VALUE) == (1024, 200)
+
+
+def test_a_path_is_cut_by_its_bytes_and_between_characters() -> None:
+    path = address("/" + "\N{RABBIT FACE}" * 300).path
+
+    assert 1020 < len(path.encode()) <= MAX_PATH
+
+
+@pytest.mark.parametrize(("length", "source"), [(8192, "news"), (8193, "new")])
+def test_of_a_query_8192_characters_are_looked_through(length: int, source: str) -> None:
+    assert address("/?" + "&utm_source=news".rjust(length, "x")).campaign.source == source
 
 
 def test_what_no_database_keeps_is_left_out() -> None:
@@ -112,7 +124,12 @@ def test_what_no_database_keeps_is_left_out() -> None:
         ("file:///home/alice/secret.html", None),
         ("https://[bad/", None),
         ("https://<script>/", None),
+        (f"https://{'a' * 253}/", "a" * 253),
         (f"https://{'a' * 254}/", None),
+        ("http://intranet/tea", "intranet"),
+        ("ftp://files.example/tea", None),
+        ("javascript://news.example/%0asteal()", None),
+        ("https://./", None),
     ],
 )
 def test_a_referrer_is_a_host_that_is_not_ours(text: str, host: str | None) -> None:

@@ -88,6 +88,8 @@ def test_people_are_told_apart_by_their_user_agent(agent: str, device: tuple[str
         ("python-requests/2.32.3", "Python Requests"),
         ("Go-http-client/2.0", "Go-http-client"),
         ("okhttp/4.12.0", "okhttp"),
+        ("Dalvik/2.1.0 (Linux; U; Android 11; SM-A505F Build/RP1A)", "Android"),
+        (f"Mozilla/5.0 (x; {'y' * 60}bot/1.0)", "y" * 40),
         ("node", None),
         ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "Googlebot"),
         (
@@ -132,6 +134,7 @@ def test_programs_are_bots(agent: str, browser: str | None) -> None:
             {"sec-ch-ua-mobile": "?0", "sec-ch-ua-platform": '"Android"'},
             (TABLET, "Chrome", "141", "Android"),
         ),
+        (PIXEL + CHROME_MOBILE, {"sec-ch-ua-mobile": "?0"}, (TABLET, "Chrome", "141", "Android")),
         (MAC + CHROME, {"sec-ch-ua-platform": '"macOS"'}, (DESKTOP, "Chrome", "141", "macOS")),
         (MAC + CHROME, {"sec-ch-ua-platform": '"Unknown"'}, (DESKTOP, "Chrome", "141", "macOS")),
         (
@@ -147,6 +150,18 @@ def test_client_hints_say_it_better(agent: str, hints: dict[str, str], device: t
 
 def test_a_headless_browser_is_known_by_its_hints() -> None:
     assert of(WINDOWS + CHROME, {"sec-ch-ua": '"HeadlessChrome";v="141"'}).kind == BOT
+
+
+@pytest.mark.parametrize(("length", "kind"), [(512, BOT), (513, DESKTOP)])
+def test_of_a_user_agent_512_characters_are_looked_at(length: int, kind: str) -> None:
+    assert of(LINUX.ljust(length - 3) + "bot", {}).kind == kind
+
+
+@pytest.mark.parametrize(("length", "version"), [(256, "141"), (257, "14")])
+def test_of_a_hint_256_characters_are_looked_at(length: int, version: str) -> None:
+    hints = {"sec-ch-ua": '"Brave";v="141'.rjust(length)}
+
+    assert of(WINDOWS + CHROME, hints) == (DESKTOP, "Brave", version, "Windows")
 
 
 def test_what_is_told_is_short_and_never_the_user_agent() -> None:

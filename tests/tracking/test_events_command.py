@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from alice import database
 from alice.cli.main import main
+from alice.clock import rfc3339
 from alice.config import Settings
 from alice.tracking.site import SiteRow
 from tests.conftest import EventRows
@@ -28,18 +29,26 @@ def command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object:
     return invoke
 
 
-def test_the_newest_events_are_listed(command: object, post: Post, site: SiteRow) -> None:
+def test_the_newest_events_are_listed(
+    command: object, post: Post, site: SiteRow, doomed: SiteRow, frozen_clock: int, events_db: EventRows
+) -> None:
     post(url="/tea")
     post(type="event", name="poured", url="/tea")
+    post(doomed.id, url="/elsewhere")
 
-    listed = json.loads(command("tail", "--json").output)
-    assert [(row["kind"], row["name"], row["path"]) for row in listed] == [
-        ("page_view", None, "/tea"), ("custom", "poured", "/tea"),
+    listed = json.loads(command("tail", "--json", "-n", "3").output)
+    assert [(row["site_id"], row["kind"], row["name"], row["path"], row["sequence"]) for row in listed] == [
+        (site.id, "page_view", None, "/tea", 1), (site.id, "custom", "poured", "/tea", 2),
+        (doomed.id, "page_view", None, "/elsewhere", 1),
     ]  # fmt: skip
+    assert {row["received_at"] for row in listed} == {rfc3339(frozen_clock)}
+    assert [(row["seq"],) for row in listed] == events_db.query("SELECT seq FROM events ORDER BY seq")
+    assert json.loads(command("tail", "--json", "-n", "2", "--site", site.id).output) == listed[:2]
     assert len(command("tail", "-n", "1", "--site", site.id).output.splitlines()) == 2
     assert "There is no site" in command("tail", "--site", "nosuchsite12").output
 
 
+@pytest.mark.touches_bystander("event_ids")
 def test_what_is_pruned_is_said(command: object, post: Post) -> None:
     post(url="/")
 

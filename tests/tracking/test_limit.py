@@ -31,6 +31,17 @@ def test_an_address_may_send_so_many_events_a_minute() -> None:
     assert limits.check(OTHER, SITE) is None
 
 
+def test_unless_told_otherwise_an_address_may_send_600_and_a_site_gets_60_000() -> None:
+    limits = Limits()
+
+    assert [limits.check(ADDRESS, None, 599), limits.check(ADDRESS, None), limits.check(ADDRESS, None)] == [
+        None, None, 60,
+    ]  # fmt: skip
+    assert [limits.check(None, SITE, 59_999), limits.check(None, SITE), limits.check(None, SITE)] == [
+        None, None, 60,
+    ]  # fmt: skip
+
+
 def test_a_refusal_says_when_to_come_back() -> None:
     limits = Limits(per_address=1)
     limits.check(ADDRESS, SITE)
@@ -70,6 +81,12 @@ def test_a_batch_counts_as_its_events_and_one_refused_as_none() -> None:
     assert said == [None, 60, None, 60]
 
 
+def test_what_is_given_back_after_its_window_has_ended_is_no_gift_to_the_next() -> None:
+    counters = limit._Counters(most=10)
+
+    assert [counters.incr(ADDRESS, 60, -5), counters.incr(ADDRESS, 60)] == [0, 1]
+
+
 def test_a_batch_larger_than_a_window_takes_a_whole_one() -> None:
     limits = Limits(per_address=10)
 
@@ -91,14 +108,21 @@ def test_addresses_of_one_household_are_one(first: str, second: str) -> None:
     assert [limits.check(first, SITE), limits.check(second, SITE)] == [None, 60]
 
 
+@pytest.mark.parametrize("one", ["2001:db8:1:2::1", "198.51.100.1", "nowhere:at:all", "::ffff:198.51.100.1"])
 @pytest.mark.parametrize(
     "other", ["2001:db8:1:3::1", "::ffff:192.0.2.1", "192.0.2.1", "", "no:address", "\ud800"]
 )
-def test_addresses_of_different_households_are_not(other: str) -> None:
+def test_addresses_of_different_households_are_not(one: str, other: str) -> None:
     limits = Limits(per_address=1)
-    limits.check("2001:db8:1:2::1", SITE)
+    limits.check(one, SITE)
 
     assert limits.check(other, SITE) is None
+
+
+def test_who_sends_to_no_site_takes_from_none() -> None:
+    limits = Limits(per_site=1)
+
+    assert [limits.check(ADDRESS, None) for _ in range(3)] == [None] * 3
 
 
 def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
@@ -121,14 +145,19 @@ def test_many_threads_get_no_more_than_one() -> None:
 
 def test_counters_do_not_grow_with_the_number_of_addresses() -> None:
     limits = Limits(per_address=2)
-    limits.check(ADDRESS, SITE, 2)
+    limits.check(ADDRESS, SITE)
 
-    for number in range(limit.MOST_COUNTERS + 5000):
-        limits.check(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", OTHER_SITE)
+    said = [
+        limits.check(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", None)
+        for number in range(limit.MOST_COUNTERS + 5000)
+    ]
 
+    assert not any(said[: limit.MOST_COUNTERS - 1]), "so many have a counter of their own"
+    assert any(said), "and others share some"
     counters = limits._of_address._counts
-    assert len(counters) <= limit.MOST_COUNTERS + limit.SHARED
-    assert limits.check(ADDRESS, SITE) == 60, "whoever was counted before still is"
+    assert limit.MOST_COUNTERS + limit.SHARED // 2 < len(counters) <= limit.MOST_COUNTERS + limit.SHARED
+    counted = [limits.check(ADDRESS, SITE) for _ in range(2)]
+    assert counted == [None, 60], "whoever was counted before still is, on their own"
 
 
 def test_no_address_stays_in_memory() -> None:
@@ -136,8 +165,12 @@ def test_no_address_stays_in_memory() -> None:
     limits.check("198.51.100.77", SITE)
 
     kept = limits._of_address._counts
+    clock.advance(minutes(1))
+    limits.check("198.51.100.77", SITE)
+    afterwards = limits._of_address._counts
 
     assert [type(name) for name in kept] == [int], "a hash, and no text"
+    assert kept.keys().isdisjoint(afterwards), "and another one in each window"
 
 
 def test_limits_start_no_thread() -> None:

@@ -1,6 +1,7 @@
 """The LittleStats dialect: what browsers send, what they are answered, and what is kept of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -8,8 +9,11 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from alice import clock
+from alice import clock, database
+from alice.app import create_app
 from alice.clock import DAY, hours, minutes
+from alice.config import Settings
+from alice.tracking import site as sites
 from alice.tracking import visit
 from alice.tracking.event import Kind
 from alice.tracking.site import SiteRow
@@ -101,6 +105,42 @@ def test_with_consent_a_visitor_is_known_again(post: Post, midday: int, events_d
     assert events_db.one("SELECT COUNT(*) FROM visits") == 2
 
 
+@pytest.mark.parametrize("more", [{}, {"visitorId": ""}])
+def test_who_consents_and_has_no_id_is_known_for_a_day(
+    post: Post, midday: int, events_db: EventRows, more: dict[str, str]
+) -> None:
+    post(url="/", consent="granted", **more)
+    post(url="/")
+
+    assert events_db.query("SELECT day FROM visitors") == [(midday // DAY,)]
+
+
+@pytest.mark.parametrize(("length", "status"), [(200, 200), (201, 400)])
+def test_the_id_that_a_browser_keeps_has_at_most_200_characters(
+    browser: FlaskClient, site: SiteRow, length: int, status: int
+) -> None:
+    sent = {"url": "/", "consent": "granted", "visitorId": "v" * length}
+
+    assert browser.post(f"/api/v2/track/{site.id}", json=sent).status_code == status
+
+
+def test_a_browsers_time_is_kept(post: Post, midday: int, events_db: EventRows) -> None:
+    post(url="/", timestamp=midday - 1500.5)
+    post(url="/")
+
+    times = events_db.query("SELECT occurred_at, received_at FROM events ORDER BY seq")
+    assert times == [(midday - 1501, midday), (midday, midday)]
+
+
+def test_a_view_without_an_address_is_a_view_all_the_same(post: Post, events_db: EventRows) -> None:
+    post(referrer="https://rabbit.example/")
+    post(url="")
+
+    assert events_db.query("SELECT path FROM events") == [(None,), (None,)]
+    assert events_db.query("SELECT page_views, landing_path FROM visits") == [(2, None)]
+    assert column(events_db, "referrer_host") == "rabbit.example"
+
+
 def test_where_a_visitor_came_from_is_kept(post: Post, events_db: EventRows) -> None:
     post(
         url="/landing?utm_source=news&utm_medium=mail&utm_campaign=tea&secret=1#part",
@@ -135,16 +175,27 @@ def test_what_an_earlier_visit_left_over_tells_nothing_of_where_this_one_came_fr
     assert events_db.query("SELECT sequence, page_views FROM visits") == [(2, 1)]
 
 
-def test_odd_values_of_a_browser_cost_no_view(post: Post, events_db: EventRows) -> None:
-    post(url="/a?" + "q" * 9000, referrer="https://rabbit.example/" + "r" * 9000, screen="")
+@pytest.mark.parametrize("screen", ["", "wide", "1280x", "123456x1", "1280x800px"])
+def test_odd_values_of_a_browser_cost_no_view(post: Post, events_db: EventRows, screen: str) -> None:
+    post(url="/a?" + "q" * 9000, referrer="https://rabbit.example/" + "r" * 9000, screen=screen)
 
     assert column(events_db, "landing_path") == "/a"
     assert column(events_db, "referrer_host") == "rabbit.example"
     assert column(events_db, "screen") is None
 
 
-def test_ones_own_pages_are_no_referrer(post: Post, events_db: EventRows) -> None:
-    post(url="/a", referrer="https://wonderland.example/b")
+@pytest.mark.parametrize(("length", "source"), [(4000, "news"), (4001, "new")])
+def test_of_an_address_4000_characters_are_looked_at(
+    post: Post, events_db: EventRows, length: int, source: str
+) -> None:
+    post(url=f"/a?{'q' * (length - 19)}&utm_source=news")
+
+    assert column(events_db, "utm_source") == source
+
+
+@pytest.mark.parametrize("host", ["wonderland.example", "www.wonderland.example", "localhost"])
+def test_ones_own_pages_are_no_referrer(post: Post, events_db: EventRows, host: str) -> None:
+    post(url="/a", referrer=f"https://{host}/b")
 
     assert column(events_db, "referrer_host") is None
     assert column(events_db, "bucket") == "Direct"
@@ -164,12 +215,38 @@ def test_a_custom_event_keeps_its_properties(post: Post, events_db: EventRows) -
     assert events_db.one("SELECT interactions FROM visits") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("click", Kind.CLICK), ("scroll", Kind.SCROLL), ("form_interaction", Kind.FORM_INTERACTION),
+        ("form_submit", Kind.FORM_SUBMIT),
+    ],
+)  # fmt: skip
+def test_what_the_add_ons_send_is_of_a_kind_of_its_own(
+    post: Post, events_db: EventRows, name: str, kind: Kind
+) -> None:
+    post(type="event", name=name, data={"id": "tea"})
+
+    assert events_db.query("SELECT kind, name FROM events") == [(kind, None)]
+    assert events_db.query("SELECT text FROM event_properties") == [("tea",)]
+
+
 def test_time_on_page_adds_up(post: Post, events_db: EventRows) -> None:
     post(url="/")
     post(type="page_exit", url="/", engaged=12.5, scroll=80)
     post(type="heartbeat", url="/", engaged=5)
 
     assert events_db.query("SELECT engaged_ms, page_views FROM visits") == [(17500, 1)]
+    assert events_db.query("SELECT engaged_ms FROM events ORDER BY seq") == [(None,), (12500,), (5000,)]
+
+
+@pytest.mark.parametrize(("engaged", "kept"), [(0, 0), (0.5, 500), (999_999, hours(1)), (1_000_000, 0)])
+def test_of_time_on_page_a_report_may_claim_an_hour_and_nonsense_is_none(
+    post: Post, events_db: EventRows, engaged: float, kept: int
+) -> None:
+    post(type="heartbeat", engaged=engaged)
+
+    assert events_db.one("SELECT engaged_ms FROM visits") == kept
 
 
 def test_somebody_is_identified_only_with_consent(post: Post, events_db: EventRows) -> None:
@@ -180,6 +257,14 @@ def test_somebody_is_identified_only_with_consent(post: Post, events_db: EventRo
     post(type="identify", id="user_123", data={"plan": "premium"}, consent="granted", visitorId="v1")
     assert events_db.query("SELECT user_id, data FROM identities") == [("user_123", '{"plan":"premium"}')]
     assert events_db.one("SELECT COUNT(*) FROM visits WHERE user_id = 'user_123'") == 1
+
+
+def test_of_a_batch_the_last_word_says_who_it_is(post: Post, events_db: EventRows) -> None:
+    said = [{"type": "identify", "id": "hatter", "data": {"hat": "10/6"}}, {"type": "identify", "id": "hare"}]
+    post(events=[*said, {"url": "/"}], consent="granted", visitorId="v1")
+
+    assert events_db.query("SELECT user_id FROM visits") == [("hare",)]
+    assert events_db.query("SELECT user_id, data FROM identities") == [("hare", "{}")]
 
 
 def test_the_same_event_twice_counts_once(post: Post, events_db: EventRows) -> None:
@@ -194,12 +279,53 @@ def test_the_same_event_twice_counts_once(post: Post, events_db: EventRows) -> N
 def test_a_batch_keeps_the_good_and_names_the_bad(post: Post, events_db: EventRows) -> None:
     answer = post(
         screen="1x1",
-        events=[{"url": "/a"}, {"type": "nonsense"}, {"type": "event"}, {"type": "event", "name": "x"}, 7],
-    )
+        events=[
+            {"url": "/a"}, {"type": "nonsense"}, {"type": "event"}, {"type": "event", "name": "x"}, 7,
+            {"type": "identify"}, {"type": "page_exit"},
+        ],
+    )  # fmt: skip
 
-    assert [item["index"] for item in answer["failed"]] == [1, 2, 4]
+    assert [item["index"] for item in answer["failed"]] == [1, 2, 4, 5]
     assert "type must be one of" in answer["failed"][0]["error"]
-    assert events_db.one("SELECT COUNT(*) FROM events") == 2
+    assert [item["error"] for item in answer["failed"][1:]] == [
+        "name is required for an event.", "The body must be an object.",
+        "id is required to identify somebody.",
+    ]  # fmt: skip
+    assert events_db.one("SELECT COUNT(*) FROM events") == 3
+    assert column(events_db, "screen") == "1x1"
+
+
+def test_a_batch_of_bad_events_alone_is_answered_without_a_visit(post: Post, events_db: EventRows) -> None:
+    answer = post(events=[{"type": "identify"}])
+
+    failed = [{"index": 0, "error": "id is required to identify somebody."}]
+    assert answer == {"success": True, "cache": None, "failed": failed}
+    assert events_db.one("SELECT COUNT(*) FROM visits") == 0
+
+
+def test_what_a_batch_says_holds_for_its_events_that_do_not_say_it(post: Post, events_db: EventRows) -> None:
+    post(
+        url="/common?utm_source=queen", referrer="https://rabbit.example/", screen="1x1", language="cs",
+        timezone="Europe/Prague", visitorId="v1", consent="granted",
+        events=[{}, {"url": "/own", "screen": "2x2", "language": "en"}],
+    )  # fmt: skip
+
+    names = "landing_path", "exit_path", "utm_source", "referrer_host", "screen", "language", "timezone"
+    assert [column(events_db, name) for name in names] == [
+        "/common", "/own", "queen", "rabbit.example", "1x1", "cs", "Europe/Prague",
+    ]  # fmt: skip
+    assert events_db.query("SELECT day FROM visitors") == [(None,)]
+
+
+@pytest.mark.usefixtures("frozen_clock")
+@pytest.mark.parametrize("limit", ["track_per_address", "track_per_site"])
+def test_each_event_of_a_batch_counts_as_one(settings: Settings, site: SiteRow, limit: str) -> None:
+    client = create_app(replace(settings, **{limit: 4})).test_client(use_cookies=False)
+    batch = {"events": [{"url": "/"}, 7, {"url": "/"}]}
+    answers = [client.post(f"/api/v2/track/{site.id}", json=sent) for sent in (batch, {}, {})]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
 
 
 def test_each_event_of_a_batch_has_its_own_visitor_and_consent(post: Post, events_db: EventRows) -> None:
@@ -241,8 +367,9 @@ def test_an_id_that_others_could_have_is_refused(browser: FlaskClient, site: Sit
 
 
 def test_how_far_somebody_scrolled_is_kept_with_each_sign_of_life(post: Post, events_db: EventRows) -> None:
-    for type in ("heartbeat", "page_exit"):
+    for type in ("pageview", "heartbeat", "page_exit"):
         post(type=type, scroll=80, engaged=240)
+        post(type=type, engaged=1)
 
     assert events_db.query("SELECT number FROM event_properties") == [(80.0,), (80.0,)]
 
@@ -261,7 +388,8 @@ def test_a_page_of_any_origin_may_read_why_it_was_refused(browser: FlaskClient, 
     ("raw", "status"),
     [
         (b"no json", 400), (b"[]", 400), (b'"text"', 400), (b'{"type": "x"}', 400), (b'{"events": []}', 400),
-        (b'{"screen": 1280}', 400), (b'{"url": "/\\u0000"}', 400), (b'{"a":' * 20 + b"1" + b"}" * 20, 400),
+        (b'{"screen": 1280}', 400), (b'{"type": "identify"}', 400), (b'{"engaged": 1e400}', 400),
+        (b'{"url": "/\\u0000"}', 400), (b'{"a":' * 20 + b"1" + b"}" * 20, 400),
         (orjson.dumps({f"k{n}": n for n in range(101)}), 400),
         (orjson.dumps({"events": [{"url": "/"}] * 501}), 400),
         (orjson.dumps({"url": "/", "data": {"x": "y" * 70_000}}), 413),
@@ -313,17 +441,37 @@ def test_beacons_as_plain_text_are_taken(browser: FlaskClient, site: SiteRow, ev
         ("https://wonderland.example", 204), ("http://wonderland.example", 204),
         ("https://www.wonderland.example", 204), ("https://evil.example", 403),
         ("https://wonderland.example.evil.example", 403), ("null", 403), ("https://[", 403),
+        ("https://alice.example:8443", 204), ("https://shop.example", 403),
     ],
 )  # fmt: skip
-def test_only_the_sites_own_pages_may_send(
+def test_only_the_sites_own_pages_and_alices_may_send(
     browser: FlaskClient, site: SiteRow, origin: str, status: int
 ) -> None:
-    answer = browser.options(f"/api/v2/track/{site.id}", headers={"Origin": origin})
+    headers = {"Origin": origin, "Host": "alice.example:8000"}
+    answer = browser.options(f"/api/v2/track/{site.id}", headers=headers)
 
     assert answer.status_code == status
     assert answer.headers["Access-Control-Allow-Origin"] == (origin if status == 204 else "*")
     if status == 204:
         assert answer.headers["Access-Control-Max-Age"] == "86400"
+        assert answer.headers["Vary"] == "Origin"
+
+
+def test_a_page_of_another_origin_may_send_if_the_site_names_it(browser: FlaskClient) -> None:
+    with database.connected(database.events_db):
+        tea = sites.create("tea.example", "Tea", owner_id=None, origins=["https://shop.example"])
+    for origin, status in (("https://shop.example", 204), ("http://shop.example", 403)):
+        answer = browser.options(f"/api/v2/track/{tea.id}", headers={"Origin": origin})
+        assert answer.status_code == status
+
+
+def test_a_page_of_nowhere_may_not_send_to_a_server_that_nobody_names(
+    browser: FlaskClient, site: SiteRow
+) -> None:
+    nameless = {"HTTP_ORIGIN": "null", "HTTP_HOST": ""}
+    answer = browser.options(f"/api/v2/track/{site.id}", environ_overrides=nameless)
+
+    assert answer.status_code == 403
 
 
 def test_other_methods_are_told_what_goes(browser: FlaskClient, site: SiteRow) -> None:

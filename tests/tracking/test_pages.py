@@ -19,7 +19,10 @@ def test_a_site_says_what_is_collected(client: FlaskClient, site: SiteRow) -> No
     page = client.get(f"/privacy/{site.id}")
 
     assert page.status_code == 200
-    for word in ("Wonderland", "wonderland.example", "30 minutes", "No cookie is set", "optOut"):
+    for word in (
+        "Wonderland", "wonderland.example", "30 minutes", "No cookie is set", "optOut", "go after 7 days",
+        "as the proxy or the time zone tells it",
+    ):  # fmt: skip
         assert word in page.text
 
 
@@ -79,11 +82,13 @@ def test_no_site_no_page(client: FlaskClient) -> None:
     assert client.get("/privacy/nosuchsite12").status_code == 404
 
 
-def test_alices_pages_are_not_counted_if_the_admin_says_so(settings: Settings) -> None:
+def test_alices_pages_are_not_counted_if_the_admin_says_so(settings: Settings, site: SiteRow) -> None:
     client = create_app(replace(settings, track_pages=False)).test_client()
 
     assert "tracker" not in client.get("/login").text
     assert "are not counted" in client.get("/privacy").text
+    others = client.get(f"/privacy/{site.id}").text
+    assert "What is kept" in others and "are not counted" not in others
 
 
 def test_the_script_is_kept_for_a_year_by_its_hash_and_asked_again_without(client: FlaskClient) -> None:

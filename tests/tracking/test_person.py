@@ -4,20 +4,28 @@ import threading
 from typing import Any
 from uuid import uuid4
 
-from flask.testing import FlaskClient
+import pytest
 
 from alice import clock, database
 from alice.accounts import user
-from alice.clock import hours
+from alice.clock import hours, rfc3339
+from alice.ids import event_id, visit_id
 from alice.tracking import erasures, person
+from alice.tracking import visit as visits
+from alice.tracking.pipeline import Tracking
+from alice.tracking.recording import Arrival, Key
+from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
+from alice.tracking.visit import Dialect
 from tests.conftest import Cast, EventRows, Rows
 from tests.tracking.conftest import Post
 
 CONSENTING = {"consent": "granted", "visitorId": "browser-1"}
 
 
-def test_an_export_holds_visits_events_and_identities(post: Post, site: SiteRow) -> None:
+def test_an_export_holds_visits_events_and_identities(
+    post: Post, site: SiteRow, frozen_clock: int, events_db: EventRows
+) -> None:
     post(url="/before", **CONSENTING)
     post(type="identify", id="ada", data={"plan": "free"}, **CONSENTING)
     post(type="event", name="tea", data={"cups": 3}, url="/tea", **CONSENTING)
@@ -27,11 +35,38 @@ def test_an_export_holds_visits_events_and_identities(post: Post, site: SiteRow)
 
     assert [known["data"] for known in shown["identities"]] == [{"plan": "free"}]
     (visit,) = shown["visits"]
-    assert (visit["site_id"], visit["landing_path"], visit["browser"]) == (site.id, "/before", "Chrome")
-    assert [(event["kind"], event["path"]) for event in visit["events"]] == [
-        ("page_view", "/before"), ("identify", None), ("custom", "/tea"),
+    now, number = rfc3339(frozen_clock), events_db.one("SELECT number FROM visits WHERE user_id = 'ada'")
+    assert visit | {"events": []} == {
+        "id": visit_id(frozen_clock, number), "site_id": site.id, "started_at": now, "last_at": now,
+        "closed_at": None, "session_id": None, "page_views": 1, "interactions": 1, "engaged_ms": 0,
+        "context": {}, "landing_path": "/before", "exit_path": "/before", "bucket": "Direct",
+        "device": "desktop", "browser": "Chrome", "os": "Windows", "events": [],
+    }  # fmt: skip
+    assert [(event["sequence"], event["kind"], event["path"]) for event in visit["events"]] == [
+        (1, "page_view", "/before"), (2, "identify", None), (3, "custom", "/tea"),
     ]  # fmt: skip
-    assert visit["events"][2]["properties"] == {"cups": 3}
+    ((seq, occurred_at),) = events_db.query("SELECT seq, occurred_at FROM events WHERE sequence = 3")
+    assert visit["events"][2] == {
+        "id": event_id(frozen_clock, seq, site.id), "sequence": 3, "kind": "custom", "name": "tea",
+        "path": "/tea", "occurred_at": rfc3339(occurred_at), "received_at": now, "engaged_ms": None,
+        "properties": {"cups": 3},
+    }  # fmt: skip
+    assert shown["user_id"] == "ada"
+
+
+def test_an_export_of_a_visit_that_is_closed_tells_when_and_what_its_dialect_keeps(
+    tracking: Tracking, site: SiteRow, caller: Caller, frozen_clock: int
+) -> None:
+    key = Key(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:ada"), "tab")
+    arrival = Arrival(user_id="ada", context={"campaign_id": "c-1"}, ab_test="hat", ab_variant="10/6")
+    number = tracking.open(site, key, caller, arrival).number
+    with database.connected(database.events_db):
+        visits.close(number, frozen_clock + 5)
+
+    (shown,) = person.export("ada")["visits"]
+    assert (shown["closed_at"], shown["session_id"]) == (rfc3339(frozen_clock + 5), "tab")
+    assert (shown["context"], shown["language"]) == ({"campaign_id": "c-1"}, "en-GB")
+    assert (shown["ab_test"], shown["ab_variant"], shown["events"]) == ("hat", "10/6", [])
 
 
 def test_erasing_leaves_nothing_of_the_person_and_all_of_others(post: Post, events_db: EventRows) -> None:
@@ -62,23 +97,46 @@ def test_an_event_sent_again_in_the_middle_of_an_erasure_is_taken_as_new(
 ) -> None:
     id = str(uuid4())
     post(url="/", eventId=id)
-    events_db.execute("DELETE FROM events")
+    events_db.execute("DELETE FROM events WHERE seq > 0")
 
     assert post(url="/", eventId=id)["success"]
     assert post(url="/", eventId=id)["success"]
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
 
-def test_one_site_is_erased_and_not_another(
-    browser: FlaskClient, site: SiteRow, other_site: SiteRow, events_db: EventRows
+def test_one_site_is_shown_or_erased_and_not_another(
+    post: Post, site: SiteRow, doomed: SiteRow, frozen_clock: int, events_db: EventRows
 ) -> None:
-    for one in (site, other_site):
-        payload = {"type": "identify", "id": "ada", **CONSENTING}
-        origin = {"Origin": f"https://{one.domain}"}
-        assert browser.post(f"/api/v2/track/{one.id}", json=payload, headers=origin).status_code == 200
+    first, second = str(uuid4()), str(uuid4())  # the same on both
+    for where in (site, doomed):
+        post(where.id, url="/nobody-yet", eventId=first, **CONSENTING)
+    clock.advance(hours(1))
+    for where in (site, doomed):
+        post(where.id, type="identify", id="ada", eventId=second, data={"on": where.id}, **CONSENTING)
+    of_all, of_other = person.export("ada"), person.export("ada", site.number)
 
-    assert person.erase("ada", site.number).visits == 1
-    assert events_db.query("SELECT site_number FROM visits") == [(other_site.number,)]
+    assert [visit["site_id"] for visit in of_all["visits"]] == [site.id, doomed.id] * 2
+    assert sorted(known["site_id"] for known in of_all["identities"]) == sorted([site.id, doomed.id])
+    assert person.erase("ada", doomed.number) == (2, 1, 0)
+    assert person.export("ada") == person.export("ada", site.number) == of_other
+    assert [visit["site_id"] for visit in of_other["visits"]] == [site.id] * 2
+    assert of_other["identities"] == [
+        {"site_id": site.id, "data": {"on": site.id}, "seen_at": rfc3339(clock.now())}
+    ]
+    tables = ("visits", "visitors", "events", "event_ids", "identities")
+    assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables] == [2, 1, 2, 2, 1]
+
+
+def test_an_erasure_takes_as_many_steps_as_it_needs(
+    post: Post, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(person, "AT_ONCE", 2)
+    for number in range(5):
+        post(type="identify", id="ada", eventId=str(uuid4()), consent="granted", visitorId=f"b-{number}")
+
+    assert person.erase("ada") == (5, 5, 0)
+    tables = ("visits", "visitors", "events", "event_ids", "identities")
+    assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables] == [0, 0, 0, 0, 0]
 
 
 def test_a_deleted_user_is_erased_from_the_event_log_too(cast: Cast, db: Rows, events_db: EventRows) -> None:
@@ -88,9 +146,18 @@ def test_a_deleted_user_is_erased_from_the_event_log_too(cast: Cast, db: Rows, e
         user.delete(cast.reader.id)
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
+    def note(query: Any) -> None:
+        if "DELETE FROM visits" in query.sql:
+            database.events_db.query_hooks.remove(note)
+            db.execute("INSERT INTO erasures (user_id, erased_at) VALUES (?, 0)", cast.newcomer.id)
+
+    database.events_db.query_hooks.append(note)
+    with database.connected():
+        assert erasures.consume() == 1
+    assert events_db.one("SELECT COUNT(*) FROM events") == 0
+    assert db.query("SELECT user_id FROM erasures") == [(cast.newcomer.id,)]
     with database.connected():
         assert (erasures.consume(), erasures.consume()) == (1, 0)
-    assert events_db.one("SELECT COUNT(*) FROM events") == 0
     assert db.one("SELECT COUNT(*) FROM erasures") == 0
 
 
@@ -175,13 +242,14 @@ def test_of_a_browser_of_ones_own_visits_that_name_nobody_are_shown_and_erased(
     assert events_db.one("SELECT COUNT(*) FROM visitors") == 0
 
 
+@pytest.mark.parametrize("came", [{"url": "/meanwhile"}, {"type": "identify", "id": "anna"}])
 def test_what_comes_from_a_browser_while_it_is_erased_goes_too(
-    post: Post, frozen_clock: int, events_db: EventRows
+    post: Post, frozen_clock: int, events_db: EventRows, came: dict[str, str]
 ) -> None:
     def come(query: Any) -> None:
         if "FROM event_ids" in query.sql:  # the visits have been listed
             database.events_db.query_hooks.remove(come)
-            visitor = threading.Thread(target=post, kwargs={"url": "/meanwhile", **CONSENTING})
+            visitor = threading.Thread(target=post, kwargs=came | CONSENTING)
             visitor.start()
             visitor.join()
 

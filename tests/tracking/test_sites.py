@@ -7,14 +7,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import clock
-from alice.clock import rfc3339, seconds
+from alice import clock, database
+from alice.clock import minutes, rfc3339, seconds
 from alice.errors import Conflict, NotFound
 from alice.ids import new_id
 from alice.tracking import api_key
 from alice.tracking import site as sites
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow, Sites
+from tests import bystander
 from tests.conftest import Cast, EventRows
 from tests.tracking.conftest import Post
 
@@ -57,10 +58,25 @@ def test_what_is_not_said_of_a_site_has_a_default_and_what_is_said_counts(
         idleMinutes=5, retentionDays=90,
     )  # fmt: skip
 
-    assert named["name"] == "wonderland.example"
+    assert (named["name"], named["idleMinutes"], named["retentionDays"]) == ("wonderland.example", 30, None)
     assert (told["domain"], told["idleMinutes"], told["retentionDays"]) == ("xn--bcher-kva.example", 5, 90)
     assert tracking.site(told["id"]).origins == {"https://app.example", "http://localhost:8080"}
     assert tracking.site(told["id"]).idle_ms == clock.minutes(5)
+
+
+def test_a_site_may_be_all_that_is_allowed(cast: Cast) -> None:
+    origins = [f"https://app-{number:02}.example" for number in range(20)]
+    spaced = [origin.ljust(300) for origin in origins]
+    most = add(
+        cast.admin.client, domain=f"{'d' * 60}.{'e' * 60}.example", name="x" * 100, origins=spaced,
+        idleMinutes=30, retentionDays=3650,
+    )  # fmt: skip
+    least = add(cast.admin.client, domain="d", name="x", idleMinutes=5, retentionDays=1)
+    unnamed = add(cast.admin.client, domain=f"{'d' * 60}.{'e' * 60}.example")
+
+    assert (most["name"], most["origins"], most["retentionDays"]) == ("x" * 100, origins, 3650)
+    assert (least["domain"], least["name"], least["idleMinutes"], least["retentionDays"]) == ("d", "x", 5, 1)
+    assert unnamed["name"] == unnamed["domain"][:100]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +97,10 @@ def test_what_is_not_said_of_a_site_has_a_default_and_what_is_said_counts(
         ({"domain": "a.example", "origins": ["https://a.example"] * 21}, "origins"),
         ({"domain": "a.example", "idleMinutes": 4}, "idleMinutes"),
         ({"domain": "a.example", "idleMinutes": 31}, "idleMinutes"),
+        ({"domain": "a.example", "idleMinutes": "10"}, "idleMinutes"),
         ({"domain": "a.example", "retentionDays": 0}, "retentionDays"),
+        ({"domain": "a.example", "retentionDays": 3651}, "retentionDays"),
+        ({"domain": "a.example", "origins": ["https://b.example".ljust(301)]}, "origins[0]"),
     ],
     ids=str,
 )
@@ -102,7 +121,7 @@ def test_owners_see_their_own_sites_and_admins_all_the_newest_first(cast: Cast) 
 
     assert ids(cast.consultant.client) == [third, first]
     assert ids(cast.stranger.client) == [second]
-    assert ids(cast.admin.client) == [third, second, first]
+    assert ids(cast.admin.client) == [third, second, first, bystander.SITE_ID]
 
 
 def test_a_site_is_removed_by_its_owner_or_an_admin_and_nobody_else(cast: Cast) -> None:
@@ -126,15 +145,15 @@ def test_readers_have_no_sites(cast: Cast) -> None:
 
 
 def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
-    post: Post, site: SiteRow, tracking: Tracking, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
+    post: Post, site: SiteRow, doomed: SiteRow, events_db: EventRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = sites.create("elsewhere.example", "Elsewhere", None, ["https://wonderland.example"])
-    for where in (site, other):
+    ids = [new_id() for _ in range(3)]  # the same on both sites
+    for where in (site, doomed):
         api_key.create(where.number, "read", "auditor")
         for number in range(3):
             post(
                 where.id, type="identify", id="hatter", data={"hat": 10}, consent="granted",
-                visitorId=f"v{number}", eventId=new_id(),
+                visitorId=f"v{number}", eventId=ids[number],
             )  # fmt: skip
             post(
                 where.id,
@@ -144,15 +163,33 @@ def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
                 consent="granted",
                 visitorId=f"v{number}",
             )
-    tables = ("visits", "visitors", "events", "event_ids", "event_properties", "identities", "api_keys")
+        letter(events_db, where)
+    tables = (
+        "visits", "visitors", "events", "event_ids", "event_properties", "identities", "api_keys",
+        "sink_batches",
+    )  # fmt: skip
     before = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
     monkeypatch.setattr(sites, "REMOVED_AT_ONCE", 2)  # in several steps
-    sites.remove(site.id)
+    steps = []
+    hook = lambda query: steps.append(" ".join(query.sql.split()[:3]))  # noqa: E731
+    database.events_db.query_hooks.append(hook)
+    sites.remove(doomed.id)
+    database.events_db.query_hooks.remove(hook)
     after = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
 
     assert all(count > 0 for count in after)
     assert [count * 2 for count in after] == before
-    assert [row.id for row in sites.everyones()] == [other.id]
+    assert [row.id for row in sites.everyones()] == [site.id, bystander.SITE_ID]
+    assert [steps.count(f"DELETE FROM {table}") for table in ("visits", "visitors", "event_ids")] == [2, 2, 2]
+
+
+def letter(events_db: EventRows, of: SiteRow) -> None:
+    """A row of the site that waits for a sink."""
+    events_db.execute(
+        "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
+        "next_attempt_at, created_at) VALUES (?, 'tinybird', 'events', 1, 1, 1, ?, 'waiting', 1, 0, 0)",
+        of.id, b'{"project_id":"%s"}\n' % of.id.encode(),
+    )  # fmt: skip
 
 
 def test_a_removed_site_is_unknown_to_those_who_send(cast: Cast, browser: FlaskClient) -> None:
@@ -172,8 +209,52 @@ def test_a_site_is_read_again_after_2_seconds(site: SiteRow, frozen_clock: int) 
     assert cache.find(site.id).domain == "wonderland.example"
     clock.advance(1)
     assert cache.find(site.id).domain == "elsewhere.example"
-    clock.advance(seconds(-60))  # the clock is set back
-    assert cache.find(site.id).domain == "elsewhere.example"
+    sites.change(site.id, domain="home.example")
+    clock.advance(-1)  # the clock is set back
+    assert cache.find(site.id).domain == "home.example"
+
+
+def test_a_process_keeps_no_more_sites_in_mind_than_it_should(
+    site: SiteRow, other_site: SiteRow, doomed: SiteRow, frozen_clock: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "MOST_CACHED", 2)
+    cache = Sites()
+    for row in (site, other_site):
+        assert cache.find(row.id) == row
+        sites.change(row.id, name="Renamed")
+    assert (cache.find(site.id), cache.find(other_site.id)) == (site, other_site)
+
+    cache.find(doomed.id)  # too many: they are read anew
+    assert (cache.find(site.id).name, cache.find(other_site.id).name) == ("Renamed", "Renamed")
+
+
+def test_a_site_that_is_forgotten_is_read_at_once_and_no_other(
+    site: SiteRow, other_site: SiteRow, frozen_clock: int
+) -> None:
+    cache = Sites()
+    for row in (site, other_site):
+        cache.find(row.id)
+        sites.change(row.id, name="Renamed")
+    cache.forget(site.id)
+    cache.forget("nowhere")
+
+    assert (cache.find(site.id).name, cache.find(other_site.id).name) == ("Renamed", other_site.name)
+
+
+def test_a_change_of_a_site_changes_no_other_and_of_it_what_is_given(
+    site: SiteRow, other_site: SiteRow
+) -> None:
+    changed = sites.change(
+        site.id, name="Renamed", idle_minutes=5, retention_days=30, origins='["https://b"]'
+    )
+
+    assert changed == sites.find(site.id) == sites.numbered(site.number) == site._replace(
+        name="Renamed", idle_ms=minutes(5), retention_days=30, origins=frozenset(["https://b"])
+    )  # fmt: skip
+    assert sites.find(other_site.id) == sites.numbered(other_site.number) == other_site
+    assert sites.change(site.id) == changed
+    with pytest.raises(NotFound):
+        sites.change("nowhere", name="X")
 
 
 def test_a_new_site_is_known_at_once_though_it_was_asked_for_before(app: Flask, events_db: EventRows) -> None:
@@ -210,7 +291,7 @@ def test_alice_has_one_site_of_her_own_whoever_asks_first(app: Flask) -> None:
 
     assert len(found) == 3 and len({row.id for row in found}) == 1
     assert (found[0].name, found[0].owner_id, found[0].domain) == ("Alice", None, "localhost")
-    assert len(sites.everyones()) == 1
+    assert [row.name for row in sites.everyones()] == ["Alice", "Bystander"]
 
 
 def test_the_domain_of_alices_own_site_follows_her_address(app: Flask) -> None:
@@ -218,6 +299,43 @@ def test_the_domain_of_alices_own_site_follows_her_address(app: Flask) -> None:
     moved = sites.own("https://alice.example.org:8443")
 
     assert moved == first._replace(domain="alice.example.org") == sites.own()
+    assert sites.own("https://alice.example.org") == moved == sites.find(first.id)
+
+
+def test_alices_own_site_is_made_with_her_address_if_that_is_known(app: Flask, frozen_clock: int) -> None:
+    made = sites.own("https://alice.example.org")
+
+    assert made == SiteRow(
+        made.number, made.id, "alice.example.org", "Alice", None, frozenset(), minutes(30), None, frozen_clock
+    )
+
+
+def test_only_a_site_of_nobodys_that_is_called_alice_is_her_own(cast: Cast) -> None:
+    owned = sites.create("alice.example", "Alice", cast.consultant.id)
+    nobodys = sites.create("nobody.example", "Nobody", None)
+    own = sites.own()
+
+    assert own.id not in (owned.id, nobodys.id)
+    assert sites.own() == own
+    for row in (owned, nobodys):
+        sites.change(row.id, name="Alicia")
+        sites.remove(row.id)
+    assert sites.own() == own
+
+
+def test_alices_own_site_is_read_again_after_2_seconds(app: Flask, frozen_clock: int) -> None:
+    cache = Sites()
+    own = cache.own("https://alice.example.org")
+    sites.change(own.id, retention_days=30)
+
+    assert cache.own() == own
+    clock.advance(seconds(2) - 1)
+    assert cache.own("https://elsewhere.example") == own
+    clock.advance(1)
+    assert cache.own() == own._replace(retention_days=30)
+    sites.change(own.id, retention_days=None)
+    clock.advance(-1)
+    assert cache.own() == own
 
 
 def test_alices_own_site_cannot_be_removed_renamed_or_counterfeited(cast: Cast) -> None:

@@ -153,7 +153,8 @@ def test_what_a_movement_must_have_is_named(cast: Cast, name: str, value: object
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 100_000, b'{"movements": []}', b'{"movements": 1}',
+        b"", b"{", b"[]", b"null", b"7", b'"x"', b'"movements"', b'["movements"]',
+        b"\xff", b"[" * 100_000, b'{"movements": []}', b'{"movements": 1}',
         b'{"movements": [[]]}', b'{"movements": null}', b'{"userId": NaN}',
     ],
 )  # fmt: skip
@@ -162,6 +163,19 @@ def test_what_is_no_movement_is_a_400_that_says_so(cast: Cast, body: bytes) -> N
 
     assert answer.status_code == 400
     assert isinstance(answer.json["error"], str)
+
+
+@pytest.mark.parametrize(
+    ("name", "longest"), [("userId", 200), ("sessionId", 200), ("event", 64), ("id", 64)]
+)
+def test_a_name_has_1_to_so_many_characters(
+    server: FlaskClient, events_db: EventRows, name: str, longest: int
+) -> None:
+    for length, status in [(0, 400), (1, 200), (longest, 200), (longest + 1, 400)]:
+        sent = moved("hatter") | {name: "x" * length}
+        assert server.post("/api/track", json=sent).status_code == status
+
+    assert events_db.one("SELECT COUNT(*) FROM events") == 2
 
 
 @pytest.mark.parametrize(
@@ -217,6 +231,33 @@ def test_a_batch_of_many_properties_is_kept(server: FlaskClient, events_db: Even
     assert events_db.one("SELECT COUNT(*) FROM event_properties") == 200 * 100
 
 
+def test_the_first_page_of_a_session_tells_where_its_user_came_from(
+    server: FlaskClient, events_db: EventRows
+) -> None:
+    told = [("click", "/before?utm_source=no"), ("page_view", "/tea?utm_source=mail"), ("page_view", "/cup")]
+    movements = [moved("hatter", event, data={"path": path}) for event, path in told]
+    server.post("/api/track", json={"movements": [moved("hare"), *movements]})
+
+    sql = (
+        "SELECT v.user_id, l.text, b.text FROM visits v LEFT JOIN strings l ON l.number = v.landing_path "
+        "LEFT JOIN strings b ON b.number = v.bucket ORDER BY v.number"
+    )
+    assert events_db.query(sql) == [("hare", None, None), ("hatter", "/tea", "mail|unknown|unknown")]
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"), [("/a?q=1#x", "/a"), ("", None), (7, None), (["/"], None), ("mailto:hatter", None)]
+)
+def test_a_path_that_is_none_is_data_like_any_other(
+    server: FlaskClient, auditor: FlaskClient, events_db: EventRows, path: object, kept: str | None
+) -> None:
+    assert server.post("/api/track", json=moved("hatter", data={"path": path})).status_code == 200
+
+    sql = "SELECT s.text FROM events e LEFT JOIN strings s ON s.number = e.path"
+    assert events_db.query(sql) == [(kept,)]
+    assert session_of(auditor, "hatter")["movements"][0]["data"] == {"path": path}
+
+
 # Sessions
 
 
@@ -252,11 +293,14 @@ def test_opening_a_session_again_wipes_nothing(send: Send, cast: Cast, frozen_cl
 
 def test_what_is_said_of_the_device_later_is_known_from_then_on(send: Send, cast: Cast) -> None:
     send("click")
-    info = {"timezone": "Europe/Prague"}
-    asked = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": info}
-    cast.reader.client.post("/api/track/session", json=asked)
+    send("click", "tab-2")
+    for info in ({"timezone": "Europe/Prague"}, {"screenResolution": "390x844"}):
+        asked = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": info}
+        answer = cast.reader.client.post("/api/track/session", json=asked)
 
-    assert session_of(cast.reader.client, cast.reader.id)["deviceInfo"] == info
+        assert answer.json["session"]["deviceInfo"] == info
+        assert session_of(cast.reader.client, cast.reader.id)["deviceInfo"] == info
+    assert session_of(cast.reader.client, cast.reader.id, "tab-2")["deviceInfo"] == {}
 
 
 def test_a_session_that_was_idle_begins_anew_and_its_movements_stay(
@@ -387,6 +431,27 @@ def test_what_happened_offline_counts_when_it_happened(send: Send, cast: Cast, f
     assert analytics(cast.reader.client, userId=cast.reader.id, timeRange="24h")["totalSessions"] == 1
 
 
+@pytest.mark.parametrize("whose", [{"userId": "hatter"}, {}], ids=["a user", "a site"])
+def test_a_range_holds_what_happened_in_it_to_the_millisecond(
+    server: FlaskClient, auditor: FlaskClient, frozen_clock: int, whose: dict[str, str]
+) -> None:
+    def told() -> tuple[int, list[str], list[str]]:
+        found = analytics(auditor, **whose, timeRange="1h")
+        recent, movements = found["recentActivity"], found["movements"]
+        return found["totalSessions"], *([one["sessionId"] for one in of] for of in (recent, movements))
+
+    for session, before in (("in", hours(1)), ("before", hours(1) + 1)):
+        server.post("/api/track", json=moved("hatter", session=session, timestamp=frozen_clock - before))
+    assert told() == (1, ["in"], ["in"])
+
+    clock.advance(1)
+    server.post("/api/track", json=moved("hatter", session="now"))
+    clock.advance(hours(1))
+    assert told() == (1, ["now"], ["now"])
+    clock.advance(1)
+    assert told() == (0, [], [])
+
+
 def test_a_session_that_began_anew_is_counted_once(send: Send, cast: Cast, frozen_clock: int) -> None:
     for _ in range(3):
         send("click")
@@ -409,6 +474,16 @@ def test_recent_activity_is_the_ten_sessions_last_active(send: Send, cast: Cast,
     assert (found["totalSessions"], len(found["userSessions"])) == (12, 12)
 
 
+def test_a_user_is_told_of_their_500_newest_sessions(server: FlaskClient, auditor: FlaskClient) -> None:
+    for names in (["the first"], range(500)):
+        movements = [moved("hatter", session=f"{name}") for name in names]
+        server.post("/api/track", json={"movements": movements})
+
+    found = analytics(auditor, userId="hatter")
+    assert (found["totalSessions"], len(found["userSessions"])) == (501, 500)
+    assert "the first" not in {one["sessionId"] for one in found["userSessions"]}
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -416,6 +491,8 @@ def test_recent_activity_is_the_ten_sessions_last_active(send: Send, cast: Cast,
         ({"event": "signed up"}, [3]),
         ({"event": "unheard of"}, []),
         ({"path": "/a"}, [4, 1, 0]),
+        ({"path": "/a?q=2#end"}, [4, 1, 0]),
+        ({"path": "mailto:hatter"}, []),
         ({"path": "/nowhere"}, []),
         ({"session": "tab-2"}, [4, 3]),
         ({"event": "page_view", "path": "/a", "session": "tab-1"}, [0]),
@@ -456,20 +533,35 @@ def test_pages_hold_every_movement_once_while_others_come(
     assert [one["data"]["index"] for one in every_page(ask)] == [*range(6, -1, -1)]
 
 
-def test_analytics_of_a_site_name_nobodys_sessions(server: FlaskClient, auditor: FlaskClient) -> None:
+def test_analytics_of_a_site_name_nobodys_sessions(
+    server: FlaskClient, auditor: FlaskClient, frozen_clock: int
+) -> None:
     server.post("/api/track", json={"movements": [moved("hatter"), moved("hare")]})
 
     found = analytics(auditor)
     assert (found["totalSessions"], found["userSessions"]) == (2, [])
-    assert {one["userId"] for one in found["recentActivity"]} == {"hatter", "hare"}
+    assert [one["userId"] for one in found["recentActivity"]] == ["hare", "hatter"], "the newest first"
     assert analytics(auditor, userId="hare")["totalSessions"] == 1
 
 
-def test_visits_of_other_dialects_are_no_sessions(post: Send, auditor: FlaskClient) -> None:
+@pytest.mark.parametrize("query", [{}, {"userId": "hatter"}, {"session": "tab-1"}, {"path": "/a"}], ids=str)
+def test_visits_of_other_dialects_and_sites_are_no_sessions(
+    post: Send, browser: FlaskClient, site: SiteRow, other_site: SiteRow, auditor: FlaskClient,
+    query: dict[str, str],
+) -> None:  # fmt: skip
     post(url="/a")
+    post(type="identify", id="hatter", consent="granted")
+    named = {"session_id": "tab-1", "user_id": "hatter", "project_id": site.id}
+    opening = named | {"workspace_id": "", "campaign_id": "", "landing_page_id": ""}
+    browser.post("/api/v1/events/session", json=opening)
+    browser.post("/api/v1/events/track", json=named | {"event_type": "pageview", "page_url": "/a"})
+    elsewhere = {"X-API-Key": api_key.create(other_site.number, "ingest", "server").key}
+    browser.post("/api/track", json=moved("hatter", data={"path": "/a"}), headers=elsewhere)
 
-    found = analytics(auditor)
-    assert (found["totalSessions"], found["movements"]) == (0, [])
+    found = analytics(auditor, **query)
+    assert (found["totalSessions"], found["recentActivity"], found["movements"]) == (0, [], [])
+    asked = {"userId": "hatter", "sessionId": "tab-1"}
+    assert auditor.get("/api/track/session", query_string=asked).status_code == 404
 
 
 @pytest.mark.parametrize("range", ["", "2h", "24H", "all"])
@@ -501,8 +593,10 @@ def test_no_query_reads_the_whole_log(
 
     for event in asked:
         plan = database.events.query(f"EXPLAIN QUERY PLAN {event.sql}", *event.params)
-        scans = [step for *_, step in plan if step.startswith("SCAN") and step != "SCAN chosen"]
-        assert scans == [], event.sql
+        steps = [step for *_, step in plan if step != "SCAN chosen"]
+        assert [step for step in steps if step.startswith("SCAN")] == [], event.sql
+        of_site = [step for step in steps if step.startswith("SEARCH e ") and "site_number=?" in step]
+        assert all("received_at>?" in step for step in of_site), "of a site's log only the range is read"
 
 
 # Who
@@ -623,16 +717,38 @@ def test_a_user_agent_is_not_kept_but_what_it_tells_is(
     assert events_db.query(told) == [("Chrome", "1920x1080", "Europe/Prague", 0)]
 
 
+@pytest.mark.parametrize("info", [None, {}, {"userAgent": ""}, {"userAgent": 7}], ids=str)
+@pytest.mark.parametrize("path", ["/api/track", "/api/track/session"])
 def test_those_a_server_speaks_of_are_no_bots_and_live_where_nobody_knows(
-    server: FlaskClient, events_db: EventRows
+    server: FlaskClient, events_db: EventRows, path: str, info: dict[str, Any] | None
 ) -> None:
-    server.post("/api/track", json=moved("hatter"))
+    assert server.post(path, json=moved("hatter", deviceInfo=info)).status_code == 200
 
     assert events_db.query("SELECT is_bot, language, device FROM visits") == [(0, None, None)]
 
 
-@pytest.mark.parametrize("info", [[], "text", {"x": "y" * 5000}])
-def test_what_is_said_of_a_device_is_small(cast: Cast, info: object) -> None:
+@pytest.mark.parametrize(
+    ("said", "kept"), [("x", "x"), ("x" * 64, "x" * 64), ("x" * 65, None), ("", None), (1920, None)]
+)
+def test_a_short_text_about_a_device_is_told_of_its_visit(
+    server: FlaskClient, events_db: EventRows, said: object, kept: str | None
+) -> None:
+    info = {"screenResolution": said, "timezone": said}
+    assert server.post("/api/track/session", json=moved("hatter", deviceInfo=info)).status_code == 200
+
+    sql = (
+        "SELECT s.text, z.text FROM visits v LEFT JOIN strings s ON s.number = v.screen "
+        "LEFT JOIN strings z ON z.number = v.timezone"
+    )
+    assert events_db.query(sql) == [(kept, kept)]
+
+
+@pytest.mark.parametrize(
+    ("info", "status"),
+    [([], 400), ("text", 400), ({"x": "y" * (4096 - 8)}, 200), ({"x": "y" * (4096 - 7)}, 400)],
+    ids=["list", "text", "4096 bytes", "4097 bytes"],
+)
+def test_what_is_said_of_a_device_is_small(cast: Cast, info: object, status: int) -> None:
     asked = moved(cast.reader.id, deviceInfo=info)
 
-    assert cast.reader.client.post("/api/track/session", json=asked).status_code == 400
+    assert cast.reader.client.post("/api/track/session", json=asked).status_code == status

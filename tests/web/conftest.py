@@ -1,6 +1,8 @@
 """The edge is tried on routes of its own, beside the real ones."""
 
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import peewee
 import pytest
@@ -21,6 +23,7 @@ class Item(Body):
     note: Annotated[str, Field(min_length=1, max_length=10)] | None = None
     kind: str | None = None
     weight: float | None = None
+    at: datetime | None = None
     metadata: JsonText | None = None
 
 
@@ -31,12 +34,15 @@ class Batch(Body):
 class Window(Query):
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     before: int | None = None
+    weight: float | None = None
+    id: UUID | None = None
     name: Annotated[str, Field(max_length=20)] = ""
 
 
 class Guest(Form):
     first_name: Annotated[str, Field(min_length=1, max_length=10)]
     age: Annotated[int, Field(ge=0, le=150)] = 0
+    weight: float = 0
 
 
 probe = Blueprint("probe", __name__)
@@ -89,6 +95,11 @@ def probe_admin() -> str:
     return "admin"
 
 
+@probe.get("/probe/mine/fails")
+def probe_mine_fails() -> Response:
+    raise RuntimeError
+
+
 @probe.get("/api/probe/fails/<how>")
 @probe.get("/probe/fails/<how>")
 @public
@@ -96,6 +107,7 @@ def probe_fails(how: str) -> Response:
     raise FAULTS[how]()
 
 
+@probe.get("/api/probe/abort/<int:status>")
 @probe.get("/probe/abort/<int:status>")
 @public
 def probe_abort(status: int) -> Response:
@@ -122,6 +134,7 @@ FAULTS: dict[str, Any] = {
     "sql": lambda: peewee.OperationalError("no such column: secret"),
     "conflict": lambda: Conflict("This is taken.", "taken", "name"),
     "throttle": lambda: TooMany(17),
+    "at once": lambda: TooMany(0),
     "busy": Unavailable,
 }
 

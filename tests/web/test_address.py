@@ -61,15 +61,17 @@ def test_without_proxies_no_header_is_believed(app: Flask, headers: dict) -> Non
         (1, None, "http, https", "https"),
         (2, None, "https, http, http", "http"),
         (1, None, " HTTPS ", "https"),
+        (1, None, None, "http"),
         (0, "https://alice.example", "http", "https"),
         (1, "http://alice.example", "https", "http"),
     ],
 )
 def test_the_scheme_is_what_the_public_url_or_the_proxies_say(
-    settings: Settings, proxies: int, public_url: str | None, proto: str, scheme: str
+    settings: Settings, proxies: int, public_url: str | None, proto: str | None, scheme: str
 ) -> None:
     app = create_app(replace(settings, trusted_proxies=proxies, public_url=public_url))
 
-    cookie = app.test_client().get("/login", headers={"X-Forwarded-Proto": proto}).headers["Set-Cookie"]
+    headers = {"X-Forwarded-Proto": proto} if proto else {}
+    cookie = app.test_client().get("/login", headers=headers).headers["Set-Cookie"]
 
     assert ("Secure" in cookie) == (scheme == "https")

@@ -24,6 +24,13 @@ def test_a_hashed_file_is_kept_for_a_year(client: FlaskClient, address: str) -> 
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
+def test_who_works_on_alice_sees_each_change(app: Flask, address: str) -> None:
+    app.debug = True
+
+    answer = app.test_client().get(address, buffered=True)
+    assert answer.headers["Cache-Control"] == "public, no-cache"
+
+
 @pytest.mark.parametrize("path", ["/static/css/base.css", "/static/v-000000000000/css/base.css"])
 def test_without_the_present_hash_a_browser_asks_again(client: FlaskClient, path: str) -> None:
     answer = client.get(path, buffered=True)
@@ -59,13 +66,17 @@ def test_static_files_open_no_connection_and_ask_for_no_session(
     assert (answer.status_code, opened) == (200, [])
 
 
-def test_a_static_file_that_is_not_there_opens_no_connection(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/static/css/none.css", "text/plain"), ("/api/nothing", "application/json")]
+)
+def test_what_is_not_there_opens_no_connection(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
 ) -> None:
     opened: list[int] = []
     monkeypatch.setattr(database.alice_db.obj, "_connect", lambda: opened.append(1))
 
-    assert (client.get("/static/css/none.css").status_code, opened) == (404, [])
+    answer = client.get(path)
+    assert (answer.status_code, answer.mimetype, opened) == (404, kind, [])
 
 
 def test_the_hash_changes_when_any_file_does(tmp_path: Path) -> None:

@@ -77,6 +77,13 @@ def test_a_form_token_of_the_session_will_do(browser: FlaskClient) -> None:
     )
 
 
+def test_a_token_in_a_body_of_another_type_will_not_do(browser: FlaskClient) -> None:
+    token = browser.get("/probe/token").text
+
+    answer = browser.post("/probe/mine", data={"csrf_token": token}, content_type="multipart/form-data")
+    assert refused(answer)
+
+
 @pytest.mark.parametrize("token", ["", "x", "ü", "\0", None])
 def test_a_wrong_form_token_will_not_do(browser: FlaskClient, token: str | None) -> None:
     assert refused(browser.post("/probe/mine", data={} if token is None else {"csrf_token": token}))
@@ -97,6 +104,7 @@ def test_before_signing_in_the_token_is_bound_to_a_cookie(app: Flask) -> None:
     assert "alice_csrf=" in form.headers["Set-Cookie"]
     assert "HttpOnly" in form.headers["Set-Cookie"]
     assert "SameSite=Lax" in form.headers["Set-Cookie"]
+    assert len(visitor.get_cookie("alice_csrf").value) == 24  # of 64 letters: 144 bits
     data = {"first_name": "a", "csrf_token": form.text}
     assert visitor.post("/probe/guest", data=data).status_code == 200
     assert refused(stranger.post("/probe/guest", data=data))
@@ -135,6 +143,17 @@ def test_signing_in_with_json_from_another_site_is_refused(app: Flask) -> None:
     assert refused(answer)
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+def test_a_browser_that_says_where_it_comes_from_is_no_program(app: Flask, site: str) -> None:
+    answer = app.test_client().post(
+        "/api/auth/login",
+        json={"email": "x@example.com", "password": "x" * 10},
+        headers={"Sec-Fetch-Site": site},
+    )
+
+    assert refused(answer)
+
+
 def test_a_program_without_cookies_may_sign_in_with_json(app: Flask) -> None:
     answer = app.test_client().post("/api/auth/login", json={"email": "x@example.com", "password": "x" * 10})
 
@@ -162,3 +181,30 @@ def test_the_public_url_decides_what_is_our_own(
     answer = browser.post("/api/heartbeat", json={}, headers={"Origin": origin})
 
     assert answer.status_code == (422 if own else 403)
+
+
+@pytest.mark.parametrize(
+    ("proto", "origin", "own"),
+    [
+        ("https", "https://localhost", True),
+        ("https", "HTTPS://LOCALHOST", True),
+        ("https", "http://localhost", False),
+        ("http", "http://localhost", True),
+        ("http", "https://localhost", False),
+        ("https", "https://evil.example", False),
+    ],
+)
+def test_behind_proxies_they_say_which_scheme_is_our_own(
+    settings: Settings, cast: Cast, proto: str, origin: str, own: bool
+) -> None:
+    browser = create_app(replace(settings, trusted_proxies=1)).test_client()
+    browser.set_cookie("alice_session", cast.reader.token)
+
+    answer = browser.post("/api/heartbeat", json={}, headers={"Origin": origin, "X-Forwarded-Proto": proto})
+
+    assert answer.status_code == (422 if own else 403)
+
+
+@pytest.mark.parametrize("origin", ["http://", "https://"])
+def test_without_a_host_nothing_is_our_own(browser: FlaskClient, origin: str) -> None:
+    assert refused(browser.post("/api/probe/mine", headers={"Origin": origin, "Host": ""}))

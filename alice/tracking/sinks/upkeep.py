@@ -105,12 +105,6 @@ def _given(value: str | None) -> list[str]:
     return [] if value is None else [value]
 
 
-def body(id: str) -> bytes | None:
-    """The rows of a kept batch, a JSON object a line; None if there is no such batch."""
-    found = events.query("SELECT body FROM sink_batches WHERE id = ?", id)
-    return bytes(found[0][0]) if found else None
-
-
 def retry(sink: str, batch: str | None = None) -> int:
     """Try at once what waits, and dead letters again; what had stopped goes on. Answer how many batches.
 

@@ -1,4 +1,4 @@
-"""These commands leave the schema alone, so the ordinary database does."""
+"""These commands leave the schema alone, so the ordinary database does, and its bystander is watched."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +9,16 @@ from flask.testing import FlaskClient
 
 from alice import database
 from alice.config import Settings
-from tests.conftest import Template
+from tests.conftest import Template, Watched
 
 
 @pytest.fixture
-def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
-    yield template.lend(tmp_path)
+def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    settings = template.lend(tmp_path)
+    watched = Watched(settings, request.node)
+    yield settings
     database.disconnect()
+    assert watched.changes() == []
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests import bystander
 from tests.accounts.acting import verify
 from tests.cli.running import Alice
 from tests.conftest import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast, Rows
@@ -47,7 +48,8 @@ def test_the_count_has_a_bound(alice: Alice, db: Rows, count: str) -> None:
 def test_codes_are_listed_for_people(alice: Alice, cast: Cast) -> None:
     verify(cast.reader.client, CODE)
 
-    heads, used, unused = alice("codes", "list").output.splitlines()
+    heads, older, used, unused = alice("codes", "list").output.splitlines()
+    assert older.startswith(bystander.CODE)
     assert heads.split() == ["code", "book", "used", "by"]
     assert used.split()[:2] == [CODE, BOOK] and used.endswith(cast.reader.email)
     assert unused.split() == [OTHER_CODE, BOOK, "no"]
@@ -56,7 +58,7 @@ def test_codes_are_listed_for_people(alice: Alice, cast: Cast) -> None:
 def test_codes_are_listed_for_programs(alice: Alice, cast: Cast) -> None:
     verify(cast.reader.client, CODE)
 
-    used, unused = json.loads(alice("codes", "list", "--book", BOOK, "--json").output)
+    _, used, unused = json.loads(alice("codes", "list", "--book", BOOK, "--json").output)
     assert used.pop("used_at").endswith("Z") and used.pop("created_at").endswith("Z")
     assert used == {
         "code": CODE,
@@ -78,7 +80,11 @@ def test_a_code_of_a_deleted_reader_is_not_offered_again(alice: Alice, cast: Cas
 
 
 def test_codes_of_one_book_are_listed(alice: Alice) -> None:
-    alice("codes", "create", "--book", LOCKED_BOOK)
+    made = alice("codes", "create", "--book", LOCKED_BOOK, "--count", "5").stdout.split()
 
-    assert len(json.loads(alice("codes", "list", "--book", LOCKED_BOOK, "--json").output)) == 1
-    assert len(json.loads(alice("codes", "list", "--json").output)) == 3
+    of_book, everything = (
+        [code["code"] for code in json.loads(alice("codes", "list", *which, "--json").output)]
+        for which in (["--book", LOCKED_BOOK], [])
+    )
+    assert of_book == sorted(made)
+    assert everything == [bystander.CODE, CODE, OTHER_CODE, *of_book]

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from alice import clock
 from alice.clock import days
+from tests import bystander
 from tests.accounts.acting import login, me
 from tests.cli.running import Alice
 from tests.conftest import Cast, Rows
@@ -16,7 +17,9 @@ def test_sessions_are_listed_for_people(alice: Alice, cast: Cast) -> None:
     heads, *rows = alice("sessions", "list").output.splitlines()
 
     assert heads.split()[:3] == ["id", "e-mail", "role"]
-    assert {row.split()[0] for row in rows} == {person.session_id for person in cast if person.role}
+    assert rows.pop().split()[1] == bystander.EMAIL  # the oldest
+    newest_first = sorted((person.session_id for person in cast if person.role), reverse=True)
+    assert [row.split()[0] for row in rows] == newest_first
     (reader,) = (row for row in rows if "reader@" in row)
     assert reader.split()[1:4] == ["reader@example.com", "reader", "192.0.2.7"]
     assert reader.endswith("tests")
@@ -57,6 +60,7 @@ def test_what_is_over_is_not_listed_and_cleaned_up(
     assert alice("sessions", "cleanup").output == "Deleted 0 sessions.\n"
 
 
+@pytest.mark.touches_bystander("throttles")  # a day old by then
 def test_cleaning_up_keeps_to_the_settings(alice: Alice, cast: Cast, frozen_clock: int) -> None:
     clock.advance(days(1))
 
@@ -82,8 +86,9 @@ def test_one_session_is_ended(alice: Alice, cast: Cast, program: FlaskClient) ->
     assert [me(program, token).status_code for token in (elsewhere, cast.reader.token)] == [200, 401]
 
 
+@pytest.mark.touches_bystander("sessions")
 def test_everybody_is_signed_out(alice: Alice, cast: Cast, db: Rows) -> None:
-    assert alice("sessions", "revoke", "--all").output == "Ended 5 sessions.\n"
+    assert alice("sessions", "revoke", "--all").output == "Ended 6 sessions.\n"
     assert db.one("SELECT COUNT(*) FROM sessions") == 0
 
 

@@ -32,7 +32,25 @@ def test_every_event_type_is_known(
     call: Call, opened: str, events_db: EventRows, type: str, kind: int
 ) -> None:
     assert call("track", session_id=opened, event_type=type).status_code == 200
-    assert events_db.query("SELECT kind FROM events") == [(kind,)]
+    assert call("track", session_id=opened, event_type=type, event_id="").status_code == 200
+    assert events_db.query("SELECT kind, name FROM events") == [(kind, None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "kept_url"),
+    [
+        ("https://[", ""), ("javascript:steal()", "javascript:"),
+        ("  /tea?utm_term=a&x=1  ", "/tea?utm_term=a"),
+        ("https://me@glass.example/?utm_medium=m&utm_campaign=c&utm_content=d&ref=r&source=s&id=7#x",
+         "https://glass.example/?utm_medium=m&utm_campaign=c&utm_content=d&ref=r&source=s"),
+    ],
+)  # fmt: skip
+def test_of_an_address_is_kept_what_tells_nothing_of_a_person(
+    call: Call, opened: str, events_db: EventRows, given: str, kept_url: str
+) -> None:
+    call("track", **view(clicked_url=given))
+
+    assert kept(events_db) == {"clicked_url": kept_url}
 
 
 def test_an_event_keeps_all_its_fields_and_no_query(
@@ -121,6 +139,23 @@ def test_the_first_page_tells_where_a_session_came_from(
     assert told == [("/tea", "rabbit.example", "news|mail|spring", "news")]
 
 
+@pytest.mark.parametrize(
+    ("page", "referrer", "host"),
+    [
+        ("https://shop.example/tea", "https://www.shop.example/", None),
+        ("https://shop.example/tea", "https://rabbit.example/", "rabbit.example"),
+        ("/tea", "https://rabbit.example/", "rabbit.example"), ("/tea", None, None), ("/tea", "", None),
+    ],
+)  # fmt: skip
+def test_a_page_of_the_same_host_is_no_referrer(
+    call: Call, opened: str, events_db: EventRows, page: str, referrer: str | None, host: str | None
+) -> None:
+    call("track", **view(page_url=page, referrer_url=referrer))
+
+    sql = "SELECT l.text, r.text FROM visits v JOIN strings l ON l.number = v.landing_path "
+    assert events_db.query(f"{sql} LEFT JOIN strings r ON r.number = v.referrer_host") == [("/tea", host)]
+
+
 def test_an_event_may_name_its_project(
     call: Call, session: dict[str, Any], opened: str, other_site: SiteRow, events_db: EventRows
 ) -> None:
@@ -144,6 +179,28 @@ def test_a_test_that_a_session_hears_of_first_from_an_event_is_the_sessions(
         "JOIN strings a ON a.number = v.ab_variant"
     )
     assert events_db.query(sql) == [("test-1", "b")]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept_of_it"),
+    [
+        ({"ab_test_id": "test-1", "page_url": "/tea"}, ("test-1", None, "/tea")),
+        ({"ab_test_variant_id": "b"}, (None, "b", "/later")),
+        ({"ab_test_id": "test-1", "ab_test_variant_id": ""}, ("test-1", None, "/later")),
+        ({"ab_test_id": "", "ab_test_variant_id": ""}, ("test-2", "c", "/later")),
+    ],
+)
+def test_of_a_batch_the_first_event_that_names_a_test_or_a_page_tells_it(
+    call: Call, opened: str, events_db: EventRows, said: dict[str, str], kept_of_it: tuple[str | None, ...]
+) -> None:
+    later = view(ab_test_id="test-2", ab_test_variant_id="c", page_url="/later")
+    call("batch-track", events=[view(), view(**said), later, later | {"page_url": "/last"}])
+
+    sql = (
+        "SELECT t.text, a.text, l.text FROM visits v LEFT JOIN strings t ON t.number = v.ab_test "
+        "LEFT JOIN strings a ON a.number = v.ab_variant LEFT JOIN strings l ON l.number = v.landing_path"
+    )
+    assert events_db.query(sql) == [kept_of_it]
 
 
 # Batches
@@ -172,6 +229,21 @@ def test_a_batch_of_two_sessions_numbers_each(
     assert events_db.query("SELECT session_id, sequence FROM visits ORDER BY number") == [
         ("session-1", 2), ("session-2", 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_view_without_an_address_is_neither_the_first_page_nor_the_last(
+    call: Call, opened: str, events_db: EventRows, at_once: bool
+) -> None:
+    events = [view(), view(page_url="/a"), view(page_url="/b"), view()]
+    for batch in [events] if at_once else [[event] for event in events]:
+        call("batch-track", events=batch)
+
+    sql = (
+        "SELECT l.text, x.text, v.page_views FROM visits v JOIN strings l ON l.number = v.landing_path "
+        "JOIN strings x ON x.number = v.exit_path"
+    )
+    assert events_db.query(sql) == [("/a", "/b", 4)]
 
 
 def test_a_batch_is_in_order_whether_or_not_its_events_name_their_project(
@@ -235,6 +307,33 @@ def test_a_batch_of_a_live_and_an_expired_session_keeps_the_live_ones(
     assert answer.json["data"]["failed"] == [
         {"index": 0, "error": "Session expired", "new_session_id": answer.json["new_session_id"]}
     ]
+
+
+def test_a_batch_of_two_expired_sessions_asks_for_a_renewal_of_each(
+    call: Call, session: dict[str, Any], opened: str
+) -> None:
+    call("session", **session | {"session_id": "session-2"})
+    clock.advance(minutes(31))
+    answer = call("batch-track", events=[view("session-1"), view("session-2")])
+
+    assert answer.status_code == 200
+    assert (answer.json["error"], answer.json["processed_events"]) == ("Session expired", 0)
+    assert "new_session_id" not in answer.json, "there is more than one"
+    proposed = [
+        call("session/validate", session_id=name).json["new_session_id"]
+        for name in ("session-1", "session-2")
+    ]
+    assert [failure["new_session_id"] for failure in answer.json["data"]["failed"]] == proposed
+
+
+def test_a_batch_that_fails_for_several_reasons_says_how_many_do(call: Call, opened: str) -> None:
+    answer = call("batch-track", events=[view("nobody"), {}])
+
+    assert answer.status_code == 400
+    assert answer.json["success"] is False
+    assert answer.json["error"] == "2 of 2 events were not kept."
+    assert answer.json["processed_events"] == answer.json["data"]["processed_events"] == 0
+    assert answer.json["data"]["failed"][0] == {"index": 0, "error": "Session not found"}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,7 +10,10 @@ from werkzeug.test import TestResponse
 
 from alice import clock
 from alice.clock import days, minutes
+from alice.tracking import eventtracker
+from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
+from alice.tracking.visit import Dialect
 from tests.conftest import EventRows
 from tests.tracking.eventtracker.conftest import EVENTS, Call, view
 
@@ -157,14 +160,53 @@ def test_whoever_objects_is_answered_and_nothing_is_kept(
     def call(path: str, **document: Any) -> TestResponse:
         return browser.post(f"{EVENTS}/{path}", json=document, headers=header)
 
-    assert call("session", **session).json["data"]["event_sequence"] == 0
-    assert call("session/validate", session_id="session-1").json["valid"] is True
-    assert call("session/renew", **session, old_session_id="session-1").json["success"] is True
-    assert call("session/flush", session_id="session-1").json["data"] == {"flushed_events": 0}
-    assert call("track", **view()).json["success"] is True
-    assert call("batch-track", events=[view()]).json["data"]["processed_events"] == 0
+    def data(path: str, **document: Any) -> Any:
+        answer = call(path, **document).json
+        assert answer["success"] is True
+        return answer["data"]
+
+    untracked = {
+        "session_id": "session-1", "session_duration_minutes": 30, "event_sequence": 0, "click_id": None,
+    }  # fmt: skip
+    unbuffered = {"events_in_buffer": 0, "flushed_to_tinybird": False}
+    assert data("session", **session) == untracked
+    shorter = data("session", **session, session_timeout_minutes=12)
+    assert shorter == untracked | {"session_duration_minutes": 12}
+    validated = call("session/validate", session_id="session-1").json
+    assert validated == {"success": True, "valid": True, "reason": "not_tracked"}
+    renewed = data("session/renew", **session, old_session_id="session-1")
+    assert UUID(renewed.pop("session_id")).version == 7
+    assert renewed | {"session_id": "session-1"} == untracked | {"user_id": "user-1"}
+    assert data("session/renew", **session, new_session_id="session-2")["session_id"] == "session-2"
+    assert data("session/flush", session_id="session-1") == {"flushed_events": 0}
+    assert data("track", **view()) == {"event_sequence": 0} | unbuffered
+    batch = data("batch-track", events=[view()])
+    assert UUID(batch.pop("batch_id"))
+    assert batch == {"processed_events": 0} | unbuffered
     for table in ("visits", "visitors", "events", "strings"):
         assert events_db.one(f"SELECT COUNT(*) FROM {table}") == 0
+
+
+def test_whoever_objects_is_not_led_back_to_the_session_they_had(
+    browser: FlaskClient, session: dict[str, Any], opened: str
+) -> None:
+    def renew() -> Any:
+        asked = session | {"old_session_id": opened}
+        return browser.post(f"{EVENTS}/session/renew", json=asked, headers={"DNT": "1"}).json["data"]
+
+    assert renew()["session_id"] != renew()["session_id"]
+
+
+def test_a_page_may_be_named_as_uri_and_what_is_empty_says_nothing(
+    call: Call, session: dict[str, Any], events_db: EventRows
+) -> None:
+    empty = dict.fromkeys(("language", "timezone", "ab_test_id", "ab_test_variant_id", "page_url"), "")
+    call("session", **session, **empty, uri="/tea?utm_source=queen", referrer_url="https://glass.example/")
+
+    sql = "SELECT l.text, s.text, r.text, v.language, v.timezone, v.ab_test, v.ab_variant FROM visits v"
+    for alias, name in (("l", "landing_path"), ("s", "utm_source"), ("r", "referrer_host")):
+        sql += f" JOIN strings {alias} ON {alias}.number = v.{name}"
+    assert events_db.query(sql) == [("/tea", "queen", "glass.example", None, None, None, None)]
 
 
 # Validate, flush, show
@@ -175,6 +217,7 @@ def test_validating_is_a_sign_of_life(call: Call, opened: str) -> None:
         clock.advance(minutes(20))
         answer = call("session/validate", session_id=opened)
         assert answer.status_code == 200
+        assert answer.json["success"] is True
         assert (answer.json["valid"], answer.json["reason"]) == (True, "valid")
         assert answer.json["session"]["last_activity"] == clock.now()
 
@@ -184,13 +227,12 @@ def test_an_expired_session_proposes_one_id_to_everybody(call: Call, opened: str
     validated = call("session/validate", session_id=opened)
     tracked = call("track", **view())
 
-    assert (validated.status_code, validated.json["valid"], validated.json["reason"]) == (
-        200,
-        False,
-        "expired",
-    )
+    assert validated.status_code == 200
+    assert validated.json == {
+        "success": True, "valid": False, "reason": "expired",
+        "new_session_id": tracked.json["new_session_id"],
+    }  # fmt: skip
     assert UUID(validated.json["new_session_id"]).version == 7
-    assert tracked.json["new_session_id"] == validated.json["new_session_id"]
 
 
 def test_the_id_that_follows_differs_from_session_to_session(
@@ -203,11 +245,27 @@ def test_the_id_that_follows_differs_from_session_to_session(
     assert len(proposed) == 2
 
 
+def test_the_id_that_follows_is_a_uuid_of_the_sessions_start_and_of_what_nobody_can_guess(
+    tracking: Tracking, site: SiteRow, opened: str
+) -> None:
+    visit = tracking.find(Dialect.EVENT_TRACKER, opened, site.number)
+    ids = [
+        UUID(eventtracker._successor(tracking, site, visit._replace(number=number))) for number in range(80)
+    ]
+
+    assert {id.int >> 80 for id in ids} == {visit.started_at}
+    assert {(id.version, id.variant) for id in ids} == {(7, RFC_4122)}
+    varying = 0
+    for id in ids:
+        varying |= id.int ^ ids[0].int
+    assert varying.bit_count() == 74, "all bits but those of the time, the version and the variant"
+
+
 def test_validating_an_unknown_session_is_200_not_found(call: Call) -> None:
     answer = call("session/validate", session_id="nobody")
 
     assert answer.status_code == 200
-    assert (answer.json["valid"], answer.json["reason"]) == (False, "not_found")
+    assert answer.json == {"success": True, "valid": False, "reason": "not_found"}
 
 
 def test_flush_says_how_many_events_waited(call: Call, opened: str) -> None:
@@ -287,19 +345,64 @@ def test_a_renewal_without_an_old_session_takes_the_attribution_that_the_client_
 ) -> None:
     data = call(
         "session/renew", **session, new_session_id="session-2", old_session_id="nobody",
-        preserved_attribution={"utm_source": "queen", "unknown": [1]}, current_url_utm={"utm_source": "king"},
+        preserved_attribution={"utm_source": "queen", "utm_medium": 7, "utm_term": "", "unknown": [1]},
+        current_url_utm={"utm_source": "king"},
     ).json["data"]  # fmt: skip
 
     assert data["attribution_preserved"] is True
-    sql = "SELECT s.text FROM visits v JOIN strings s ON s.number = v.utm_source"
-    assert events_db.query(sql) == [("queen",)]
+    sql = "SELECT s.text, v.utm_medium, v.utm_term FROM visits v JOIN strings s ON s.number = v.utm_source"
+    assert events_db.query(sql) == [("queen", None, None)]
 
 
-def test_attribution_is_carried_for_30_days(call: Call, session: dict[str, Any], opened: str) -> None:
-    clock.advance(days(30) + 1)
+@pytest.mark.parametrize("preserved", [None, {}, {"utm_source": ""}, {"utm_source": 7}], ids=str)
+def test_a_renewal_without_any_attribution_takes_that_of_its_page(
+    call: Call, session: dict[str, Any], events_db: EventRows, preserved: dict[str, Any] | None
+) -> None:
+    data = call(
+        "session/renew", **session | {"user_id": None}, preserved_attribution=preserved,
+        page_url="/tea?utm_source=cat&utm_medium=post", current_url_utm={"utm_source": "king"},
+        current_referrer="https://glass.example/",
+    ).json["data"]  # fmt: skip
+
+    assert (data["attribution_preserved"], data["user_id"]) == (False, None)
+    sql = (
+        "SELECT s.text, m.text, r.text, v.user_id, o.day FROM visits v "
+        "JOIN strings s ON s.number = v.utm_source JOIN strings m ON m.number = v.utm_medium "
+        "JOIN strings r ON r.number = v.referrer_host JOIN visitors o ON o.number = v.visitor_number"
+    )
+    assert events_db.query(sql) == [("king", "post", "glass.example", None, clock.now() // days(1))]
+
+
+@pytest.mark.parametrize(("after", "kept"), [(days(30), True), (days(30) + 1, False)])
+def test_attribution_is_carried_for_30_days(
+    call: Call, session: dict[str, Any], opened: str, after: int, kept: bool
+) -> None:
+    clock.advance(after)
     data = call("session/renew", **session, old_session_id=opened, new_session_id="session-2").json["data"]
 
-    assert data["attribution_preserved"] is False
+    assert data["attribution_preserved"] is kept
+
+
+def test_a_renewal_may_name_another_user_and_another_length(
+    call: Call, session: dict[str, Any], opened: str, events_db: EventRows
+) -> None:
+    renewal = session | {"old_session_id": opened, "new_session_id": "session-2", "user_id": "user-2"}
+    data = call("session/renew", **renewal, session_timeout_minutes=7).json["data"]
+
+    assert (data["user_id"], data["session_duration_minutes"]) == ("user-2", 7)
+    sql = "SELECT session_id, user_id FROM visits ORDER BY number"
+    assert events_db.query(sql) == [(opened, "user-1"), ("session-2", "user-2")]
+
+
+def test_a_session_that_is_renewed_under_its_own_name_goes_on(
+    call: Call, session: dict[str, Any], opened: str, events_db: EventRows
+) -> None:
+    call("track", **view())
+    renewal = session | {"old_session_id": opened, "new_session_id": opened}
+    data = call("session/renew", **renewal, preserved_attribution={"utm_source": "queen"}).json["data"]
+
+    assert (data["event_sequence"], data["attribution_preserved"]) == (1, False)
+    assert events_db.query("SELECT utm_source FROM visits") == [(None,)]
 
 
 def test_withdrawn_consent_cuts_the_new_session_from_the_old(
@@ -318,6 +421,17 @@ def test_a_session_without_consent_is_renewed_without(
     call: Call, session: dict[str, Any], events_db: EventRows
 ) -> None:
     call("session", **session, is_ephemeral=True)
-    call("session/renew", **session, old_session_id="session-1", new_session_id="session-2")
-
+    for said, new in (({}, "session-2"), ({"is_ephemeral": True}, "session-3")):
+        renewal = session | said | {"old_session_id": "session-1", "new_session_id": new}
+        assert call("session/renew", **renewal).json["data"]["attribution_preserved"] is True
     assert events_db.query("SELECT DISTINCT user_id FROM visits") == [(None,)]
+
+
+def test_who_consents_in_a_renewal_is_known_from_then_on(
+    call: Call, session: dict[str, Any], events_db: EventRows
+) -> None:
+    call("session", **session, is_ephemeral=True)
+    renewal = session | {"old_session_id": "session-1", "new_session_id": "session-2", "is_ephemeral": False}
+    call("session/renew", **renewal)
+
+    assert events_db.query("SELECT user_id FROM visits ORDER BY number") == [(None,), ("user-1",)]

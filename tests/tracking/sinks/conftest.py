@@ -12,16 +12,19 @@ from flask import Flask
 
 from alice import clock, database
 from alice.database import events_db
+from alice.ids import new_id
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import LONGEST_WAIT, Pace
-from alice.tracking.sinks.sink import SCHEMA, STREAMS, Sink
+from alice.tracking.sinks.sink import EVENTS, SCHEMA, STREAMS, VISITS, Batch, Sink
 from alice.tracking.sinks.tinybird import Tinybird
 from tests import bystander
 from tests.tracking.sinks.making import Log
-from tests.tracking.sinks.peer import Peer, listening
+from tests.tracking.sinks.peer import Peer, Reply, listening
 
 CLICKHOUSE = os.environ.get("ALICE_TEST_CLICKHOUSE_URL")
 PACE = Pace(10, clock.seconds(30))
+ROW = Batch(new_id(), EVENTS, 1, 1, 1, b'{"seq":1}\n', 1)  # one that need not be in the log
+FEW = Pace(4, clock.seconds(30))  # of the crowd
 Drain = Callable[..., None]
 
 
@@ -40,6 +43,38 @@ def peer() -> Iterator[Peer]:
 def sink(peer: Peer) -> Tinybird:
     """One that sends to the peer; as good as any where it matters only that there is one."""
     return Tinybird(peer.url, "p.token")
+
+
+class Other(Tinybird):
+    """Another sink."""
+
+    name = "other"
+
+
+@pytest.fixture
+def other(peer: Peer) -> Other:
+    return Other(peer.url, "p.token")
+
+
+@pytest.fixture
+def crowd(log: Log, peer: Peer, sink: Tinybird, other: Other, frozen_clock: int) -> None:
+    """Batches of two sinks and both streams. In each one was taken, one is dead, and two halves wait.
+
+    Of the first half Tinybird's events have not been sent yet. Its visits and the other's events wait after
+    an outage, and the other's visits are stopped. All have come to the same place of the log, whose last four
+    rows are in no batch.
+    """
+    for _ in range(16):
+        log.events(log.visit())
+    last = {(sink, VISITS): [Reply(503)], (other, VISITS): [Reply(403)], (other, EVENTS): [Reply(503)]}
+    for one in (sink, other):
+        for stream in STREAMS:
+            peer.script = [Reply(422), Reply(400), Reply(413), *last.get((one, stream), ())]
+            while peer.script:
+                delivery.deliver(one, stream, FEW)
+                clock.advance(1)
+    clock.advance(clock.minutes(1))
+    peer.requests.clear()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from alice.database import EVENT_LOG, events, events_db
 from alice.tracking import event, event_property
 from alice.tracking.event import Kind
 from alice.tracking.visit import Dialect
+from tests.conftest import EventRows
 
 SITE = "wonderland12"
 
@@ -87,3 +88,21 @@ def _insert(table: str, **columns: Any) -> int:
     return events.query(
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) RETURNING number", *columns.values()
     )[0][0]
+
+
+# What sinks keep
+
+
+def kept() -> dict[Any, tuple]:
+    """Every row that sinks have, but the bystander's: a cursor by its sink and stream, a batch by its id."""
+    rows = EventRows()
+    cursors = rows.query("SELECT * FROM sink_cursors")
+    return {row[:2]: row for row in cursors} | {
+        row[0]: row for row in rows.query("SELECT * FROM sink_batches")
+    }
+
+
+def touched(before: dict[Any, tuple]) -> set:
+    """Which of these rows have changed since, or are gone."""
+    now = kept()
+    return {key for key, row in before.items() if now.get(key) != row}

@@ -9,9 +9,18 @@ from alice.clock import minutes
 from alice.tracking.event import Kind
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.clickhouse import ClickHouse
-from alice.tracking.sinks.sink import EVENTS, VISITS
+from alice.tracking.sinks.sink import (
+    EVENTS,
+    VISITS,
+    Later,
+    Stopped,
+    TooLarge,
+    Undelivered,
+    Unreadable,
+    Unwanted,
+)
 from tests.servers import free_port
-from tests.tracking.sinks.conftest import PACE, ClickHouseServer, Drain, letters
+from tests.tracking.sinks.conftest import PACE, ROW, ClickHouseServer, Drain, letters, streams
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import DROP, Peer, Reply, Request
 
@@ -22,8 +31,7 @@ def sink(clickhouse: ClickHouseServer) -> ClickHouse:
 
 
 def stream(name: str = EVENTS) -> upkeep.StreamStatus:
-    with database.connected(database.events_db):
-        return next(stream for stream in upkeep.status() if stream.stream == name)
+    return next(stream for stream in streams() if stream.stream == name)
 
 
 def numbers(clickhouse: ClickHouseServer, table: str = "events_v1") -> list[int]:
@@ -234,6 +242,59 @@ def test_an_error_is_heard_wherever_it_is_said(
     assert letters("dead", "taken") == []
 
 
+CODES = {
+    Unreadable: {
+        6: "CANNOT_PARSE_TEXT", 26: "CANNOT_PARSE_QUOTED_STRING", 27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
+        38: "CANNOT_PARSE_DATE", 41: "CANNOT_PARSE_DATETIME", 53: "TYPE_MISMATCH",
+        69: "ARGUMENT_OUT_OF_BOUND", 70: "CANNOT_CONVERT_TYPE", 72: "CANNOT_PARSE_NUMBER",
+        117: "INCORRECT_DATA", 131: "TOO_LARGE_STRING_SIZE", 321: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",
+        349: "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN", 376: "CANNOT_PARSE_UUID",
+        441: "CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING", 467: "CANNOT_PARSE_BOOL", 675: "CANNOT_PARSE_IPV4",
+        676: "CANNOT_PARSE_IPV6", 691: "UNKNOWN_ELEMENT_OF_ENUM",
+    },
+    Stopped: {
+        16: "NO_SUCH_COLUMN_IN_TABLE", 36: "BAD_ARGUMENTS", 47: "UNKNOWN_IDENTIFIER", 48: "NOT_IMPLEMENTED",
+        60: "UNKNOWN_TABLE", 62: "SYNTAX_ERROR", 73: "UNKNOWN_FORMAT", 81: "UNKNOWN_DATABASE",
+        164: "READONLY", 192: "UNKNOWN_USER", 193: "WRONG_PASSWORD", 194: "REQUIRED_PASSWORD",
+        195: "IP_ADDRESS_NOT_ALLOWED", 291: "DATABASE_ACCESS_DENIED", 497: "ACCESS_DENIED",
+        516: "AUTHENTICATION_FAILED",
+    },
+    Later: {115: "UNKNOWN_SETTING", 241: "MEMORY_LIMIT_EXCEEDED", 252: "TOO_MANY_PARTS"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "outcome"),
+    [(code, name, outcome) for outcome, codes in CODES.items() for code, name in codes.items()],
+)
+def test_every_error_code_has_its_meaning(
+    peer: Peer, code: int, name: str, outcome: type[Undelivered]
+) -> None:
+    peer.script = [KNOWN, Reply(500, f"Code: {code}. DB::Exception: as said. ({name})".encode())]
+
+    with pytest.raises(Undelivered, match=name) as said:
+        ClickHouse(peer.url).send(ROW)
+    assert type(said.value) is outcome
+    assert ("schema/clickhouse.sql" in str(said.value)) == (name == "UNKNOWN_TABLE")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (201, Later), (299, Later), (300, Stopped), (399, Stopped), (400, Unwanted), (401, Stopped),
+        (402, Stopped), (403, Stopped), (404, Stopped), (405, Stopped), (407, Stopped), (408, Later),
+        (409, Stopped), (412, Stopped), (413, TooLarge), (414, Stopped), (428, Stopped), (429, Later),
+        (430, Stopped), (499, Stopped), (500, Later),
+    ],
+)  # fmt: skip
+def test_a_status_without_a_code_has_its_meaning(peer: Peer, status: int, outcome: type[Undelivered]) -> None:
+    peer.script = [KNOWN, Reply(status, b"", SIGNED)]
+
+    with pytest.raises(Undelivered, match=str(status)) as said:
+        ClickHouse(peer.url).send(ROW)
+    assert type(said.value) is outcome
+
+
 @pytest.mark.parametrize(
     "said", [b"Code: 27. DB::Exception: Cannot parse input", b"", b"Code: 117. Incorrect data"]
 )
@@ -243,8 +304,7 @@ def test_a_batch_that_is_refused_row_by_row_is_kept(log: Log, peer: Peer, drain:
     sink = ClickHouse(peer.url)
     for _ in range(20):
         delivery.deliver(sink, EVENTS, PACE)
-    with database.connected(database.events_db):
-        kept = upkeep.letters(None, ("waiting", "dead"))
+    kept = letters("waiting", "dead")
 
     assert sum(letter.rows for letter in kept) == 10
     assert {letter.state for letter in kept} <= {"dead"}
@@ -291,6 +351,14 @@ def test_a_server_that_cannot_read_a_batch_is_asked_again(log: Log, peer: Peer, 
     assert [asks(request) for request in peer.requests] == [True, False, True, False, False]
     assert "async_insert" in peer.requests[-1].query
     assert letters("dead", "taken") == []
+
+
+def test_a_header_with_the_code_0_is_no_error(peer: Peer) -> None:
+    peer.script = [KNOWN, Reply(200, b"", SIGNED | {"X-ClickHouse-Exception-Code": "0"})]
+    ClickHouse(peer.url).send(ROW)
+
+    assert peer.requests[-1].query["database"] == "default"
+    assert not any("Authorization" in request.headers for request in peer.requests)
 
 
 def test_user_and_password_are_sent_as_utf_8(log: Log, peer: Peer, frozen_clock: int) -> None:

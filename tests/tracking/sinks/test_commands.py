@@ -2,30 +2,42 @@
 
 import json
 from collections.abc import Callable
-from subprocess import CompletedProcess
 
 import pytest
+from click.testing import Result
 
 from alice.config import Settings
 from alice.tracking.sinks import delivery
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
-from tests.servers import run
-from tests.tracking.sinks.conftest import PACE
-from tests.tracking.sinks.making import Log
+from tests import bystander
+from tests.cli.running import Alice
+from tests.tracking.sinks.conftest import PACE, letters
+from tests.tracking.sinks.making import Log, kept, touched
 from tests.tracking.sinks.peer import Peer, Reply
 
-Sinks = Callable[..., CompletedProcess]
+Sinks = Callable[..., Result]
 
 
 @pytest.fixture
-def sinks(settings: Settings, peer: Peer) -> Sinks:
+def alice(settings: Settings) -> Alice:
+    where = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
+    return Alice({"ALICE_DATA_DIR": str(settings.data_dir)} | where)
+
+
+@pytest.fixture
+def sinks(alice: Alice, peer: Peer) -> Sinks:
     """Run `alice sinks ...` where Tinybird is set."""
+    tinybird = {"ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "p.token"}
+    return lambda *arguments, **given: alice("sinks", *arguments, **given, **tinybird)
 
-    def running(*arguments: str) -> CompletedProcess:
-        return run(settings, "sinks", *arguments, ALICE_TINYBIRD_URL=peer.url, ALICE_TINYBIRD_TOKEN="p.token")
 
-    return running
+def status(sinks: Sinks) -> dict:
+    """What `alice sinks status` says, not of the bystander's sink."""
+    said = json.loads(sinks("status", "--json").stdout)
+    return said | {
+        name: [one for one in said[name] if one["sink"] != bystander.SINK] for name in ("streams", "letters")
+    }
 
 
 def test_status_shows_each_stream_and_what_is_kept(
@@ -36,7 +48,7 @@ def test_status_shows_each_stream_and_what_is_kept(
     for _ in range(2):
         delivery.deliver(sink, EVENTS, PACE)
 
-    said = json.loads(sinks("status", "--json").stdout)
+    said = status(sinks)
     assert said["configured"] == ["tinybird"]
     ((stream),) = said["streams"]
     assert (stream["stream"], stream["state"], stream["behind"]) == (EVENTS, "stopped", 5)
@@ -61,31 +73,68 @@ def test_retry_and_skip_say_what_they_did(
     for _ in range(2):
         delivery.deliver(sink, EVENTS, PACE)
 
-    letter = json.loads(sinks("status", "--json").stdout)["letters"][0]["id"]
+    letter = status(sinks)["letters"][0]["id"]
     assert sinks("retry", "tinybird", "--batch", letter).stdout.endswith("is tried again in its turn.\n")
     delivery.deliver(sink, EVENTS, PACE)
     assert len(peer.ids()) == 10
     assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout)["batches"] == 1
-    assert json.loads(sinks("status", "--json").stdout)["letters"] == []
+    assert status(sinks)["letters"] == []
+
+
+@pytest.mark.usefixtures("crowd")
+def test_a_command_says_and_does_nothing_of_another_sinks_batches(sinks: Sinks) -> None:
+    mine, others = (
+        [letter for letter in letters("dead") if letter.sink == name] for name in ("tinybird", "other")
+    )
+    before = kept()
+
+    for command in ("retry", "skip"):
+        refused = sinks(command, "tinybird", "--batch", others[0].id, input="y\n")
+        assert refused.stderr.startswith(f"Error: tinybird has no batch {others[0].id}.")
+    assert touched(before) == set()
+    for letter in mine:
+        done = sinks("retry", "tinybird", "--batch", letter.id)
+        assert done.stdout == f"Batch {letter.id} of tinybird is tried again in its turn.\n"
+    assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout) == {
+        "sink": "tinybird",
+        "batches": 2,
+    }
+    assert {before[key][1] for key in touched(before)} == {"tinybird"}
+
+
+@pytest.mark.usefixtures("crowd")
+def test_status_shows_what_is_not_set_without_a_next_attempt(sinks: Sinks) -> None:
+    said = status(sinks)
+    plain = sinks("status").stdout.splitlines()
+
+    assert {(stream["sink"], stream["configured"]) for stream in said["streams"]} == {
+        ("tinybird", True),
+        ("other", False),
+    }
+    assert len(said["letters"]) == 16
+    rows = [line.split() for line in plain if line.startswith("other ")]
+    assert [row[1:4] for row in rows] == [["events", "not", "set"], ["visits", "not", "set"]]
+    ids = {letter["id"] for letter in said["letters"] if letter["sink"] == "other"}
+    assert all(line.split()[6] == "-" for line in plain if line.split(" ")[0] in ids)
 
 
 @pytest.mark.parametrize(
     ("arguments", "remedy"),
     [
-        (("retry", "kafka"), "There is no sink kafka. There are tinybird."),
+        (("retry", "kafka"), "There is no sink kafka. There are bystander, tinybird."),
         (("skip", "tinybird", "--batch", "42", "--yes"), "`alice sinks status` lists them."),
     ],
 )
 def test_a_mistake_ends_with_one_line(sinks: Sinks, arguments: tuple[str, ...], remedy: str) -> None:
     ended = sinks(*arguments)
 
-    assert ended.returncode == 1
+    assert ended.exit_code == 1
     assert ended.stderr.strip().endswith(remedy)
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_without_a_sink_status_says_how_to_set_one(settings: Settings) -> None:
-    assert "ALICE_CLICKHOUSE_URL" in run(settings, "sinks", "status").stdout
+def test_without_a_sink_status_says_how_to_set_one(alice: Alice) -> None:
+    assert "ALICE_CLICKHOUSE_URL" in alice("sinks", "status").stdout
 
 
 @pytest.mark.parametrize(
@@ -99,9 +148,9 @@ def test_without_a_sink_status_says_how_to_set_one(settings: Settings) -> None:
         {"ALICE_SINK_SECONDS": "soon"},
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(settings: Settings, variables: dict[str, str]) -> None:
-    ended = run(settings, "sinks", "status", **variables)
+def test_a_setting_that_cannot_be_used_is_named(alice: Alice, variables: dict[str, str]) -> None:
+    ended = alice("sinks", "status", **variables)
 
-    assert ended.returncode == 1
+    assert ended.exit_code == 1
     assert next(iter(variables)) in ended.stderr
     assert "secret" not in ended.stderr

@@ -14,6 +14,7 @@ from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS, VISITS
 from alice.tracking.sinks.tinybird import Tinybird
+from tests.conftest import EventRows
 from tests.tracking.sinks.conftest import PACE, Drain, letters
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply, Request, success
@@ -21,8 +22,7 @@ from tests.tracking.sinks.peer import Peer, Reply, Request, success
 
 def kept(text: bytes) -> int:
     """How often it is in a batch."""
-    with database.connected(database.events_db):
-        return sum(bytes(body).count(text) for (body,) in events.query("SELECT body FROM sink_batches"))
+    return sum(bytes(body).count(text) for (body,) in EventRows().query("SELECT body FROM sink_batches"))
 
 
 @pytest.mark.parametrize("others", [0, 1, 4])
@@ -52,7 +52,7 @@ def test_an_erasure_that_has_not_ended_yet_is_waited_for(
 
     def erase() -> None:
         with database.connected(database.events_db), database.transaction(database.events_db):
-            ((id, body),) = events.query("SELECT id, body FROM sink_batches")
+            ((id, body),) = events.query("SELECT id, body FROM sink_batches WHERE sink = ?", sink.name)
             rest = [line for line in bytes(body).splitlines(True) if b"white-rabbit" not in line]
             events.execute("UPDATE sink_batches SET body = ?, rows = 2 WHERE id = ?", b"".join(rest), id)
             forgetting.set()

@@ -7,14 +7,13 @@ import textwrap
 
 import pytest
 
-from alice import clock, database
+from alice import clock
 from alice.config import Settings
-from alice.tracking.sinks import upkeep
 from alice.tracking.sinks.clickhouse import ClickHouse
 from alice.tracking.sinks.ndjson import NdjsonFiles
 from alice.tracking.sinks.tinybird import Tinybird
 from tests.servers import CHECKOUT, environment
-from tests.tracking.sinks.conftest import ClickHouseServer, Drain
+from tests.tracking.sinks.conftest import ClickHouseServer, Drain, letters
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer
 
@@ -43,8 +42,7 @@ def die(settings: Settings, module: str, name: str, arguments: str, after: bool)
         [sys.executable, "-c", code], cwd=CHECKOUT, env=environment(settings), timeout=60, capture_output=True
     )
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
-    with database.connected(database.events_db):
-        assert [letter.state for letter in upkeep.letters(None, ("waiting",))] == ["waiting"]
+    assert [letter.state for letter in letters("waiting")] == ["waiting"]
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -1,24 +1,31 @@
 """The file sink: every row once, a line each, whatever happened on the way."""
 
+import fcntl
 import json
+import os
 import resource
+import signal
 import stat
+import threading
+import warnings
 from pathlib import Path
 
 import pytest
 
-from alice import clock, database
+from alice import clock
 from alice.clock import days, minutes
-from alice.tracking.sinks import delivery, upkeep
+from alice.tracking import person
+from alice.tracking.sinks import delivery
 from alice.tracking.sinks.ndjson import NdjsonFiles
 from alice.tracking.sinks.sink import EVENTS
-from tests.tracking.sinks.conftest import PACE, Drain
+from tests.tracking.sinks.conftest import PACE, Drain, letters
 from tests.tracking.sinks.making import Log
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "ndjson"
+    """It is not there yet."""
+    return tmp_path / "deep" / "ndjson"
 
 
 @pytest.fixture
@@ -52,6 +59,28 @@ class Cramped(NdjsonFiles):
             super().send(batch)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class Killed(NdjsonFiles):
+    """A process that is killed while it writes, after so many bytes of a file."""
+
+    room = 0
+
+    def send(self, batch: delivery.Batch) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, from Python 3.12 on
+            child = os.fork()
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, self.room))
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            try:
+                super().send(batch)
+            finally:
+                os._exit(0)
+        _, ended = os.waitpid(child, 0)
+        assert os.WTERMSIG(ended) == signal.SIGXFSZ
+        raise delivery.Later("it died")
 
 
 def test_rows_are_appended_a_line_each_to_a_file_a_day(
@@ -93,14 +122,25 @@ def test_a_batch_that_was_written_but_not_confirmed_is_there_once(
 def test_half_a_batch_is_written_again_whole(log: Log, folder: Path, sink: NdjsonFiles, drain: Drain) -> None:
     seqs = log.events(log.visit(), 10)
     drain(sink)
-    before = next(folder.glob("events_v1-*")).stat().st_size
+    (path,) = folder.glob("events_v1-*")
+    before = path.stat().st_size
     seqs += log.events(log.visit(), 10)
+    killed = Killed(folder)
+    killed.room = before + before // 2
+    delivery.deliver(killed, EVENTS, PACE)
+    assert path.stat().st_size == killed.room
+    drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+def test_of_a_batch_that_comes_again_without_who_was_erased_only_this_stays(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(user_id="mock-turtle"), 5)
+    log.events(log.visit(user_id="white-rabbit"), 5)
     delivery.deliver(Deaf(folder), EVENTS, PACE)
-    path = max(folder.glob("events_v1-*"))
-    note = folder / ".events_v1.last"
-    note.write_text(json.dumps(json.loads(note.read_text()) | {"written": False}))
-    with path.open("r+b") as file:  # as a process leaves it that is killed while it writes
-        file.truncate(before + (path.stat().st_size - before) // 2)
+    person.erase("white-rabbit")
     drain(sink)
 
     assert numbers(folder) == seqs
@@ -121,8 +161,7 @@ def test_a_folder_that_cannot_be_written_is_an_outage(log: Log, tmp_path: Path, 
     (tmp_path / "ndjson").write_text("a file stands here")
     seqs = log.events(log.visit(), 10)
     drain(NdjsonFiles(tmp_path / "ndjson"), tries=3)
-    with database.connected(database.events_db):
-        assert "cannot write in" in upkeep.letters(None, ("waiting",))[0].error
+    assert "cannot write in" in letters("waiting")[0].error
     (tmp_path / "ndjson").unlink()
     clock.advance(minutes(10))
     drain(NdjsonFiles(tmp_path / "ndjson"))
@@ -141,12 +180,28 @@ def test_of_a_batch_that_finds_the_disk_full_nothing_stays(
     cramped = Cramped(folder)
     cramped.room = before + before // 2
     assert not delivery.deliver(cramped, EVENTS, PACE)
-    with database.connected(database.events_db):
-        assert "cannot write in" in upkeep.letters(None, ("waiting",))[0].error
+    assert "cannot write in" in letters("waiting")[0].error
     assert path.stat().st_size == before
 
     path.rename(folder / "events_v1-0-moved.ndjson")  # as one does who needs room
     drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+def test_of_all_who_serve_the_files_one_at_a_time_writes(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    drain(sink)
+    seqs += log.events(log.visit(), 10)
+    with (folder / ".events_v1.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process writes
+        thread = threading.Thread(target=delivery.deliver, args=(sink, EVENTS, PACE))
+        thread.start()
+        thread.join(0.3)
+        assert numbers(folder) == seqs[:10]
+    thread.join()
 
     assert numbers(folder) == seqs
 

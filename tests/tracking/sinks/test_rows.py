@@ -63,8 +63,8 @@ def test_the_shipped_tables_have_the_columns_of_the_rows_and_of_the_originals(
 
 def test_an_event_of_the_eventtracker_comes_out_as_it_went_in(log: Log, frozen_clock: int) -> None:
     visit = log.visit(
-        CONTEXT | {"environment": "preview"}, dialect=Dialect.EVENT_TRACKER, session_id="s1", user_id="u1",
-        ab_test="t1", ab_variant="v1",
+        CONTEXT | {"environment": "preview", "campaign_environment": "trial"},
+        dialect=Dialect.EVENT_TRACKER, session_id="s1", user_id="u1", ab_test="t1", ab_variant="v1",
     )  # fmt: skip
     said = {
         "event_value": 12.5, "event_value_currency": "EUR", "event_value_type": "dynamic", "form_id": "f1",
@@ -77,7 +77,7 @@ def test_an_event_of_the_eventtracker_comes_out_as_it_went_in(log: Log, frozen_c
     ((row),) = read(EVENTS)
     assert {name: row[name] for name in said} == said
     assert {name: row[name] for name in CONTEXT} == CONTEXT
-    assert row["environment"] == "preview"
+    assert (row["environment"], row["campaign_environment"]) == ("preview", "trial")
     assert (row["session_id"], row["user_id"], row["project_id"]) == ("s1", "u1", SITE)
     assert (row["event_type"], row["event_id"], row["session_event_sequence"]) == ("conversion", "order", 1)
     assert (row["ab_test_id"], row["ab_test_variant_id"]) == ("t1", "v1")
@@ -94,6 +94,48 @@ def test_what_an_event_does_not_say_has_the_tables_default(log: Log) -> None:
     assert row["session_id"] == row["visit_id"]
     assert row["user_id"] == b"0123456789abcdef".hex()
     assert row["metadata"] is None
+    assert (row["workspace_id"], row["campaign_id"], row["landing_page_id"]) == ("", "", "")
+    assert (row["environment"], row["campaign_environment"]) == ("production", "production")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"scroll_percentage": 0, "time_on_page": 0, "viewport_width": 0, "viewport_height": 0},
+        {
+            "scroll_percentage": 100, "time_on_page": 4_294_967_295, "viewport_width": 65_535,
+            "viewport_height": 65_535, "event_value": -0.5, "page_load_time": 1e9, "event_type": "click",
+        },
+    ],
+)  # fmt: skip
+def test_what_just_fits_is_in_its_column(log: Log, said: dict[str, Any]) -> None:
+    log.events(log.visit(), **said)
+
+    ((row),) = read(EVENTS)
+    assert {name: row[name] for name in said} == said
+    assert row["metadata"] is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"scroll_percentage": -1, "time_on_page": -1, "viewport_width": -1, "viewport_height": -1},
+        {
+            "scroll_percentage": 101, "time_on_page": 4_294_967_296, "viewport_width": 65_536,
+            "viewport_height": 65_536, "event_value": True, "page_load_time": "fast", "event_type": "tea",
+        },
+        {"clicked_element": 5, "event_type": 7, "scroll_percentage": True},
+        {"metadata": "steep", "cups": 2},
+        {"metadata": 2},
+    ],
+)  # fmt: skip
+def test_what_does_not_quite_fit_is_metadata(log: Log, said: dict[str, Any]) -> None:
+    log.events(log.visit(), **said)
+    log.events(log.visit())
+
+    row, without = read(EVENTS)
+    assert json.loads(row["metadata"]) == said
+    assert all(row[name] == without[name] for name in said if name in row and name != "metadata")
 
 
 def test_what_has_no_column_or_does_not_fit_it_is_metadata_with_its_type(log: Log) -> None:
@@ -115,9 +157,11 @@ def test_an_eventtracker_page_view_keeps_the_type_it_was_sent_with(log: Log) -> 
 
 def test_what_the_other_dialects_call_otherwise_finds_its_column(log: Log) -> None:
     log.events(log.visit(), kind=Kind.CLICK, element="a#tea", href="/tea")
-    log.events(log.visit(), kind=Kind.PAGE_EXIT, scroll=62.5, engaged_ms=12_900)
+    log.events(log.visit(), kind=Kind.PAGE_EXIT, scroll=62.5, engaged_ms=12_999)
+    log.events(log.visit(), kind=Kind.PAGE_EXIT, engaged_ms=12_000)
 
-    click, leaving = read(EVENTS)
+    click, leaving, just = read(EVENTS)
+    assert (click["page_url"], click["time_on_page"], just["time_on_page"]) == ("/tea", None, 12)
     assert (click["clicked_element"], click["clicked_url"], click["metadata"]) == ("a#tea", "/tea", None)
     assert (leaving["scroll_percentage"], leaving["time_on_page"]) == (62, 12)
 
@@ -183,6 +227,8 @@ def test_nothing_known_is_said_as_the_tables_say_it(log: Log) -> None:
     )
     assert {row[name] for name in unknown} == {"Unknown"}
     assert (row["bucket"], row["is_eu_country"], row["utm_source"]) == ("Direct", 0, None)
+    flags = ("is_bot", "is_mobile", "is_verified_bot", "is_corporate_proxy", "is_ssl", "is_returning")
+    assert {row[name] for name in flags} == {0}
 
 
 def test_bots_are_flagged_and_not_dropped(log: Log) -> None:
@@ -209,9 +255,16 @@ def test_two_visits_of_one_name_stay_apart(log: Log) -> None:
     assert [row["visit_id"] for row in read(EVENTS)] == [row["visit_id"] for row in read(VISITS)]
 
 
-def test_rows_come_in_the_order_of_the_log_after_a_position(log: Log) -> None:
-    seqs = log.events(log.visit(), 5)
-    clock.advance(1)
+@pytest.mark.parametrize("stream", [EVENTS, VISITS])
+def test_rows_come_in_the_order_of_the_log_after_a_position(log: Log, frozen_clock: int, stream: str) -> None:
+    numbers = []
+    for _ in range(5):
+        visit = log.visit()
+        numbers += log.events(visit) if stream == EVENTS else [visit]
+        clock.advance(1)
 
     with database.connected(database.events_db):
-        assert [row.number for row in rows.read(EVENTS, seqs[1], 2)] == seqs[2:4]
+        assert [row.number for row in rows.read(stream, numbers[1], 2)] == numbers[2:4]
+        assert rows.waiting(stream, numbers[1], 9) == (3, frozen_clock + 2)
+        assert rows.waiting(stream, 0, 4) == (4, frozen_clock)
+        assert rows.waiting(stream, numbers[4], 9) == (0, None)

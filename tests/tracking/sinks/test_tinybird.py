@@ -5,17 +5,15 @@ import pytest
 from alice import clock, database
 from alice.clock import minutes
 from alice.tracking.sinks import delivery, upkeep
-from alice.tracking.sinks.delivery import STOPS_AFTER
-from alice.tracking.sinks.sink import EVENTS
+from alice.tracking.sinks.sink import EVENTS, Later, Stopped, Taken, TooLarge, Undelivered, Unwanted
 from alice.tracking.sinks.tinybird import Tinybird
-from tests.tracking.sinks.conftest import PACE, Drain, letters
+from tests.tracking.sinks.conftest import PACE, ROW, Drain, letters, streams
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import SILENCE, TRICKLE, Peer, Reply, Request, success
 
 
 def stream() -> upkeep.StreamStatus:
-    with database.connected(database.events_db):
-        return next(stream for stream in upkeep.status() if stream.stream == EVENTS)
+    return next(stream for stream in streams() if stream.stream == EVENTS)
 
 
 def test_a_batch_is_posted_as_the_events_api_wants_it(
@@ -32,6 +30,7 @@ def test_a_batch_is_posted_as_the_events_api_wants_it(
     assert request.headers["Content-Encoding"] == "gzip"
     assert request.body.endswith(b"}\n")
     assert request.body.count(b"\n") == 10
+    assert int(request.headers["Content-Length"]) < len(request.body) // 2
 
 
 @pytest.mark.parametrize("status", [200, 202])
@@ -90,7 +89,8 @@ def test_what_is_taken_with_a_but_is_kept_and_never_sent_again_by_itself(
         Reply(200, b""),
         Reply(200, b"[" * 60_000),
         Reply(200, {"successful_rows": float("inf"), "quarantined_rows": 0}),
-        Reply(200, {"successful_rows": "10", "quarantined_rows": None}),
+        Reply(200, {"successful_rows": "10", "quarantined_rows": 0}),
+        Reply(200, {"successful_rows": 10, "quarantined_rows": None}),
         Reply(200, {"result": "ok"}),
         Reply(200, {"successful_rows": 10, "quarantined_rows": 0}, cut=1),
     ],
@@ -139,12 +139,12 @@ def test_a_peer_that_refuses_everything_gets_no_more_and_nothing_is_lost(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain
 ) -> None:
     peer.otherwise = Reply(400)
-    seqs = log.events(log.visit(), 10 * STOPS_AFTER + 50)
+    seqs = log.events(log.visit(), 150)
     drain(sink)
 
     assert stream().state == "stopped"
     assert "refused" in stream().reason
-    assert len([letter for letter in letters("dead", "taken") if letter.stream == EVENTS]) == STOPS_AFTER
+    assert len([letter for letter in letters("dead", "taken") if letter.stream == EVENTS]) == 10
     peer.otherwise = success
     with database.connected(database.events_db):
         upkeep.retry(sink.name)
@@ -198,15 +198,34 @@ def test_a_single_row_too_large_is_a_dead_letter(log: Log, peer: Peer, sink: Tin
     ]
 
 
-@pytest.mark.parametrize("reply", [SILENCE, TRICKLE])
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (201, Later), (299, Later), (300, Stopped), (399, Stopped), (400, Unwanted), (401, Stopped),
+        (402, Stopped), (403, Stopped), (404, Stopped), (405, Stopped), (407, Stopped), (408, Later),
+        (409, Stopped), (412, Stopped), (413, TooLarge), (414, Stopped), (421, Stopped), (422, Taken),
+        (423, Stopped), (428, Stopped), (429, Later), (430, Stopped), (499, Stopped), (500, Later),
+    ],
+)  # fmt: skip
+def test_every_status_has_its_meaning(
+    peer: Peer, sink: Tinybird, status: int, outcome: type[Undelivered]
+) -> None:
+    peer.script = [Reply(status, {"successful_rows": 1, "quarantined_rows": 0})]
+
+    with pytest.raises(Undelivered, match=str(status)) as said:
+        sink.send(ROW)
+    assert type(said.value) is outcome
+
+
+@pytest.mark.parametrize(("reply", "why"), [(SILENCE, ""), (TRICKLE, " after 0.3 s")])
 def test_a_peer_that_never_finishes_its_answer_is_given_up_on(
-    log: Log, peer: Peer, frozen_clock: int, reply: Reply
+    log: Log, peer: Peer, frozen_clock: int, reply: Reply, why: str
 ) -> None:
     peer.script = [reply]
     log.events(log.visit(), 10)
     assert not delivery.deliver(Tinybird(peer.url, "token", timeout=0.3), EVENTS, PACE)
 
-    assert "no answer: TimeoutError" in stream().reason
+    assert f"no answer: TimeoutError{why}" in stream().reason
     clock.advance(minutes(1))
     assert delivery.deliver(Tinybird(peer.url, "token"), EVENTS, PACE)
 

@@ -6,9 +6,10 @@ from email.utils import format_datetime
 import pytest
 
 from alice.clock import seconds
+from alice.tracking.sinks import transport
 from alice.tracking.sinks.sink import Later, Stopped
 from alice.tracking.sinks.transport import Server, retry_after
-from tests.tracking.sinks.peer import Peer, Reply
+from tests.tracking.sinks.peer import DROP, Peer, Reply, Request
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
@@ -18,6 +19,39 @@ def test_an_answer_that_is_cut_off_is_none(peer: Peer, status: int, came: bytes)
 
     with pytest.raises(Later, match="no answer: IncompleteRead"):
         Server(peer.url).request("POST", "/", {}, b"rows")
+
+
+def test_a_connection_that_ends_without_an_answer_is_told_as_such(peer: Peer) -> None:
+    peer.script = [DROP]
+
+    with pytest.raises(Later, match="no answer: RemoteDisconnected"):
+        Server(peer.url).request("POST", "/", {}, b"rows")
+
+
+def test_an_address_with_https_is_never_spoken_to_in_the_clear(peer: Peer) -> None:
+    with pytest.raises(Later, match="no answer: SSL"):
+        Server(peer.url.replace("http:", "https:")).request("POST", "/", {}, b"rows")
+
+    assert peer.requests == []
+
+
+def test_an_answer_may_take_longer_than_a_connection(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def think(request: Request) -> Reply:
+        peer.ending.wait(0.6)
+        return Reply(200, b"yes")
+
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.3)
+    peer.script = [think]
+
+    assert Server(peer.url).request("GET", "/", {}).said == "200 yes"
+
+
+def test_a_path_of_the_address_stays(peer: Peer) -> None:
+    peer.script = [Reply(200, b"yes")]
+    server = Server(f"{peer.url}/a%20b/")
+    server.request("GET", f"{server.path}/c d", {"q": "1 2"})
+
+    assert (peer.requests[0].path, peer.requests[0].query) == ("/a%20b/c%20d", {"q": "1 2"})
 
 
 def test_of_a_long_answer_the_beginning_will_do(peer: Peer) -> None:
@@ -69,7 +103,8 @@ def test_it_is_in_seconds(headers: dict[str, str], wait: int | None) -> None:
 
 
 def test_it_may_be_a_date(frozen_clock: int) -> None:
-    later = datetime.fromtimestamp(frozen_clock // 1000 + 90, UTC)
-    wait = retry_after({"retry-after": format_datetime(later, usegmt=True)})
+    later, past = (datetime.fromtimestamp(frozen_clock // 1000 + n, UTC) for n in (90, -90))
 
-    assert seconds(89) <= wait <= seconds(90)
+    wait = retry_after({"retry-after": format_datetime(later, usegmt=True)})
+    assert wait == seconds(90) - frozen_clock % 1000
+    assert retry_after({"retry-after": format_datetime(past, usegmt=True)}) == 0
