@@ -1,13 +1,10 @@
 """Passwords are hashed slowly, compared alike, and never while a database connection is held."""
 
-import threading
-
 import bcrypt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import database
 from alice.accounts import password
 from alice.database import alice_db, transaction
 from tests.accounts.acting import before_they_hash, login, together
@@ -88,24 +85,6 @@ def test_hashing_inside_a_transaction_is_refused(connection: None) -> None:
         password.hash_password(PASSWORD)
     with transaction(), pytest.raises(RuntimeError):
         password.verify(PASSWORD, None)
-
-
-def test_the_connection_is_lent_out_meanwhile_and_comes_back(app: Flask) -> None:
-    ended = threading.Event()
-    seen_in_use = []
-
-    def watch() -> None:
-        while not ended.is_set():
-            seen_in_use.append(len(alice_db._in_use))
-
-    with database.connected():
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        password.hash_password(PASSWORD)
-        ended.set()
-        watcher.join()
-        assert database.query("SELECT 1") == [(1,)]
-    assert 0 in seen_in_use
 
 
 def test_without_a_connection_none_is_made(app: Flask) -> None:

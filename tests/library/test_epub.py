@@ -57,8 +57,8 @@ def test_documents_beside_the_text_are_left_out() -> None:
             content.replace(b'<itemref idref="d2"', b'<itemref linear="no" idref="d2"')
             .replace(b'<itemref idref="d3"/>', b'<itemref idref="none"/>')
             .replace(
-                b'"d4.xhtml" id="d4" media-type="application/xhtml+xml"',
-                b'"d4.xhtml" id="d4" media-type="image/svg+xml"',
+                b'"d4.xhtml" media-type="application/xhtml+xml"',
+                b'"d4.xhtml" media-type="image/svg+xml"',
             )
         ),
     )
@@ -244,16 +244,6 @@ def test_documents_beside_the_reading_order_are_left_out() -> None:
     ]
 
 
-def test_an_archive_of_too_many_files_is_refused() -> None:
-    out = io.BytesIO(packed_epub(["<p>Text.</p>"]))
-    with zipfile.ZipFile(out, "a") as archive:
-        for number in range(epub.MOST_FILES):
-            archive.writestr(f"{number}", b"")
-
-    with pytest.raises(BadBook, match="more files"):
-        epub.read(out.getvalue())
-
-
 def test_a_table_of_contents_names_whole_documents_alone() -> None:
     """Entries within others count, those that point into a document do not; a document's own heading wins."""
 
@@ -367,7 +357,7 @@ def test_a_book_of_very_many_files_is_refused() -> None:
             book.writestr(f"{number}.txt", b"")
 
     assert epub.MOST_FILES == 20_000
-    with pytest.raises(BadBook, match="unpacks to more"):
+    with pytest.raises(BadBook, match="more files"):
         epub.read(packed.getvalue())
 
 

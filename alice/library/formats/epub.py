@@ -135,16 +135,23 @@ class _Book:
                 yield item.path
 
     def _titles(self) -> dict[str, str]:
-        """The title of each document that an entry of the table of contents names as a whole."""
-        for item in self._items.values():
-            if item.media_type == _NCX:
-                return dict(_titles(item.path, _parsed(self._files, item.path), "navpoint", "content", "src"))
+        """The title of each document that an entry of the table of contents names as a whole.
+
+        The table of contents of EPUB 3 (a `nav` of type toc) counts before that of EPUB 2 (the NCX).
+        """
+        found: dict[str, str] = {}
         for item in self._items.values():
             if "nav" in item.properties:
                 navigation = _parsed(self._files, item.path).find_all("nav")
-                contents = next((nav for nav in navigation if nav.get("epub:type") == "toc"), Element("", {}))
-                return dict(_titles(item.path, contents, "li", "a", "href"))
-        return {}
+                for contents in (nav for nav in navigation if nav.get("epub:type") == "toc"):
+                    found = dict(_titles(item.path, contents, "li", "a", "href"))
+        if found:
+            return found
+        for item in self._items.values():
+            if item.media_type == _NCX:
+                contents = _parsed(self._files, item.path)
+                found = dict(_titles(item.path, contents, "navpoint", "content", "src"))
+        return found
 
 
 def _titles(path: str, contents: Element, entry: str, link: str, address: str) -> Iterator[tuple[str, str]]:
