@@ -23,6 +23,10 @@ from alice.config import ConfigError, Settings, load_secret_key, prepare_data_di
         ("ALICE_REGISTRATION", "ajar", "open or closed"),
         ("ALICE_PUBLIC_URL", "alice.example.org", "https://"),
         ("ALICE_PUBLIC_URL", "https://alice.example.org/sub", "without a path"),
+        ("ALICE_PUBLIC_URL", "ftp://alice.example.org", "without a path"),
+        ("ALICE_SECRET_KEY", "hunter2", "at least 16"),
+        ("ALICE_DATABASE_URL", "hunter2", "postgresql://"),
+        ("ALICE_CLICKHOUSE_URL", "hunter2", "an address such as"),
         ("ALICE_PUBLIC_URL", "https://me:pass@alice.example.org", "without user"),
         ("ALICE_PUBLIC_URL", "https://alice.example.org?", "without user, query"),
         ("ALICE_PUBLIC_URL", "https://alice.example.org/?a=b", "without user, query"),
@@ -67,6 +71,103 @@ def test_a_value_that_cannot_be_used_is_named_with_what_would_do(name: str, valu
     assert remedy in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
     assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "default", "high"),
+    [
+        ("port", 1, 8000, 65_535), ("workers", 1, 2, 64), ("threads", 2, 16, 256),
+        ("trusted_proxies", 0, 0, 10), ("session_hours", 1, 24, 8760), ("remember_days", 1, 30, 365),
+        ("staff_idle_minutes", 1, 60, 1440), ("track_per_address", 1, 600, 10_000_000),
+        ("track_per_site", 1, 60_000, 10_000_000), ("sink_batch", 1, 50, 1000), ("sink_seconds", 1, 30, 3600),
+    ],
+)  # fmt: skip
+def test_a_number_has_a_default_and_bounds(name: str, low: int, default: int, high: int) -> None:
+    variable = f"ALICE_{name.upper()}"
+
+    assert getattr(Settings.from_env({}), name) == default
+    for number in (low, high):
+        assert getattr(Settings.from_env({variable: str(number)}), name) == number
+    for number in (low - 1, high + 1):
+        message = f"{variable} must be a whole number from {low} to {high}, not '{number}'"
+        with pytest.raises(ConfigError, match=message):
+            Settings.from_env({variable: str(number)})
+
+
+def test_unless_told_otherwise_alice_is_open_on_this_machine_and_copies_nothing() -> None:
+    settings = Settings.from_env({})
+
+    assert (settings.host, settings.registration) == ("127.0.0.1", "open")
+    assert (settings.demo, settings.require_book_code, settings.track_pages) == (True, True, True)
+    assert (settings.ndjson, settings.clickhouse_url, settings.tinybird_token) == (False, None, None)
+    assert (settings.database_url, settings.public_url, settings.secret_key) == (None, None, None)
+    assert (settings.country_header, settings.country_database) == (None, None)
+    assert (settings.tinybird_url, settings.secure) == ("https://api.tinybird.co", False)
+    assert settings.data_dir == Path(__file__).parent.parent / "data" / "local"
+
+
+@pytest.mark.parametrize(
+    ("text", "on"),
+    [(text, True) for text in ("1", "true", "Yes", "ON")]
+    + [(text, False) for text in ("0", "FALSE", "no", "off")],
+)
+def test_a_switch_is_on_or_off_in_several_words(text: str, on: bool) -> None:
+    found = Settings.from_env({"ALICE_DEMO": text, "ALICE_NDJSON": text})
+
+    assert (found.demo, found.ndjson) == (on, on)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("secret_key", "k" * 16, "k" * 15), ("registration", "closed", "Closed"),
+        ("database_url", "sqlite:////var/lib/alice/books.db", "sqlite:////var/lib/alice/"),
+        ("database_url", "postgresql://alice@db/alice", "sqlite://alice.db"),
+        ("database_url", "postgres://alice:p%40ss@db:5432/alice", "postgres:alice"),
+        ("country_header", "h" * 64, "h" * 65), ("country_header", "CF-IPCountry", "CF_IPCountry"),
+        ("clickhouse_url", "http://clickhouse.example:1", "http://clickhouse.example:0"),
+        ("clickhouse_url", "http://clickhouse.example", "ftp://clickhouse.example"),
+        ("clickhouse_url", "http://clickhouse.example/a", "http://clickhouse.example/#a"),
+        ("tinybird_token", "p.!~", "p.\x7f"),
+    ],
+)  # fmt: skip
+def test_a_text_is_taken_as_it_is_or_refused(name: str, good: str, bad: str) -> None:
+    variable = f"ALICE_{name.upper()}"
+
+    assert getattr(Settings.from_env({variable: good}), name) == good
+    with pytest.raises(ConfigError, match=variable):
+        Settings.from_env({variable: bad})
+
+
+@pytest.mark.parametrize(("after", "good"), [(0, True), (131_072 - 14, True), (131_072 - 13, False)])
+def test_a_country_database_is_known_by_its_last_128_kb(tmp_path: Path, after: int, good: bool) -> None:
+    path = tmp_path / "countries.mmdb"
+    path.write_bytes(b"x" * 200_000 + b"\xab\xcd\xefMaxMind.com" + bytes(after))
+
+    if good:
+        assert Settings.from_env({"ALICE_COUNTRY_DATABASE": str(path)}).country_database == path
+        return
+    with pytest.raises(ConfigError, match=r"an \.mmdb file; download it again"):
+        Settings.from_env({"ALICE_COUNTRY_DATABASE": str(path)})
+
+
+def test_a_country_database_is_a_file_that_exists(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a file that exists"):
+        Settings.from_env({"ALICE_COUNTRY_DATABASE": str(tmp_path)})
+
+
+def test_only_variables_of_alice_are_read() -> None:
+    others = {"PORT": "1", "ALICE_TEST_PORT": "1", "MY_ALICE_PORT": "1"}
+
+    assert Settings.from_env(others) == Settings()
+
+
+@pytest.mark.parametrize(("value", "repeated"), [("ajar", True), ("me:x@y", False), ("x?token=y", False)])
+def test_a_value_is_repeated_unless_it_may_be_an_address(value: str, repeated: bool) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        Settings.from_env({"ALICE_REGISTRATION": value})
+
+    assert (value in str(refusal.value)) is repeated
 
 
 @pytest.mark.parametrize(
@@ -119,6 +220,11 @@ def test_https_makes_cookies_secure() -> None:
     assert not Settings.from_env({"ALICE_PUBLIC_URL": "http://alice.example.org"}).secure
 
 
+def test_a_secret_key_of_the_settings_is_the_key(tmp_path: Path) -> None:
+    assert load_secret_key(Settings(data_dir=tmp_path, secret_key="k" * 16)) == "k" * 16
+    assert os.listdir(tmp_path) == []
+
+
 def test_the_secret_key_is_made_once_with_mode_0600(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     keys: list[str] = []
@@ -129,6 +235,7 @@ def test_the_secret_key_is_made_once_with_mode_0600(tmp_path: Path) -> None:
         thread.join()
 
     assert len(set(keys)) == 1
+    assert len(keys[0]) == 43
     assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
 

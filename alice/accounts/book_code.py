@@ -104,7 +104,7 @@ def grant_all(user_id: str) -> int:
         )  # fmt: skip
 
 
-def everyones(book_id: str | None = None, unused: bool = False) -> list[Listed]:
+def everyones(book_id: str | None, unused: bool) -> list[Listed]:
     """All codes, or those of one book, or only those still to be used; the oldest first."""
     of_book = [book_id] if book_id is not None else []
     rows = query(

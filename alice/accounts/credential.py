@@ -28,7 +28,7 @@ def register(email: str, text: str, where: Device, first_name: str = "", last_na
     return users.add(email, password.hash_password(text), first_name=first_name, last_name=last_name)
 
 
-def sign_in(email: str, text: str, where: Device, settings: Settings, remember: bool = False) -> Started:
+def sign_in(email: str, text: str, where: Device, settings: Settings, remember: bool) -> Started:
     """Start a session for whoever has this e-mail and password.
 
     Raises Unauthenticated `invalid_credentials`, after the same work whether the account exists or not, and

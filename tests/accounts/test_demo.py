@@ -44,10 +44,9 @@ def test_the_reader_has_the_books_and_the_code_is_unused(empty: None, program: F
 
     assert db.query("SELECT code, used_by FROM verification_codes") == [(made.code, None)]
     books = db.query(
-        "SELECT a.book_id FROM book_access a JOIN users u ON u.id = a.user_id "
-        "WHERE u.email = 'reader@example.com' ORDER BY 1"
+        "SELECT u.email, a.book_id FROM book_access a JOIN users u ON u.id = a.user_id ORDER BY 2"
     )
-    assert books == [(LOCKED_BOOK,), (BOOK,)]
+    assert books == [("reader@example.com", LOCKED_BOOK), ("reader@example.com", BOOK)]
 
 
 @deletes_everybody

@@ -85,6 +85,7 @@ def test_a_page_for_readers_sends_to_the_login_and_back(browser: FlaskClient, ca
 )
 def test_everybody_has_a_home(browser: FlaskClient, cast: Cast, name: str, home: str) -> None:
     assert went_to(sign_in(browser, getattr(cast, name))) == home
+    assert went_to(browser.get("/")) == home
     for path in ("/login", "/register"):
         assert went_to(browser.get(path)) == home
         assert went_to(browser.get(f"{path}?next=/account")) == "/account"

@@ -125,7 +125,8 @@ def test_a_heartbeat_that_outlives_its_reader_writes_nothing(
         (beat(PAGES + 1), 422),
         ({"book_id": BOOK}, 422),
         (beat() | {"mood": "curious"}, 422),
-        (beat(book="nowhere"), 404),
+        (beat(book="x" * 200), 404),
+        (beat(book="x" * 201), 422),
         (beat(book=LOCKED_BOOK), 403),
     ],
 )

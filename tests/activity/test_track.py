@@ -1,7 +1,7 @@
 """POST /api/activity/track: a 2xx means committed, and a retry changes nothing."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from werkzeug.test import TestResponse
@@ -223,6 +223,7 @@ def test_what_clients_may_not_report_is_422(cast: Cast, name: str) -> None:
         ({"page_number": None}, "page_number"),
         ({"book_id": None}, "book_id"),
         ({"book_id": 7}, "book_id"),
+        ({"book_id": "x" * 201}, "book_id"),
         ({"id": "42"}, "id"),
         ({"section_id": "nowhere"}, "section_id"),
         ({"section_id": new_id()}, "section_id"),
@@ -245,7 +246,7 @@ def test_wrong_input_is_422_and_names_the_field(cast: Cast, db: Rows, broken: di
 
 
 def test_an_unknown_book_is_404_and_a_locked_one_403(cast: Cast) -> None:
-    unknown = cast.reader.client.post(URL, json=view(book_id="nowhere"))
+    unknown = cast.reader.client.post(URL, json=view(book_id="x" * 200))
     locked = cast.reader.client.post(URL, json=view(book_id=LOCKED_BOOK))
 
     assert unknown.status_code == 404
@@ -286,7 +287,8 @@ def test_occurred_at_is_clamped_to_thirty_days_and_not_the_future(
 
 def test_occurred_at_in_any_zone_is_the_same_moment(cast: Cast, db: Rows, frozen_clock: int) -> None:
     at = frozen_clock - hours(2)
-    east = datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "+00:00")
+    east = datetime.fromtimestamp(at / 1000, timezone(timedelta(hours=5, minutes=30))).isoformat()
+    assert east.endswith("+05:30")
     cast.reader.client.post(URL, json=view(occurred_at=east))
 
     assert db.one("SELECT occurred_at FROM activity_logs") == at

@@ -2,11 +2,13 @@
 
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from alice import database, migrations
 from alice.config import Settings
+from tests.cli.running import Alice
 from tests.servers import run
 
 
@@ -38,8 +40,14 @@ def test_a_host_that_is_not_ours(settings: Settings, host: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--port=0", "--port=70000", "--port=x", "--workers=0", "--threads=1"])
-def test_a_number_out_of_bounds(settings: Settings, option: str) -> None:
-    assert "must be a whole number from" in complaint(settings, option)
+def test_a_number_out_of_bounds(tmp_path: Path, option: str) -> None:
+    nowhere = tmp_path / "file"  # what is not refused for the number would be refused for this
+    nowhere.touch()
+    refused = Alice({"ALICE_DATA_DIR": str(nowhere)})("serve", option)
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    (line,) = refused.stderr.splitlines()
+    assert "must be a whole number from" in line
 
 
 def test_pending_migrations(settings: Settings) -> None:

@@ -97,6 +97,7 @@ def test_a_document_is_read_block_by_block(source: str, blocks: list) -> None:
     "left_out",
     [
         "<nav><p>no</p><ol><li>no</li></ol></nav>", '<div class="x pagenum"><div>no</div>no<p>no</p></div>',
+        "<nav><p>no<ol><li>no</nav>",
         '<hr class="pagenum"/>', '<hr class="pagenum">', '<span class="pagenum"/>', "<svg/>",
         '<img class="pagenum" alt="x">', "<style>p { }</style>",
     ],

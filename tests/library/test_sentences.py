@@ -12,6 +12,8 @@ def cut(text: str) -> list[str]:
 @pytest.mark.parametrize(
     "text",
     [
+        "Mr. Rabbit was late.",
+        "A. Liddell was not.",
         "She saw Mr. Rabbit and Mrs. Cat, and Dr. Owl of St. Ives.",
         "Written by C. L. Dodgson and U.S. Grant at 5 p.m. London time.",
         "‘Oh dear!’ said Alice.",

@@ -30,6 +30,7 @@ def test_its_pages_and_sections_have_about_the_wanted_size(alice: Manuscript) ->
     pages = paging.pages(alice)
     sections = [section.words for page in pages for section in page.sections]
 
+    assert (paging.WORDS_PER_PAGE, paging.WORDS_PER_SECTION) == (190, 45)
     assert 135 <= len(pages) <= 145
     assert all(140 <= page.words <= 260 for page in pages)
     assert sum(25 <= size <= 70 for size in sections) > 0.93 * len(sections)

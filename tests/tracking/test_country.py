@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 import pytest
 
 from alice.config import ConfigError
+from alice.tracking import country
 from alice.tracking.country import UNKNOWN, Countries
 
 HEADER = "CF-IPCountry"
@@ -85,6 +86,22 @@ def test_a_time_zone_is_in_a_country(zone: str, code: str) -> None:
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+5", "CET", "Europe/Atlantis", "", "\0", None])
 def test_what_is_in_no_country_tells_none(zone: str | None) -> None:
     assert Countries().find({}, "192.0.2.1", zone) == NONE
+
+
+def test_what_is_remembered_of_the_tz_database_is_what_stands_in_it() -> None:
+    for remembered in (country._codes, country._of_zones):
+        remembered.cache_clear()
+    zones = {
+        "Europe/Amsterdam": "NL",
+        "Asia/Calcutta": "IN",
+        "Africa/Asmera": "ER",
+        "CET": None,
+        "Etc/GMT": None,
+    }
+    codes = {"FR": "FR", "XK": "XK", "XX": None, "#": None}
+
+    assert {zone: Countries().find({}, "", zone).code for zone in zones} == zones
+    assert {code: Countries("X-C").find({"HTTP_X_C": code}, "", None).code for code in codes} == codes
 
 
 def test_every_time_zone_named_for_a_place_is_in_a_country() -> None:

@@ -316,6 +316,7 @@ def test_what_a_batch_says_holds_for_its_events_that_do_not_say_it(post: Post, e
     assert events_db.query("SELECT day FROM visitors") == [(None,)]
 
 
+@pytest.mark.usefixtures("frozen_clock")
 @pytest.mark.parametrize("limit", ["track_per_address", "track_per_site"])
 def test_each_event_of_a_batch_counts_as_one(settings: Settings, site: SiteRow, limit: str) -> None:
     client = create_app(replace(settings, **{limit: 4})).test_client(use_cookies=False)

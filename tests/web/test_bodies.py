@@ -73,12 +73,23 @@ def test_a_form_may_be_as_large_as_any_body(client: FlaskClient) -> None:
     assert client.post("/probe/guest", data=form, headers={"Origin": "http://localhost"}).status_code == 200
 
 
+PART = b'--x\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+SECTION = PART % (b"section", b"", b"name")
+
+
+def send_parts(cast: Cast, *parts: bytes) -> int:
+    """Send a form of a type that is not taken, to the only page that looks into it before it says so."""
+    return cast.reader.browser.post(
+        "/account", data=b"".join((*parts, b"--x--")), content_type="multipart/form-data; boundary=x"
+    ).status_code
+
+
 def test_an_upload_is_written_nowhere(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/there/is/no/such/folder")
-    parts = b'--x\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
-    section, file = parts % (b"section", b"", b"name"), parts % (b"file", b'; filename="x"', b"x" * 900_000)
 
-    answer = cast.reader.browser.post(
-        "/account", data=section + file + b"--x--", content_type="multipart/form-data; boundary=x"
-    )
-    assert answer.status_code == 415
+    assert send_parts(cast, SECTION, PART % (b"file", b'; filename="x"', b"x" * 900_000)) == 415
+
+
+@pytest.mark.parametrize(("parts", "status"), [(100, 415), (101, 413)])
+def test_a_form_has_at_most_a_hundred_parts(cast: Cast, parts: int, status: int) -> None:
+    assert send_parts(cast, SECTION, *[PART % (b"x", b"", b"")] * (parts - 1)) == status

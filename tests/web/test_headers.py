@@ -33,6 +33,13 @@ def test_pages_run_nothing_but_our_own_files(client: FlaskClient, path: str) -> 
         assert directive in policy
 
 
+@pytest.mark.parametrize("path", ["/api/auth/me", "/api/nothing"])
+def test_answers_to_programs_load_nothing_at_all(client: FlaskClient, path: str) -> None:
+    policy = client.get(path).headers["Content-Security-Policy"]
+
+    assert policy == "default-src 'none'; frame-ancestors 'none'"
+
+
 @pytest.mark.parametrize("path", ["/", "/login", "/shelf", "/api/auth/me", "/read/tea-party/1", "/nothing"])
 def test_what_is_personal_is_kept_by_nobody(cast: Cast, path: str) -> None:
     assert cast.reader.client.get(path).headers["Cache-Control"] == "no-store"

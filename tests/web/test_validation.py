@@ -109,7 +109,8 @@ def test_a_wrong_value_is_a_422_that_names_field_and_bound(
 
 def test_numbers_too_large_for_any_store_are_refused(client: FlaskClient) -> None:
     huge = b"9" * 40
-    for raw in (b'{"page_number": %b}' % huge, b'{"page_number": 1, "metadata": {"a": %b}}' % huge):
+    too_large = (b'"metadata": {"a": %b}' % huge, b'"weight": 1e400')
+    for raw in (b'{"page_number": %b}' % huge, *(b'{"page_number": 1, %b}' % field for field in too_large)):
         assert batch(client, b'{"activities": [%b]}' % raw).status_code == 422
 
 

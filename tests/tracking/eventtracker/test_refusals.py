@@ -151,6 +151,7 @@ def test_a_beacon_of_text_is_taken(browser: FlaskClient, opened: str) -> None:
     assert answer.json["data"]["event_sequence"] == 1
 
 
+@pytest.mark.usefixtures("frozen_clock")
 @pytest.mark.parametrize("limit", ["track_per_address", "track_per_site"])
 def test_each_request_and_each_event_of_a_batch_counts(
     settings: Settings, session: dict[str, Any], limit: str

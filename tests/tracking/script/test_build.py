@@ -58,6 +58,14 @@ from alice.tracking.script.build import NotUnderstood, _short_names, minified, s
             "function r(first,...rest){return first(rest)}r(function(t,n){return t-n})",
         ),
         ("const f = (a, b = g((c) => c), { d: e } = {}) => a + b;", "let f=(t,n=g(r=>r),{d:e}={})=>t+n"),
+        (
+            "if (one) { const a = 1; use(a); } else { const b = 2; use(b); } use(3);",
+            "if(one){let r=1;use(r)}else{let t=2;use(t)}use(3)",
+        ),
+        (
+            "use(1); if (one) { const a = 1; use(a); } const b = (c) => c; use(b(2), b);",
+            "use(1);if(one){let r=1;use(r)}let t=r=>r;use(t(2),t)",
+        ),
         ("use(((a, b) => a(b))(1, (2)));", "use(((r,t)=>r(t))(1,(2)))"),
         (
             "const f = async (a) => { await a; for (;;) { break; } try { throw a; } catch { return; } };",

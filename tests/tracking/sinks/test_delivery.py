@@ -169,6 +169,9 @@ def test_the_circuit_opens_after_failures_in_a_row_and_closes_with_a_success(
 
     assert status()[EVENTS][2:5] == ("open", seqs[19], 20)
     assert status()[EVENTS].next_attempt_at == clock.now() + minutes(1)
+    with database.connected(database.events_db):
+        assert upkeep.retry(sink.name, letters("waiting")[0].id) == 1  # in its turn
+    assert not delivery.deliver(sink, EVENTS, PACE)
     clock.advance(minutes(1) - 1)
     assert not delivery.deliver(sink, EVENTS, PACE)
     assert len(peer.requests) == 10
@@ -188,6 +191,7 @@ def test_retry_after_is_in_seconds_and_an_hour_at_most(
     log.events(log.visit(), 10)
     delivery.deliver(sink, EVENTS, PACE)
 
+    assert not delivery.deliver(sink, EVENTS, PACE)
     clock.advance(wait - 1)
     assert not delivery.deliver(sink, EVENTS, PACE)
     clock.advance(1)
@@ -223,14 +227,14 @@ def test_a_batch_may_hold_as_many_visits_as_are_asked_for(
         "site_number, visitor_number, dialect, started_at, last_at, due_at, sequence, page_views, "
         "interactions, engaged_ms, is_bot"
     )
-    log.visit()
+    first = log.visit()
     for _ in range(10):  # twice as many each time
         events_db.execute(
             f"INSERT INTO visits ({columns}) SELECT {columns} FROM visits WHERE site_number = ?", log.site
         )
 
     assert delivery.deliver(sink, VISITS, Pace(1024))
-    assert peer.ids("session_v1") == list(range(1, 1025))
+    assert peer.ids("session_v1") == list(range(first, first + 1024))
 
 
 def test_two_who_serve_a_sink_at_once_send_each_row_once(
@@ -283,6 +287,26 @@ def test_of_two_who_see_the_same_to_do_one_does_it(
 
     assert len(peer.requests) == 1 + outage
     assert len(peer.ids()) == 10
+
+
+def test_who_saw_a_batch_before_another_was_stopped_at_it_does_not_send_it(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    def be_quicker(event: object) -> None:
+        if "SELECT id, attempts" in event.sql:  # the batch has been seen
+            database.events_db.query_hooks.remove(be_quicker)
+            delivery.deliver(sink, EVENTS, PACE)
+
+    peer.script = [Reply(400), Reply(403)]
+    log.events(log.visit(), 10)
+    delivery.deliver(sink, EVENTS, PACE)
+    with database.connected(database.events_db):
+        upkeep.retry(sink.name)
+        database.events_db.query_hooks.append(be_quicker)
+        assert not delivery.deliver(sink, EVENTS, PACE)
+
+    assert len(peer.requests) == 2
+    assert status()[EVENTS].state == "stopped"
 
 
 def test_nobody_sends_what_is_being_sent_again(
@@ -359,11 +383,12 @@ def test_a_clock_that_jumps_stops_no_sink(
     assert len(peer.ids()) == 3
 
 
+@pytest.mark.parametrize("back", [1, hours(48)])
 def test_a_row_that_waits_for_its_company_is_not_kept_by_a_clock_that_went_back(
-    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, back: int
 ) -> None:
     log.events(log.visit())
-    clock.advance(-hours(48))
+    clock.advance(-back)
 
     assert delivery.deliver(sink, EVENTS, PACE)
 
@@ -459,7 +484,7 @@ def test_what_becomes_of_a_batch_is_nothing_to_any_other(
     assert {letter.id: letter.state for letter in letters()}.get(due.id) == state
     assert next(s.failures for s in streams() if (s.sink, s.stream) == (sink.name, EVENTS)) == failures
     fresh = [letter for letter in letters() if letter.id not in before]
-    halves = [9, 10] if replies == [Reply(413)] else []
+    halves = [due.first, due.last] if replies == [Reply(413)] else []
     assert [(half[3:7], half.attempts) for half in fresh] == [(("waiting", n, n, 1), 0) for n in halves]
     assert told.format(id=due.id) in caplog.text
 
@@ -472,7 +497,8 @@ def test_what_waits_goes_in_order_and_then_what_is_new_of_its_own_stream(peer: P
         assert delivery.deliver(sink, EVENTS, FEW)
 
     sent = [[row["seq"] for row in request.rows] for request in peer.requests]
-    assert sent == [[9, 10], [11, 12], [13, 14, 15, 16]]
+    assert [len(rows) for rows in sent] == [2, 2, 4]
+    assert [seq for rows in sent for seq in rows] == list(range(first.first, first.first + 8))
     assert touched(before) == {first.id, second.id, (sink.name, EVENTS)}
     assert kept().keys() <= before.keys()
 
@@ -543,10 +569,10 @@ def test_a_run_starts_no_batch_when_its_time_is_up(
             super().send(batch)
 
     monkeypatch.setattr(delivery, "RUN_FOR", 0.1)
-    log.events(log.visit(), 12)
+    seqs = log.events(log.visit(), 12)
     delivery.run(Slow(peer.url, "token"), FEW)
 
-    assert peer.ids() == [1, 2, 3, 4]
+    assert peer.ids() == seqs[:4]
 
 
 def test_a_run_ends_with_the_batch_that_is_on_its_way_when_alice_stops(
@@ -557,11 +583,11 @@ def test_a_run_ends_with_the_batch_that_is_on_its_way_when_alice_stops(
         return success(request)
 
     stopping = threading.Event()
-    log.events(log.visit(), 12)
+    seqs = log.events(log.visit(), 12)
     peer.script = [stop]
     delivery.run(sink, FEW, stopping)
 
-    assert peer.ids() == [1, 2, 3, 4]
+    assert peer.ids() == seqs[:4]
 
 
 # What nobody has thought of
