@@ -257,12 +257,14 @@ def test_two_visits_of_one_name_stay_apart(log: Log) -> None:
 
 @pytest.mark.parametrize("stream", [EVENTS, VISITS])
 def test_rows_come_in_the_order_of_the_log_after_a_position(log: Log, frozen_clock: int, stream: str) -> None:
+    numbers = []
     for _ in range(5):
-        log.events(log.visit())
+        visit = log.visit()
+        numbers += log.events(visit) if stream == EVENTS else [visit]
         clock.advance(1)
 
     with database.connected(database.events_db):
-        assert [row.number for row in rows.read(stream, 2, 2)] == [3, 4]
-        assert rows.waiting(stream, 2, 9) == (3, frozen_clock + 2)
+        assert [row.number for row in rows.read(stream, numbers[1], 2)] == numbers[2:4]
+        assert rows.waiting(stream, numbers[1], 9) == (3, frozen_clock + 2)
         assert rows.waiting(stream, 0, 4) == (4, frozen_clock)
-        assert rows.waiting(stream, 5, 9) == (0, None)
+        assert rows.waiting(stream, numbers[4], 9) == (0, None)
