@@ -115,7 +115,7 @@ def _judge(answer: Answer) -> None:
         raise Later(answer.said)
     if code in UNREADABLE:
         raise Unreadable(answer.said)
-    if code in AT_FAULT or (code is None and answer.status in (401, 403, 404)):
+    if code in AT_FAULT:
         raise Stopped(_explained(code, answer))
     _judge_status(answer)
 
