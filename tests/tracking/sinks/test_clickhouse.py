@@ -353,6 +353,14 @@ def test_a_server_that_cannot_read_a_batch_is_asked_again(log: Log, peer: Peer, 
     assert letters("dead", "taken") == []
 
 
+def test_a_header_with_the_code_0_is_no_error(peer: Peer) -> None:
+    peer.script = [KNOWN, Reply(200, b"", SIGNED | {"X-ClickHouse-Exception-Code": "0"})]
+    ClickHouse(peer.url).send(ROW)
+
+    assert peer.requests[-1].query["database"] == "default"
+    assert not any("Authorization" in request.headers for request in peer.requests)
+
+
 def test_user_and_password_are_sent_as_utf_8(log: Log, peer: Peer, frozen_clock: int) -> None:
     peer.script = [KNOWN, WRITTEN]
     log.events(log.visit(), 10)
