@@ -285,6 +285,26 @@ def test_of_two_who_see_the_same_to_do_one_does_it(
     assert len(peer.ids()) == 10
 
 
+def test_who_saw_a_batch_before_another_was_stopped_at_it_does_not_send_it(
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+) -> None:
+    def be_quicker(event: object) -> None:
+        if "SELECT id, attempts" in event.sql:  # the batch has been seen
+            database.events_db.query_hooks.remove(be_quicker)
+            delivery.deliver(sink, EVENTS, PACE)
+
+    peer.script = [Reply(400), Reply(403)]
+    log.events(log.visit(), 10)
+    delivery.deliver(sink, EVENTS, PACE)
+    with database.connected(database.events_db):
+        upkeep.retry(sink.name)
+        database.events_db.query_hooks.append(be_quicker)
+        assert not delivery.deliver(sink, EVENTS, PACE)
+
+    assert len(peer.requests) == 2
+    assert status()[EVENTS].state == "stopped"
+
+
 def test_nobody_sends_what_is_being_sent_again(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
 ) -> None:
