@@ -169,6 +169,9 @@ def test_the_circuit_opens_after_failures_in_a_row_and_closes_with_a_success(
 
     assert status()[EVENTS][2:5] == ("open", seqs[19], 20)
     assert status()[EVENTS].next_attempt_at == clock.now() + minutes(1)
+    with database.connected(database.events_db):
+        assert upkeep.retry(sink.name, letters("waiting")[0].id) == 1  # in its turn
+    assert not delivery.deliver(sink, EVENTS, PACE)
     clock.advance(minutes(1) - 1)
     assert not delivery.deliver(sink, EVENTS, PACE)
     assert len(peer.requests) == 10
@@ -188,6 +191,7 @@ def test_retry_after_is_in_seconds_and_an_hour_at_most(
     log.events(log.visit(), 10)
     delivery.deliver(sink, EVENTS, PACE)
 
+    assert not delivery.deliver(sink, EVENTS, PACE)
     clock.advance(wait - 1)
     assert not delivery.deliver(sink, EVENTS, PACE)
     clock.advance(1)

@@ -2,7 +2,9 @@
 
 import fcntl
 import json
+import os
 import resource
+import signal
 import stat
 import threading
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from alice import clock
 from alice.clock import days, minutes
+from alice.tracking import person
 from alice.tracking.sinks import delivery
 from alice.tracking.sinks.ndjson import NdjsonFiles
 from alice.tracking.sinks.sink import EVENTS
@@ -57,6 +60,26 @@ class Cramped(NdjsonFiles):
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+class Killed(NdjsonFiles):
+    """A process that is killed while it writes, after so many bytes of a file."""
+
+    room = 0
+
+    def send(self, batch: delivery.Batch) -> None:
+        child = os.fork()
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, self.room))
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            try:
+                super().send(batch)
+            finally:
+                os._exit(0)
+        _, ended = os.waitpid(child, 0)
+        assert os.WTERMSIG(ended) == signal.SIGXFSZ
+        raise delivery.Later("it died")
+
+
 def test_rows_are_appended_a_line_each_to_a_file_a_day(
     log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
 ) -> None:
@@ -96,14 +119,25 @@ def test_a_batch_that_was_written_but_not_confirmed_is_there_once(
 def test_half_a_batch_is_written_again_whole(log: Log, folder: Path, sink: NdjsonFiles, drain: Drain) -> None:
     seqs = log.events(log.visit(), 10)
     drain(sink)
-    before = next(folder.glob("events_v1-*")).stat().st_size
+    (path,) = folder.glob("events_v1-*")
+    before = path.stat().st_size
     seqs += log.events(log.visit(), 10)
+    killed = Killed(folder)
+    killed.room = before + before // 2
+    delivery.deliver(killed, EVENTS, PACE)
+    assert path.stat().st_size == killed.room
+    drain(sink)
+
+    assert numbers(folder) == seqs
+
+
+def test_of_a_batch_that_comes_again_without_who_was_erased_only_this_stays(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(user_id="mock-turtle"), 5)
+    log.events(log.visit(user_id="white-rabbit"), 5)
     delivery.deliver(Deaf(folder), EVENTS, PACE)
-    path = max(folder.glob("events_v1-*"))
-    note = folder / ".events_v1.last"
-    note.write_text(json.dumps(json.loads(note.read_text()) | {"written": False}))
-    with path.open("r+b") as file:  # as a process leaves it that is killed while it writes
-        file.truncate(before + (path.stat().st_size - before) // 2)
+    person.erase("white-rabbit")
     drain(sink)
 
     assert numbers(folder) == seqs

@@ -111,6 +111,7 @@ def test_a_batch_that_blocks_the_way_can_be_skipped(
     drain(sink, tries=3)
     ((letter),) = letters("waiting")
     upkeep.skip(sink.name, letter.id)
+    assert [stream.state for stream in streams()] == ["ok", "ok"]
     drain(sink)
 
     assert peer.ids() == seqs[10:]
