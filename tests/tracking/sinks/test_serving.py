@@ -3,12 +3,23 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from alice import clock
+from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking.sinks.transport import TIMEOUT
 from tests.conftest import Eventually
 from tests.servers import serving
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import SILENCE, Peer
+
+
+@pytest.fixture
+def log(log: Log, frozen_clock: int) -> Log:
+    """Of a minute ago, so that whoever serves it need not wait."""
+    clock.advance(-minutes(1))
+    return log
 
 
 def numbers(folder: Path, table: str) -> list[int]:
@@ -25,8 +36,8 @@ def test_what_is_tracked_arrives_in_every_sink_once(
         "ALICE_SINK_BATCH": "10", "ALICE_SINK_SECONDS": "1",
     }  # fmt: skip
     visit = log.visit()
+    seqs = log.events(visit, 25)
     with serving(settings, "--workers", "2", **variables):
-        seqs = log.events(visit, 25)
         eventually(lambda: len(numbers(folder, "events_v1")) >= 25 and len(peer.ids()) >= 25)
         eventually(lambda: peer.ids("session_v1") == numbers(folder, "session_v1") == [visit])
 
