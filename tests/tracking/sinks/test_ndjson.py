@@ -7,6 +7,7 @@ import resource
 import signal
 import stat
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,9 @@ class Killed(NdjsonFiles):
     room = 0
 
     def send(self, batch: delivery.Batch) -> None:
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, from Python 3.12 on
+            child = os.fork()
         if child == 0:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, self.room))
