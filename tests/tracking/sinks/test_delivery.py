@@ -383,11 +383,12 @@ def test_a_clock_that_jumps_stops_no_sink(
     assert len(peer.ids()) == 3
 
 
+@pytest.mark.parametrize("back", [1, hours(48)])
 def test_a_row_that_waits_for_its_company_is_not_kept_by_a_clock_that_went_back(
-    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, back: int
 ) -> None:
     log.events(log.visit())
-    clock.advance(-hours(48))
+    clock.advance(-back)
 
     assert delivery.deliver(sink, EVENTS, PACE)
 
