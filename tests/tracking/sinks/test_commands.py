@@ -12,8 +12,8 @@ from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
 from tests import bystander
 from tests.cli.running import Alice
-from tests.tracking.sinks.conftest import PACE
-from tests.tracking.sinks.making import Log
+from tests.tracking.sinks.conftest import PACE, letters
+from tests.tracking.sinks.making import Log, kept, touched
 from tests.tracking.sinks.peer import Peer, Reply
 
 Sinks = Callable[..., Result]
@@ -29,7 +29,7 @@ def alice(settings: Settings) -> Alice:
 def sinks(alice: Alice, peer: Peer) -> Sinks:
     """Run `alice sinks ...` where Tinybird is set."""
     tinybird = {"ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "p.token"}
-    return lambda *arguments: alice("sinks", *arguments, **tinybird)
+    return lambda *arguments, **given: alice("sinks", *arguments, **given, **tinybird)
 
 
 def status(sinks: Sinks) -> dict:
@@ -79,6 +79,43 @@ def test_retry_and_skip_say_what_they_did(
     assert len(peer.ids()) == 10
     assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout)["batches"] == 1
     assert status(sinks)["letters"] == []
+
+
+@pytest.mark.usefixtures("crowd")
+def test_a_command_says_and_does_nothing_of_another_sinks_batches(sinks: Sinks) -> None:
+    mine, others = (
+        [letter for letter in letters("dead") if letter.sink == name] for name in ("tinybird", "other")
+    )
+    before = kept()
+
+    for command in ("retry", "skip"):
+        refused = sinks(command, "tinybird", "--batch", others[0].id, input="y\n")
+        assert refused.stderr.startswith(f"Error: tinybird has no batch {others[0].id}.")
+    assert touched(before) == set()
+    for letter in mine:
+        done = sinks("retry", "tinybird", "--batch", letter.id)
+        assert done.stdout == f"Batch {letter.id} of tinybird is tried again in its turn.\n"
+    assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout) == {
+        "sink": "tinybird",
+        "batches": 2,
+    }
+    assert {before[key][1] for key in touched(before)} == {"tinybird"}
+
+
+@pytest.mark.usefixtures("crowd")
+def test_status_shows_what_is_not_set_without_a_next_attempt(sinks: Sinks) -> None:
+    said = status(sinks)
+    plain = sinks("status").stdout.splitlines()
+
+    assert {(stream["sink"], stream["configured"]) for stream in said["streams"]} == {
+        ("tinybird", True),
+        ("other", False),
+    }
+    assert len(said["letters"]) == 16
+    rows = [line.split() for line in plain if line.startswith("other ")]
+    assert [row[1:4] for row in rows] == [["events", "not", "set"], ["visits", "not", "set"]]
+    ids = {letter["id"] for letter in said["letters"] if letter["sink"] == "other"}
+    assert all(line.split()[6] == "-" for line in plain if line.split(" ")[0] in ids)
 
 
 @pytest.mark.parametrize(
