@@ -189,9 +189,6 @@ def read(book: str, section_id: str) -> None:
         ])  # fmt: skip
 
 
-# A row as her sink gets it: no more of it than upkeep looks at.
-
-
 def add_site() -> None:
     """Write her rows into events.db: a site with two browsers, what they did, and a sink that waits."""
     now = clock.now()

@@ -186,10 +186,17 @@ def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest)
     After the test, the bystander's rows must be what they were.
     """
     settings = template.lend(tmp_path)
-    watched = Watched(settings, request.node)
-    request.node.stash[WATCHED] = watched
-    yield settings
-    _close()
+    with watching_bystander(settings, request.node):
+        yield settings
+        _close()
+
+
+@contextmanager
+def watching_bystander(settings: Settings, test: pytest.Item) -> Iterator[None]:
+    """Compare the bystander's rows after the block, which is a test, with those before it."""
+    watched = Watched(settings, test)
+    test.stash[WATCHED] = watched
+    yield
     changes = watched.changes()
     assert not changes, f"the test changed rows of the bystander: {changes}"
 
@@ -198,7 +205,8 @@ class Watched:
     """The bystander's rows in the database of one test."""
 
     def __init__(self, settings: Settings, test: pytest.Item) -> None:
-        touched = {table for mark in test.iter_markers("touches_bystander") for table in mark.args}
+        marks = test.iter_markers("touches_bystander")
+        touched = {table for mark in marks for table in mark.args or bystander.TABLES}
         assert touched <= {*bystander.TABLES}, "the mark names a table in which the bystander has no row"
         self._settings = settings
         self._tables = [table for table in bystander.TABLES if table not in touched]

@@ -304,6 +304,24 @@ def test_a_late_activity_counts_but_moves_nothing(cast: Cast, db: Rows, frozen_c
     assert db.one("SELECT last_page FROM reading_progress") == 6
 
 
+@pytest.mark.parametrize("place", [{}, {"book_id": BOOK}, {"book_id": BOOK, "page_number": 2}])
+def test_what_is_no_view_may_be_of_a_page_of_a_book_or_of_neither(cast: Cast, db: Rows, place: dict) -> None:
+    answer = cast.reader.client.post(URL, json={"activity_type": "FEEDBACK"} | place)
+
+    assert answer.status_code == 201
+    assert db.query("SELECT book_id, page_number FROM activity_logs") == [
+        (place.get("book_id"), place.get("page_number"))
+    ]
+
+
+@pytest.mark.parametrize("place", [{"page_number": 2}, {"section_id": new_id()}])
+def test_a_place_without_its_book_is_refused(cast: Cast, place: dict) -> None:
+    answer = cast.reader.client.post(URL, json={"activity_type": "FEEDBACK"} | place)
+
+    assert answer.status_code == 422
+    assert error(answer)["field"] == "book_id"
+
+
 def test_lookups_and_questions_are_counted(cast: Cast, db: Rows) -> None:
     for kind in ("WORD_LOOKUP", "WORD_LOOKUP", "AI_INTERACTION"):
         cast.reader.client.post(URL, json={"activity_type": kind, "book_id": BOOK, "page_number": 1})

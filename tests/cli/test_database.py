@@ -33,6 +33,7 @@ def test_a_migrated_database_needs_nothing(db_command: object) -> None:
     assert (done.exit_code, done.output) == (0, "Nothing to apply.\n")
 
 
+@pytest.mark.touches_bystander()
 @pytest.mark.parametrize(("options", "name"), [((), "alice"), (("--events",), "events")])
 def test_undo_and_apply_again_say_what_they_did(
     db_command: object, options: tuple[str, ...], name: str
@@ -54,6 +55,7 @@ def test_nothing_is_undone_unless_somebody_says_so(db_command: object, answer: s
     assert json.loads(db_command("status", "--json").output) == newest
 
 
+@pytest.mark.touches_bystander()
 def test_what_was_agreed_to_is_undone(db_command: object) -> None:
     assert "Undid alice/" in db_command("rollback", input="y\n").output
 
@@ -66,6 +68,7 @@ def test_the_status_lists_what_was_applied(db_command: object) -> None:
     assert len(db_command("status").output.splitlines()) == len(steps)
 
 
+@pytest.mark.touches_bystander()
 def test_what_is_pending_is_listed_so(db_command: object) -> None:
     db_command("rollback", "--yes")
 

@@ -50,6 +50,7 @@ def test_a_number_out_of_bounds(tmp_path: Path, option: str) -> None:
     assert "must be a whole number from" in line
 
 
+@pytest.mark.touches_bystander()
 def test_pending_migrations(settings: Settings) -> None:
     migrations.rollback(settings)
 
@@ -81,6 +82,7 @@ def test_a_setting_that_is_wrong_or_unknown(settings: Settings) -> None:
     assert "ALICE_WORKER is not a setting" in complaint(settings, ALICE_WORKER="2")
 
 
+@pytest.mark.touches_bystander()
 def test_a_file_that_is_no_database(settings: Settings) -> None:
     if settings.database_url:
         return

@@ -91,6 +91,7 @@ def test_rows_that_wait_in_batches_have_a_column_of_their_own(alice: Alice, log:
     assert row.split()[2:5] == ["waiting", "15", "10"]
 
 
+@pytest.mark.touches_bystander("sink_cursors", "sink_batches")
 def test_while_all_is_well_a_line_a_stream_is_all(
     alice: Alice, never_served: None, log: Log, peer: Peer
 ) -> None:
@@ -101,6 +102,7 @@ def test_while_all_is_well_a_line_a_stream_is_all(
     assert row.split() == ["tinybird", "events", "ok", "0", "0", "0", "-", "-"]
 
 
+@pytest.mark.touches_bystander("sink_cursors", "sink_batches")
 def test_a_sink_that_was_never_served_is_named(alice: Alice, never_served: None) -> None:
     assert status(alice) == {"configured": ["tinybird"], "streams": [], "letters": []}
     done = alice("sinks", "status")
@@ -159,6 +161,7 @@ def test_a_batch_that_is_being_sent_is_left_alone(alice: Alice, log: Log, peer: 
     assert [text.partition(" of ")[2] for text in said] == ["tinybird is on its way already.\n"]
 
 
+@pytest.mark.touches_bystander("sink_cursors", "sink_batches")
 @pytest.mark.parametrize("command", ["retry", "skip", "restart"])
 @pytest.mark.parametrize("name", ["kafka", "ndjson", ""])
 def test_a_sink_that_there_is_not_is_refused(

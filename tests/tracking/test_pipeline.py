@@ -798,7 +798,6 @@ def test_a_process_forgets_strings_and_no_event_does(
 def test_a_process_remembers_so_many_texts_and_no_more(
     tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text, "CACHED", 3)
     numbers = text.Numbers(tracking.recorder)
     asked: list[Any] = []
 
@@ -808,6 +807,10 @@ def test_a_process_remembers_so_many_texts_and_no_more(
         return not asked
 
     database.events_db.query_hooks.append(asked.append)
+    numbers.of({"a", "b"})
+    assert is_remembered("a") and is_remembered("b")
+    monkeypatch.setattr(text, "CACHED", 3)
+    numbers = text.Numbers(tracking.recorder)
     numbers.of({"a", "b"})
     assert is_remembered("a") and is_remembered("b")
     numbers.of({"c"})

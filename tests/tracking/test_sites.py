@@ -198,6 +198,7 @@ def test_a_removed_site_is_unknown_to_those_who_send(cast: Cast, browser: FlaskC
     cast.admin.client.delete(f"/api/v2/sites/{id}")
 
     assert browser.post(f"/api/v2/track/{id}", json={"url": "/"}).status_code == 404
+    assert browser.options(f"/api/v2/track/{id}").status_code == 404
 
 
 def test_a_site_is_read_again_after_2_seconds(site: SiteRow, frozen_clock: int) -> None:

@@ -9,16 +9,15 @@ from flask.testing import FlaskClient
 
 from alice import database
 from alice.config import Settings
-from tests.conftest import Template, Watched
+from tests.conftest import Template, watching_bystander
 
 
 @pytest.fixture
 def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
     settings = template.lend(tmp_path)
-    watched = Watched(settings, request.node)
-    yield settings
-    database.disconnect()
-    assert watched.changes() == []
+    with watching_bystander(settings, request.node):
+        yield settings
+        database.disconnect()
 
 
 @pytest.fixture

@@ -88,6 +88,23 @@ def test_a_batch_that_is_being_sent_is_waited_for(
     assert letters() == []
 
 
+def test_who_is_stopped_while_sending_a_batch_sends_no_other(
+    tinybird: Settings, log: Log, peer: Peer, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(request: Request) -> Reply:
+        couriers.stop()
+        return success(request)
+
+    monkeypatch.setattr(registry, "STOPS_WITHIN", 0.1)
+    seqs = log.events(log.visit(), 6)
+    peer.script = [stop]
+    couriers = Couriers(tinybird)
+    couriers.start()
+    eventually(lambda: bool(peer.taken) and threads() == 0)
+
+    assert peer.ids() == seqs[:2]
+
+
 def test_a_sink_that_is_silent_is_not_waited_for_long(
     tinybird: Settings, log: Log, peer: Peer, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
