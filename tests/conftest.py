@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +220,8 @@ class Watched:
 
     def _rows(self) -> bystander.Rows:
         if self._settings.database_url:
-            return bystander.rows(bystander.POSTGRESQL, self._tables, _server(self._settings).execute_sql)
+            with _connected(self._settings.database_url) as server:
+                return bystander.rows(bystander.POSTGRESQL, self._tables, server.execute_sql)
         found: bystander.Rows = {}
         for name, tables in (("alice.db", bystander.HERS), ("events.db", bystander.HERS_IN_EVENTS)):
             file = sqlite3.connect(f"file:{self._settings.data_dir / name}?mode=ro", uri=True)
@@ -420,25 +420,19 @@ def _administer(statement: str) -> None:
 
 
 def _run_on(url: str, statements: list[str]) -> None:
-    server = connect(url)
-    try:
-        server.connect()
+    with _connected(url) as server:
         for statement in statements:
             server.execute_sql(statement)
-    finally:
-        server.close()
 
 
-@lru_cache(maxsize=1)
-def _open(url: str) -> peewee.Database:
-    """The connection with which tests look at the database that PostgreSQL lends them one after the other."""
+@contextmanager
+def _connected(url: str) -> Iterator[peewee.Database]:
     server = connect(url)
     server.connect()
-    return server
-
-
-def _server(settings: Settings) -> peewee.Database:
-    return _open(settings.database_url)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 def drop(settings: Settings) -> None:

@@ -255,10 +255,11 @@ def test_what_was_appended_since_comes_the_oldest_first(
 
 
 @pytest.mark.touches_bystander("activity_logs")
-def test_the_newest_of_an_empty_log_is_nought(app: Flask, connection: None, db: Rows) -> None:
+def test_the_newest_of_an_empty_log_is_nought(app: Flask, db: Rows) -> None:
     db.execute("DELETE FROM activity_logs")
 
-    assert queries.newest_seq() == 0
+    with database.connected():
+        assert queries.newest_seq() == 0
     assert run(app, "tail").stdout == ""
 
 
