@@ -41,7 +41,7 @@ class Made(NamedTuple):
     key: str
 
 
-class Found(NamedTuple):
+class KeyAccess(NamedTuple):
     """What a key that was sent opens."""
 
     id: str
@@ -54,7 +54,7 @@ class Found(NamedTuple):
         return self.last_used_at is None or now - self.last_used_at >= NOTED_EVERY
 
 
-class Listed(NamedTuple):
+class KeySummary(NamedTuple):
     """A key as lists show it. Times in ms."""
 
     id: str
@@ -77,7 +77,7 @@ def create(site_number: int, scope: str, name: str) -> Made:
     return made
 
 
-def check(key: str) -> Found | None:
+def check(key: str) -> KeyAccess | None:
     """What the key opens; None for one that is unknown or revoked. One query, or none for what is no key."""
     if not KEY.fullmatch(key):
         return None
@@ -88,7 +88,7 @@ def check(key: str) -> Found | None:
             "WHERE k.key_hash = ? AND k.revoked_at IS NULL",
             _hash(key),
         )
-    return Found(*rows[0]) if rows else None
+    return KeyAccess(*rows[0]) if rows else None
 
 
 def write_used(used: Iterable[tuple[Hashable, Any]]) -> None:
@@ -107,7 +107,7 @@ def revoke(key_id: str) -> bool:
         )
 
 
-def everyones(site_number: int | None = None) -> list[Listed]:
+def everyones(site_number: int | None = None) -> list[KeySummary]:
     """All keys (of one site, if it is given), the newest first; those revoked are among them."""
     condition, values = ("", ()) if site_number is None else ("WHERE k.site_number = ? ", (site_number,))
     with _connected():
@@ -116,7 +116,7 @@ def everyones(site_number: int | None = None) -> list[Listed]:
             f"FROM api_keys k JOIN sites s ON s.number = k.site_number {condition}ORDER BY k.id DESC",
             *values,
         )
-    return [Listed(*row) for row in rows]
+    return [KeySummary(*row) for row in rows]
 
 
 def _hash(key: str) -> str:

@@ -149,7 +149,7 @@ def _remember_sql(ids: int) -> str:
 # Reading
 
 
-class Listed(NamedTuple):
+class EventSummary(NamedTuple):
     """An event as lists show it; received_at in ms."""
 
     seq: int
@@ -161,7 +161,7 @@ class Listed(NamedTuple):
     received_at: int
 
 
-def newest(limit: int, site_number: int | None = None) -> list[Listed]:
+def newest(limit: int, site_number: int | None = None) -> list[EventSummary]:
     """The newest events, the oldest of them first; of one site, if it is given."""
     rows = events.query(
         "SELECT e.seq, s.id, e.kind, e.sequence, n.text, p.text, e.received_at FROM events e "
@@ -170,4 +170,4 @@ def newest(limit: int, site_number: int | None = None) -> list[Listed]:
         "ORDER BY e.seq DESC LIMIT ?",
         *([site_number] if site_number else []), limit,
     )  # fmt: skip
-    return [Listed(*row[:2], Kind(row[2]).name.lower(), *row[3:]) for row in reversed(rows)]
+    return [EventSummary(*row[:2], Kind(row[2]).name.lower(), *row[3:]) for row in reversed(rows)]

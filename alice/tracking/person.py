@@ -22,7 +22,7 @@ from alice.tracking.event import Kind
 from alice.tracking.event_property import properties
 from alice.tracking.sinks import upkeep
 from alice.tracking.text import texts
-from alice.tracking.visit import TOLD
+from alice.tracking.visit import ATTRIBUTES
 
 AT_ONCE = 200  # visits in one transaction
 
@@ -172,10 +172,10 @@ _VISIT = ("started_at", "last_at", "closed_at", "session_id", "page_views", "int
 
 
 def _visit(number: int) -> dict[str, Any]:
-    columns = ("site_number", "context", *_VISIT, *TOLD)
+    columns = ("site_number", "context", *_VISIT, *ATTRIBUTES)
     (values,) = events.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
     row = dict(zip(columns, values, strict=True))
-    names = texts([row[column] for column in TOLD])
+    names = texts([row[column] for column in ATTRIBUTES])
     of_site = site.numbered(row["site_number"])
     return {
         "id": visit_id(row["started_at"], number),
@@ -183,7 +183,7 @@ def _visit(number: int) -> dict[str, Any]:
         **{name: rfc3339(row[name]) if row[name] else None for name in _VISIT[:3]},
         **{name: row[name] for name in _VISIT[3:]},
         "context": orjson.loads(row["context"]) if row["context"] else {},
-        **{column: names[row[column]] for column in TOLD if row[column] is not None},
+        **{column: names[row[column]] for column in ATTRIBUTES if row[column] is not None},
         "events": _events(number, of_site.id),
     }
 

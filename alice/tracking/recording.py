@@ -41,7 +41,7 @@ class Hit:
 
 
 @dataclass(slots=True)
-class Arrival:
+class VisitDetails:
     """What a visit is told when it opens."""
 
     path: str | None = None
@@ -57,7 +57,7 @@ class Arrival:
     context: dict[str, Any] | None = None  # what the dialect carries along
 
 
-class Key(NamedTuple):
+class VisitKey(NamedTuple):
     """How a visit is found."""
 
     dialect: Dialect
@@ -74,7 +74,7 @@ class Recorded(NamedTuple):
     created: list[bool]  # False: the id was known, and nothing was changed
 
 
-class Unusual(Exception):
+class NotFastPath(Exception):
     """Not the quick way: a visit to be opened or with its first view, an id that is known, somebody who says
     who they are."""
 
@@ -146,81 +146,81 @@ def _sequences(seqs: list[int]) -> list[int]:
     return [found.get(seq, 0) for seq in seqs]
 
 
-def live(
+def find_or_open(
     site: SiteRow,
-    key: Key,
-    told: dict[str, int | None],
-    arrival: Arrival,
+    key: VisitKey,
+    attributes: dict[str, int | None],
+    details: VisitDetails,
     idle_ms: int | None,
     now: int,
     renewed_from: int | None = None,
 ) -> VisitRow:
     """The visit of the key that is not over, or a new one."""
-    found = visit.find(selector(site, key, arrival.user_id))
+    found = visit.find(selector(site, key, details.user_id))
     if found is None and (before := key.before()) is not None:
         found = visit.find(visit.of_visitor(site.number, before.hash, key.dialect))
-    if found is not None and not found.is_over(now) and _is_somebody_else(found, key, arrival):
+    if found is not None and not found.is_over(now) and _is_somebody_else(found, key, details):
         visit.close(found.number, now)
         found = None
     if found is None or found.is_over(now):
         if found is not None and key.dialect == Dialect.USER_TRACKER:
-            told, arrival = _go_on(found, told, arrival)
-        found = _open(site, key, told, arrival, idle_ms or site.idle_ms, now, renewed_from)
+            attributes, details = _go_on(found, attributes, details)
+        found = _open(site, key, attributes, details, idle_ms or site.idle_ms, now, renewed_from)
     else:
-        learn(found, told | {"user_id": arrival.user_id})
-    if arrival.identity is not None and arrival.user_id and key.visitor.day is None:
-        identity.keep(site.number, arrival.user_id, found.visitor_number, arrival.identity, now)
+        fill_in(found, attributes | {"user_id": details.user_id})
+    if details.identity is not None and details.user_id and key.visitor.day is None:
+        identity.keep(site.number, details.user_id, found.visitor_number, details.identity, now)
     return found
 
 
-def _is_somebody_else(found: VisitRow, key: Key, arrival: Arrival) -> bool:
+def _is_somebody_else(found: VisitRow, key: VisitKey, details: VisitDetails) -> bool:
     """Whether the visit belongs to another person than is meant: one visit is never two people's.
 
     A session that is asked for by name and without a name of its user is asked for by nobody in particular.
     """
     if found.user_id is None:
         return False
-    if arrival.user_id is None:
+    if details.user_id is None:
         return key.session_id is not None
-    return arrival.user_id != found.user_id
+    return details.user_id != found.user_id
 
 
 def _go_on(
-    old: VisitRow, told: dict[str, int | None], arrival: Arrival
-) -> tuple[dict[str, int | None], Arrival]:
+    old: VisitRow, attributes: dict[str, int | None], details: VisitDetails
+) -> tuple[dict[str, int | None], VisitDetails]:
     """What is known of the device of a session goes on when a new visit follows under its name."""
-    known = visit.told(old.number, visit.DEVICE)
-    told = {**known, **{name: number for name, number in told.items() if number is not None}}
-    return told, replace(arrival, context=arrival.context or old.context)
+    known = visit.attributes_of(old.number, visit.DEVICE)
+    attributes = {**known, **{name: number for name, number in attributes.items() if number is not None}}
+    return attributes, replace(details, context=details.context or old.context)
 
 
-def learn(found: VisitRow, told: Mapping[str, int | str | None]) -> None:
+def fill_in(found: VisitRow, attributes: Mapping[str, int | str | None]) -> None:
     """Let a visit know what it was not told when it opened; where it came from only until its first page."""
     if found.landing_path is not None:
         fixed = set(visit.ATTRIBUTION) - set(visit.VARIANT)
-        told = {column: number for column, number in told.items() if column not in fixed}
-    visit.learn(found.number, told)
+        attributes = {column: number for column, number in attributes.items() if column not in fixed}
+    visit.fill_in(found.number, attributes)
 
 
-def selector(site: SiteRow, key: Key, user_id: str | None = None) -> visit.Selector:
+def selector(site: SiteRow, key: VisitKey, user_id: str | None = None) -> visit.Selector:
     """Which visit the key means."""
     if key.session_id is None:
         return visit.of_visitor(site.number, key.visitor.hash, key.dialect)
     # A UserTracker session is its user's; others may have one of the same name.
     owner = user_id if key.dialect == Dialect.USER_TRACKER else None
-    return visit.named(key.dialect, key.session_id, site.number, owner)
+    return visit.by_session_id(key.dialect, key.session_id, site.number, owner)
 
 
-def named(dialect: Dialect, session_id: str | None, site: SiteRow) -> VisitRow | None:
+def by_session_id(dialect: Dialect, session_id: str | None, site: SiteRow) -> VisitRow | None:
     """The newest visit of this name on the site."""
-    return visit.find(visit.named(dialect, session_id, site.number)) if session_id else None
+    return visit.find(visit.by_session_id(dialect, session_id, site.number)) if session_id else None
 
 
 def _open(
     site: SiteRow,
-    key: Key,
-    told: dict[str, int | None],
-    arrival: Arrival,
+    key: VisitKey,
+    attributes: dict[str, int | None],
+    details: VisitDetails,
     idle_ms: int,
     now: int,
     renewed_from: int | None,
@@ -228,17 +228,17 @@ def _open(
     if not events.query("SELECT 1 FROM sites WHERE number = ?", site.number):
         raise NotFound("There is no site with this id.")  # it was removed a moment ago
     return visit.open(
-        told
+        attributes
         | {
             "site_number": site.number,
             "visitor_number": visitor.number_of(site.number, key.visitor),
             "dialect": key.dialect,
             "session_id": key.session_id,
-            "user_id": arrival.user_id,
+            "user_id": details.user_id,
             "started_at": now,
             "last_at": now,
             "due_at": now + idle_ms,
-            "context": orjson.dumps(arrival.context).decode() if arrival.context else None,
+            "context": orjson.dumps(details.context).decode() if details.context else None,
             "renewed_from": renewed_from,
         }
     )
@@ -287,7 +287,7 @@ def append(
     seqs = event.append(found.site_number, rows)
     ids = [(id, seq) for (_, id), seq in zip(fresh, seqs, strict=True) if id is not None]
     if not event.remember_ids(found.site_number, ids):
-        raise Unusual
+        raise NotFastPath
     said = [
         (seq, numbers[name], value)
         for (hit, _), seq in zip(fresh, seqs, strict=True)

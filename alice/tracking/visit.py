@@ -79,7 +79,7 @@ Visit.add_index(Visit.started_at, where=Visit.closed_at.is_null())
 
 
 # What a visit is told when it opens: numbers of strings, by column.
-TOLD = (
+ATTRIBUTES = (
     "landing_path", "exit_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term",
     "utm_content", "bucket", "device", "browser", "os", "language", "timezone", "screen", "country",
     "country_source", "ab_test", "ab_variant",
@@ -153,7 +153,9 @@ def of_visitor(site_number: int, hash: bytes, dialect: Dialect) -> Selector:
     return _OF_VISITOR, (site_number, hash, int(dialect))
 
 
-def named(dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None) -> Selector:
+def by_session_id(
+    dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None
+) -> Selector:
     """The newest visit of a site that its client calls so; of one user only, if they are given."""
     sql = "SELECT number FROM visits WHERE session_id = ? AND dialect = ? AND site_number = ?"
     values: tuple[Any, ...] = (session_id, int(dialect), site_number)
@@ -162,7 +164,7 @@ def named(dialect: Dialect, session_id: str, site_number: int, user_id: str | No
     return f"{sql} ORDER BY number DESC LIMIT 1", values
 
 
-def live_for_longest(dialect: Dialect, session_id: str, now: int) -> Selector:
+def oldest_open(dialect: Dialect, session_id: str, now: int) -> Selector:
     """Of all sites' visits that their clients call so, the oldest that is live, else the newest."""
     live = "closed_at IS NULL AND due_at >= ?"
     return (
@@ -253,7 +255,7 @@ def _advance_sql(subquery: str) -> str:
 
 _OPENED = (
     "site_number", "visitor_number", "dialect", "session_id", "user_id", "started_at", "last_at", "due_at",
-    "is_bot", "context", "renewed_from", *TOLD,
+    "is_bot", "context", "renewed_from", *ATTRIBUTES,
 )  # fmt: skip
 _OPEN = (
     f"INSERT INTO visits ({', '.join(_OPENED)}, sequence, page_views, interactions, engaged_ms) "
@@ -271,18 +273,18 @@ def open(values: Mapping[str, Any]) -> VisitRow:
     )  # fmt: skip
 
 
-def told(number: int, columns: Columns) -> dict[str, int | None]:
+def attributes_of(number: int, columns: Columns) -> dict[str, int | None]:
     """What this visit was told, of these columns: numbers of strings."""
     rows = events.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
     return dict(zip(columns, rows[0], strict=True))
 
 
-def learn(number: int, columns: Mapping[str, int | str | None]) -> None:
+def fill_in(number: int, columns: Mapping[str, int | str | None]) -> None:
     """Fill in what the visit was not told yet."""
-    told = {name: value for name, value in columns.items() if value is not None}
-    if told:
-        settings = ", ".join(f"{name} = COALESCE({name}, ?)" for name in told)
-        events.execute(f"UPDATE visits SET {settings} WHERE number = ?", *told.values(), number)
+    known = {name: value for name, value in columns.items() if value is not None}
+    if known:
+        settings = ", ".join(f"{name} = COALESCE({name}, ?)" for name in known)
+        events.execute(f"UPDATE visits SET {settings} WHERE number = ?", *known.values(), number)
 
 
 # Closing
