@@ -1,6 +1,6 @@
-"""The one way events come in: limits and site before the transaction; in it known ids, visit, append.
+"""How all events are recorded: limits and site before the transaction; duplicate ids, visit and log in it.
 
-A dialect translates what it is sent into hits and hands them over; what it gets back is committed.
+A dialect translates a request into hits and passes them here. Methods return when the result is committed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ from alice.tracking.visitor import Visitors
 
 @dataclass(frozen=True)
 class Tracking:
-    """What an application keeps of tracking while it runs."""
+    """What tracking needs for as long as the application runs."""
 
     recorder: Recorder
     sites: Sites
@@ -43,7 +43,7 @@ class Tracking:
         return self.sites.find(site_id)
 
     def admit(self, caller: Caller | None, site_id: str | None = None, cost: int = 1) -> None:
-        """Count `cost` events against the limits of an address, a site, or both. Raises TooMany."""
+        """Count `cost` events against the limits of the address, the site, or both. Raises TooMany."""
         wait = self.limits.check(caller.address if caller else None, site_id, cost)
         if wait is not None:
             raise TooMany(wait, "Too many events. Please wait a little.")
@@ -57,7 +57,7 @@ class Tracking:
         hits: list[Hit],
         idle_ms: int | None = None,
     ) -> Recorded:
-        """Append to the visit of the key, or to a new one if it has none that is live; committed.
+        """Append to the open visit of the key, or to a new one.
 
         make_details() is called only if the fast path does not apply.
         """
@@ -65,7 +65,7 @@ class Tracking:
         progress = recording.progress_of(hits, numbers)
 
         def fast_path() -> Recorded:
-            """A live visit and new ids; raises NotFastPath, which undoes it, for anything else."""
+            """Append new ids to an open visit; raises NotFastPath, which undoes it, in any other case."""
             now = clock.now()
             found = visit.advance(recording.selector(site, key), progress, now)
             if found is None or 0 < progress.page_views == found.page_views:
@@ -76,7 +76,7 @@ class Tracking:
             try:
                 return self.recorder.submit(fast_path)
             except recording.NotFastPath:
-                pass  # nothing of it was kept; the long way knows what to do
+                pass  # it was rolled back; the code below handles every case
         details = make_details()
         attributes = self._attributes(site, caller, details)
 
@@ -93,7 +93,7 @@ class Tracking:
     def record_all(
         self, site: SiteRow, caller: Caller, sessions: list[tuple[VisitKey, VisitDetails, list[Hit]]]
     ) -> None:
-        """Append to several visits, all or nothing; committed."""
+        """Append to several visits, all or nothing."""
         prepared = [
             (key, self._attributes(site, caller, details), details, hits, self._of_hits(hits))
             for key, details, hits in sessions
@@ -109,7 +109,7 @@ class Tracking:
     def open(
         self, site: SiteRow, key: VisitKey, caller: Caller, details: VisitDetails, idle_ms: int | None = None
     ) -> VisitRow:
-        """The live visit of the key, or a new one; committed."""
+        """The open visit of the key, or a new one."""
         attributes = self._attributes(site, caller, details)
 
         def operation() -> VisitRow:
@@ -121,10 +121,7 @@ class Tracking:
         return self.recorder.submit(operation)
 
     def append(self, visit_number: int, hits: list[Hit], details: VisitDetails | None = None) -> Recorded:
-        """Append to this visit, which learns what it had not been told; committed.
-
-        Raises Expired if it is over.
-        """
+        """Append to this visit, and fill in attributes that it lacks. Raises Expired if it is over."""
         numbers = self._of_hits(hits)
         attributes = self._attribution(details) if details else {}
 
@@ -152,9 +149,10 @@ class Tracking:
         old_session_id: str | None,
         idle_ms: int | None = None,
     ) -> VisitRow:
-        """Open a visit that carries on where its visitor of the old one came from; committed.
+        """Close the old visit and open one that keeps its attribution.
 
-        One of the new name that is live is resumed.
+        A visit with the new session id that is open already is resumed. If there is no old visit, or it has
+        the new session id, this does the same as open().
         """
         attributes = self._attributes(site, caller, details)
 
@@ -168,7 +166,7 @@ class Tracking:
             carried = {
                 name: number
                 for name, number in visit.attributes_of(old.number, visit.ATTRIBUTION).items()
-                if number and not (name in visit.VARIANT and attributes[name])  # what is asked for now wins
+                if number and not (name in visit.VARIANT and attributes[name])  # the new one wins
             }
             details.context = old.context | (details.context or {})
             details.user_id = details.user_id or old.user_id
@@ -183,17 +181,17 @@ class Tracking:
     def find(
         self, dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None
     ) -> VisitRow | None:
-        """The newest visit of this name on a site."""
+        """The site's newest visit with this session id; only of this user, if one is given."""
         with database.connected(database.events_db):
             return visit.find(visit.by_session_id(dialect, session_id, site_number, user_id))
 
     def find_anywhere(self, dialect: Dialect, session_id: str) -> VisitRow | None:
-        """Of all sites' visits of this name the oldest that is live, else the newest."""
+        """Of all sites' visits with this session id, the oldest open one, else the newest."""
         with database.connected(database.events_db):
             return visit.find(visit.oldest_open(dialect, session_id, clock.now()))
 
     def touch(self, visit_number: int) -> None:
-        """A sign of life without an event; changes nothing when the visit is over."""
+        """Record activity without an event; changes nothing when the visit is over."""
 
         def operation() -> None:
             visit.advance(visit.numbered(visit_number), Progress(), clock.now())
@@ -201,14 +199,16 @@ class Tracking:
         self.recorder.submit(operation)
 
     def _attributes(self, site: SiteRow, caller: Caller, details: VisitDetails) -> dict[str, int | None]:
-        """The columns of a new visit, as numbers of strings."""
-        known = device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
+        """The attributes of a new visit as numbers of strings, and is_bot."""
+        client = (
+            device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
+        )
         country = self.countries.find(caller.environ, caller.address, details.timezone)
         texts = {
             "landing_path": details.path,
-            "device": known.kind,
-            "browser": known.browser,
-            "os": known.os,
+            "device": client.kind,
+            "browser": client.browser,
+            "os": client.os,
             "language": details.language or caller.language,
             "timezone": details.timezone,
             "screen": details.screen,
@@ -220,11 +220,11 @@ class Tracking:
         }
         numbers = self._numbers.of({*texts.values()})
         attributes = {column: numbers[text] for column, text in texts.items()}
-        attributes["is_bot"] = int(known.kind == device.BOT)
+        attributes["is_bot"] = int(client.kind == device.BOT)
         return attributes
 
     def _attribution(self, details: VisitDetails) -> dict[str, int | None]:
-        """What an event can tell that the session's opening did not."""
+        """The attributes that an event can add to its visit."""
         texts = _origin(details) | {"ab_test": details.ab_test, "ab_variant": details.ab_variant}
         numbers = self._numbers.of({*texts.values()})
         return {column: numbers[text] for column, text in texts.items()}
@@ -239,7 +239,7 @@ class Tracking:
 
 
 def close_visits() -> None:
-    """Close every visit that is due; in steps, so that no event waits for long."""
+    """Close every visit that is due, in steps, so that events need not wait long."""
     with database.connected(database.events_db):
         while True:
             with database.transaction(database.events_db):
@@ -249,16 +249,16 @@ def close_visits() -> None:
 
 
 def _origin(details: VisitDetails) -> dict[str, str | None]:
-    """Where the visitor comes from, by column; nothing while nobody has said it."""
-    came = details.campaign or NO_CAMPAIGN
-    if details.path is None and details.referrer is None and came == NO_CAMPAIGN:
+    """Where the visitor came from, by column; empty if the dialect sent nothing about it."""
+    campaign = details.campaign or NO_CAMPAIGN
+    if details.path is None and details.referrer is None and campaign == NO_CAMPAIGN:
         return {}
     return {
         "referrer_host": details.referrer,
-        "bucket": bucket(came, details.referrer),
-        "utm_source": came.source,
-        "utm_medium": came.medium,
-        "utm_campaign": came.name,
-        "utm_term": came.term,
-        "utm_content": came.content,
+        "bucket": bucket(campaign, details.referrer),
+        "utm_source": campaign.source,
+        "utm_medium": campaign.medium,
+        "utm_campaign": campaign.name,
+        "utm_term": campaign.term,
+        "utm_content": campaign.content,
     }

@@ -412,7 +412,7 @@ ELSEWHERE = VisitDetails(
 
 
 def words(events_db: EventRows, number: int) -> dict[str, str]:
-    """What a visit was told, in words."""
+    """A visit's attributes as texts."""
     return {
         column: word
         for column in visit.ATTRIBUTES
