@@ -7,7 +7,7 @@ import click
 from alice import database
 from alice.clock import rfc3339
 from alice.tracking import event, person, retention, site
-from alice.tracking.event import Listed
+from alice.tracking.event import EventSummary
 
 from .copies import name_copies
 from .shared import connected, json_option, print_json, print_table
@@ -113,11 +113,11 @@ def _number(site_id: str | None) -> int | None:
     return row.number
 
 
-def _record(row: Listed) -> dict[str, Any]:
+def _record(row: EventSummary) -> dict[str, Any]:
     return row._asdict() | {"received_at": rfc3339(row.received_at)}
 
 
-def _row(row: Listed) -> list[str]:
+def _row(row: EventSummary) -> list[str]:
     return [
         rfc3339(row.received_at), row.site_id, row.kind, str(row.sequence), row.name or "", row.path or "",
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import click
 
 from alice.clock import rfc3339
 from alice.tracking import api_key
-from alice.tracking.api_key import SCOPES, Listed
+from alice.tracking.api_key import SCOPES, KeySummary
 from alice.tracking.site import LONGEST_NAME, normal_name
 
 from .shared import connected, json_option, print_json, print_table
@@ -57,7 +57,7 @@ def revoke(key_id: str) -> None:
     click.echo(f"Revoked {key_id}.")
 
 
-def _record(listed: Listed) -> dict[str, Any]:
+def _record(listed: KeySummary) -> dict[str, Any]:
     return listed._asdict() | {
         "created_at": rfc3339(listed.created_at),
         "last_used_at": _when(listed.last_used_at),
@@ -65,7 +65,7 @@ def _record(listed: Listed) -> dict[str, Any]:
     }
 
 
-def _row(listed: Listed) -> list[str]:
+def _row(listed: KeySummary) -> list[str]:
     used, revoked = _when(listed.last_used_at) or "never", _when(listed.revoked_at) or "no"
     return [listed.id, listed.site_id, listed.scope, used, revoked, listed.name]
 

@@ -1,4 +1,4 @@
-"""What a dialect answers: a status, a JSON object or nothing, and headers of its own."""
+"""The response of a dialect: a status, a JSON object or nothing, and additional headers."""
 
 from typing import Any, NamedTuple
 
@@ -9,4 +9,4 @@ class Answer(NamedTuple):
     headers: list[tuple[str, str]] = []
 
 
-OPEN = ("Access-Control-Allow-Origin", "*")  # pages of any origin may read the answer
+OPEN = ("Access-Control-Allow-Origin", "*")  # pages of any origin may read the response

@@ -1,7 +1,7 @@
 """The UserTracker dialect and the sites, over HTTP.
 
-Movements are sent and read by signed-in users, who reach their own (admins read anybody's) on Alice's own
-site; or with an API key, which reaches all of its site. Errors are `{"error": "..."}`.
+Signed-in users send and read their own movements on Alice's own site (admins read everybody's). With an API
+key, servers send or read the movements of all users of the key's site. Errors are `{"error": "..."}`.
 """
 
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -28,19 +28,19 @@ from alice.web.context import settings
 from alice.web.json import respond
 
 RANGES = {"1h": hours(1), "24h": hours(24), "7d": days(7), "30d": days(30)}
-NEWEST = 100  # movements of a session, in one answer
+NEWEST = 100  # movements of a session in one response
 
 blueprint = Blueprint("tracking_api", __name__, url_prefix="/api")
 
 
-# Who asks
+# Access
 
 
 class Reach(NamedTuple):
-    """What the sender of a request may send or read."""
+    """The movements that a request may send or read."""
 
     site: SiteRow
-    own_id: str | None = None  # None: whoever they are asked about
+    own_id: str | None = None  # only this user's; None: every user's
     by_key: bool = False
 
     def require(self, user_id: str) -> None:
@@ -49,20 +49,21 @@ class Reach(NamedTuple):
 
 
 def _reach(scope: str) -> Reach:
-    """Raises Unauthenticated, or Forbidden for a key of the other scope."""
+    """Authorize the request. Raises Unauthenticated, or Forbidden for a key of the other scope."""
     key = _key()
     if key is not None:
-        tracking().admit(_caller())  # each request, or a key could be guessed; its events count for the site
-        return Reach(_opened_by(key, scope), by_key=True)
+        # Every request counts for its address, or keys could be guessed. Events count for the site.
+        tracking().admit(_caller())
+        return Reach(_site_of_key(key, scope), by_key=True)
     user = current_user._get_current_object()
     if not user.is_authenticated:
         raise Unauthenticated()
-    everybodys = user.role == ADMIN and scope == READ
-    return Reach(tracking().sites.own(settings().public_url), None if everybodys else user.id)
+    reads_all = user.role == ADMIN and scope == READ
+    return Reach(tracking().sites.own(settings().public_url), None if reads_all else user.id)
 
 
 def _key() -> str | None:
-    """The API key of the request, if it has one; a wrong one is not made good by a session."""
+    """The API key of the request, if it has one. A wrong key is refused, even with a session."""
     sent = request.headers.get("X-API-Key")
     if sent is not None:
         return sent.strip()
@@ -71,7 +72,7 @@ def _key() -> str | None:
     return bearer if api_key.KEY.fullmatch(bearer) else None
 
 
-def _opened_by(key: str, scope: str) -> SiteRow:
+def _site_of_key(key: str, scope: str) -> SiteRow:
     found = api_key.check(key)
     if found is None:
         raise Unauthenticated()
@@ -80,10 +81,10 @@ def _opened_by(key: str, scope: str) -> SiteRow:
     now = clock.now()
     if found.is_to_be_noted(now):
         tracking().recorder.touch(api_key.write_used, found.id, now)
-    opened = tracking().site(found.site_id)
-    if opened is None:
+    of_site = tracking().site(found.site_id)
+    if of_site is None:
         raise Unauthenticated()
-    return opened
+    return of_site
 
 
 # Movements
@@ -92,7 +93,7 @@ def _opened_by(key: str, scope: str) -> SiteRow:
 @blueprint.post("/track")
 @public
 def track() -> Response:
-    """One movement, or up to 500; a 2xx means committed."""
+    """Record one movement, or up to 500; with a 2xx response they are committed."""
     with database.connected(database.events_db):
         reach, who = _reach(INGEST), _caller()
         sender = None if reach.by_key else who
@@ -111,19 +112,19 @@ def track() -> Response:
 @blueprint.post("/track/session")
 @public
 def open_session() -> Response:
-    """Open a session, or go on with the live one of that name."""
+    """Open a session, or resume the open one with this id."""
     with database.connected(database.events_db):
         reach, who = _reach(INGEST), _caller()
         tracking().admit(None if reach.by_key else who, reach.site.id)
         asked = usertracker.opening(request.get_data(cache=False))
         reach.require(asked.userId)
         if who.objects:
-            return respond({"success": True, "session": _unkept(asked)})
+            return respond({"success": True, "session": _untracked(asked)})
         about = usertracker.told_by_server(who, asked.deviceInfo) if reach.by_key else who
         session = movement.session(usertracker.open_session(tracking(), reach.site, asked, about))
-        if reach.by_key:  # it may send, and not read what others have sent
-            known = {"deviceInfo": usertracker.kept_of(asked), "movements": [], "nextBefore": None}
-            return respond({"success": True, "session": session | known})
+        if reach.by_key:  # an ingest key may not read what others sent
+            visible = {"deviceInfo": usertracker.kept_of(asked), "movements": [], "nextBefore": None}
+            return respond({"success": True, "session": session | visible})
         return respond({"success": True, "session": _with_movements(reach.site, session)})
 
 
@@ -152,7 +153,7 @@ class AnalyticsQuery(Queried):
 @blueprint.get("/track/session")
 @public
 def get_session() -> Response:
-    """A session with its newest movements, or with those before a cursor."""
+    """A session with its newest movements, or those before a cursor."""
     with database.connected(database.events_db):
         reach = _reach(READ)
         asked = _query(SessionQuery)
@@ -200,8 +201,8 @@ def _with_movements(
     return session | {"movements": movements, "nextBefore": next_before}
 
 
-def _unkept(asked: usertracker.Opening) -> dict[str, Any]:
-    """The session of somebody who does not want to be tracked: they are answered, and nothing is kept."""
+def _untracked(asked: usertracker.Opening) -> dict[str, Any]:
+    """The response for a user who asks not to be tracked. Nothing is stored."""
     now = clock.now()
     return {
         "userId": asked.userId,
@@ -248,27 +249,27 @@ class NewSite(BaseModel):
 @blueprint.post("/v2/sites")
 @roles(CONSULTANT, ADMIN)
 def add_site() -> Response:
-    """Add a site of the sender's."""
+    """Add a site that belongs to the sender."""
     asked = usertracker.validated(NewSite, body.read(request.get_data(cache=False)))
-    made = site.create(
+    added = site.create(
         asked.domain, asked.name or asked.domain[: site.LONGEST_NAME], current_user.id, asked.origins,
         asked.idleMinutes, asked.retentionDays,
     )  # fmt: skip
-    return respond(_told(made), 201)
+    return respond(_site_body(added), 201)
 
 
 @blueprint.get("/v2/sites")
 @roles(CONSULTANT, ADMIN)
 def list_sites() -> Response:
-    """The sender's sites (an admin's are all), the newest first."""
+    """The sender's sites (for admins all), the newest first."""
     found = site.everyones() if current_user.role == ADMIN else site.owned_by(current_user.id)
-    return respond({"sites": [_told(row) for row in found]})
+    return respond({"sites": [_site_body(row) for row in found]})
 
 
 @blueprint.delete("/v2/sites/<site_id>")
 @roles(CONSULTANT, ADMIN)
 def remove_site(site_id: str) -> Response:
-    """Delete a site of the sender's (an admin: any) with all that is kept of it."""
+    """Delete a site of the sender (for admins any site) with all its data."""
     found = site.find(site_id)
     if found is None:
         raise NotFound("There is no site with this id.")
@@ -279,7 +280,7 @@ def remove_site(site_id: str) -> Response:
     return respond({"success": True})
 
 
-def _told(row: SiteRow) -> dict[str, Any]:
+def _site_body(row: SiteRow) -> dict[str, Any]:
     here = settings().public_url or f"{address.scheme()}://{request.host}"
     return {
         "id": row.id,
@@ -293,32 +294,32 @@ def _told(row: SiteRow) -> dict[str, Any]:
     }
 
 
-# Errors, in the words of the dialects
+# Errors, in the format of the dialect
 
 WORDS = {"unauthenticated": "Unauthorized", "forbidden": "Access denied"}
 
 
 @blueprint.errorhandler(Refusal)
 def refused(refusal: Refusal) -> Response:
-    return _in_our_words(answers.refused(refusal))
+    return _in_dialect(answers.refused(refusal))
 
 
 @blueprint.errorhandler(HTTPException)
 def stopped(error: HTTPException) -> Response:
-    return _in_our_words(answers.stopped(error))
+    return _in_dialect(answers.stopped(error))
 
 
 @blueprint.errorhandler(Exception)
 def failed(error: Exception) -> Response:
-    return _in_our_words(answers.failed(error))
+    return _in_dialect(answers.failed(error))
 
 
-def _in_our_words(answer: Response) -> Response:
-    error = answer.get_json()["error"]
-    told = {"error": WORDS.get(error["code"], error["message"])}
-    if answer.status_code == 401:
-        told["code"] = "AUTH_REQUIRED"
-    ours = respond(told, answer.status_code)
-    if "Retry-After" in answer.headers:
-        ours.headers["Retry-After"] = answer.headers["Retry-After"]
-    return ours
+def _in_dialect(original: Response) -> Response:
+    error = original.get_json()["error"]
+    content = {"error": WORDS.get(error["code"], error["message"])}
+    if original.status_code == 401:
+        content["code"] = "AUTH_REQUIRED"
+    response = respond(content, original.status_code)
+    if "Retry-After" in original.headers:
+        response.headers["Retry-After"] = original.headers["Retry-After"]
+    return response

@@ -1,4 +1,4 @@
-"""api_keys: how servers send and read events. Only a hash of each key is kept."""
+"""api_keys: with them, servers send and read events. Only a hash of each key is stored."""
 
 import hashlib
 import re
@@ -16,8 +16,8 @@ from alice.ids import new_id
 from alice.tracking.site import Site
 
 INGEST, READ = SCOPES = ("ingest", "read")
-KEY = re.compile(r"[0-9a-f]{64}")  # 32 random bytes; nothing else reaches the database
-NOTED_EVERY = minutes(1)  # how exactly it is known when a key was last used
+KEY = re.compile(r"[0-9a-f]{64}")  # 32 random bytes; other texts are not looked up
+NOTED_EVERY = minutes(1)  # the precision of last_used_at
 
 
 class ApiKey(EventsModel):
@@ -35,14 +35,14 @@ class ApiKey(EventsModel):
 
 
 class Made(NamedTuple):
-    """A new key. This is the only place where its text ever is."""
+    """A new key. Its text is not stored."""
 
     id: str
     key: str
 
 
-class Found(NamedTuple):
-    """What a key that was sent opens."""
+class KeyAccess(NamedTuple):
+    """What a key gives access to."""
 
     id: str
     site_id: str
@@ -50,12 +50,12 @@ class Found(NamedTuple):
     last_used_at: int | None  # ms
 
     def is_to_be_noted(self, now: int) -> bool:
-        """Whether its use is worth a write: not at every request."""
+        """Whether to update last_used_at: not at every request."""
         return self.last_used_at is None or now - self.last_used_at >= NOTED_EVERY
 
 
-class Listed(NamedTuple):
-    """A key as lists show it. Times in ms."""
+class KeySummary(NamedTuple):
+    """A key in a list. Times in ms."""
 
     id: str
     site_id: str
@@ -68,17 +68,17 @@ class Listed(NamedTuple):
 
 def create(site_number: int, scope: str, name: str) -> Made:
     """Make a key of one scope (ingest or read) for one site."""
-    made = Made(new_id(), secrets.token_hex(32))
+    new = Made(new_id(), secrets.token_hex(32))
     with _connected(), database.transaction(events_db):
         ApiKey.create(
-            id=made.id, site=site_number, name=name, key_hash=_hash(made.key), scope=scope,
+            id=new.id, site=site_number, name=name, key_hash=_hash(new.key), scope=scope,
             created_at=clock.now(),
         )  # fmt: skip
-    return made
+    return new
 
 
-def check(key: str) -> Found | None:
-    """What the key opens; None for one that is unknown or revoked. One query, or none for what is no key."""
+def check(key: str) -> KeyAccess | None:
+    """What the key gives access to; None if it is malformed (without a query), unknown or revoked."""
     if not KEY.fullmatch(key):
         return None
     with _connected():
@@ -88,17 +88,17 @@ def check(key: str) -> Found | None:
             "WHERE k.key_hash = ? AND k.revoked_at IS NULL",
             _hash(key),
         )
-    return Found(*rows[0]) if rows else None
+    return KeyAccess(*rows[0]) if rows else None
 
 
 def write_used(used: Iterable[tuple[Hashable, Any]]) -> None:
-    """Note when keys (by id) were last used; the recorder's way of touching."""
+    """Write when keys (by id) were last used; a TouchWriter for the recorder."""
     for id, at in used:
         events.execute("UPDATE api_keys SET last_used_at = ? WHERE id = ?", at, id)
 
 
 def revoke(key_id: str) -> bool:
-    """Let the key open nothing from now on; answer whether there was one that did."""
+    """Revoke the key; return False if it does not exist or was revoked already."""
     with _connected(), database.transaction(events_db):
         return bool(
             events.execute(
@@ -107,8 +107,8 @@ def revoke(key_id: str) -> bool:
         )
 
 
-def everyones(site_number: int | None = None) -> list[Listed]:
-    """All keys (of one site, if it is given), the newest first; those revoked are among them."""
+def everyones(site_number: int | None = None) -> list[KeySummary]:
+    """All keys (of one site, if given), including revoked ones, the newest first."""
     condition, values = ("", ()) if site_number is None else ("WHERE k.site_number = ? ", (site_number,))
     with _connected():
         rows = events.query(
@@ -116,7 +116,7 @@ def everyones(site_number: int | None = None) -> list[Listed]:
             f"FROM api_keys k JOIN sites s ON s.number = k.site_number {condition}ORDER BY k.id DESC",
             *values,
         )
-    return [Listed(*row) for row in rows]
+    return [KeySummary(*row) for row in rows]
 
 
 def _hash(key: str) -> str:

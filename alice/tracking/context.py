@@ -1,4 +1,4 @@
-"""What a Flask request can reach of tracking."""
+"""Tracking in a Flask request."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from flask import current_app
 
 
 def tracking() -> Any:
-    """What create_app() keeps: the pipeline and all it needs."""
+    """The Tracking (of pipeline.py) that create_app() made."""
     return current_app.extensions["tracking"]

@@ -1,17 +1,17 @@
-"""Users who were deleted from alice.db are erased here too: no key and no transaction reaches across."""
+"""Erase users in events.db who were deleted in alice.db: no key and no transaction spans the two."""
 
 from alice import database
 from alice.tracking import person
 
 
 def consume() -> int:
-    """Erase every user whose deletion was noted; answer how many. Needs a connection to alice.db.
+    """Erase every user in the table erasures; return how many. Needs a connection to alice.db.
 
-    The note goes when all is erased: stopped half-way, it is done again.
+    A row of erasures is deleted after its user is erased, so an interrupted erasure is repeated.
     """
-    noted = database.query("SELECT seq, user_id FROM erasures ORDER BY seq")
-    for seq, user_id in noted:
+    rows = database.query("SELECT seq, user_id FROM erasures ORDER BY seq")
+    for seq, user_id in rows:
         person.erase(user_id)
         with database.transaction():
             database.execute("DELETE FROM erasures WHERE seq = ?", seq)
-    return len(noted)
+    return len(rows)

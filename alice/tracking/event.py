@@ -1,4 +1,4 @@
-"""events: what browsers did. Append-only; `seq` orders everything, `sequence` the events of a visit."""
+"""events: what visitors did. Append-only; `seq` orders all events, `sequence` those of one visit."""
 
 import re
 from collections.abc import Sequence as Rows
@@ -17,7 +17,7 @@ from alice.tracking.visit import Visit
 
 
 class Kind(IntEnum):
-    """What an event is; the numbers are kept."""
+    """What an event is; the numbers are stored."""
 
     PAGE_VIEW = 1
     CUSTOM = 2
@@ -36,7 +36,7 @@ class Kind(IntEnum):
 
 class Event(EventsModel):
     seq = Sequence()
-    site_number = IntegerField()  # its visit's: here for the indexes
+    site_number = IntegerField()  # copied from the visit for the indexes
     visit = ForeignKeyField(Visit, column_name="visit_number", on_delete="CASCADE", index=False)
     sequence = IntegerField()  # 1, 2, 3 ... within the visit
     kind = SmallIntegerField()
@@ -59,7 +59,7 @@ Event.add_index(Event.site_number, Event.name, Event.received_at, where=Event.na
 
 
 class EventId(EventsModel):
-    """The ids of the last 7 days: an event that is sent again is known."""
+    """The ids of the last 7 days, to recognize duplicates."""
 
     site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
     id = BlobField()  # 16 bytes
@@ -71,17 +71,17 @@ class EventId(EventsModel):
         without_rowid = True
 
 
-# Rows as they are written: visit, sequence, kind, name, path, occurred_at, received_at, engaged_ms.
+# Rows to insert: visit, sequence, kind, name, path, occurred_at, received_at, engaged_ms.
 Row = tuple[int, int, int, int | None, int | None, int, int, int | None]
 _COLUMNS = "visit_number, sequence, kind, name, path, occurred_at, received_at, engaged_ms"
 
 
 def append(site_number: int, rows: Rows[Row]) -> list[int]:
-    """Append events in the order given; answer their seq. Runs inside `appending()` for this log."""
+    """Append events in the order given; return their seq. Runs inside `appending()` for this log."""
     database.require_appending(EVENT_LOG)
     values = chain.from_iterable([(site_number, *row) for row in rows])
     added, last = events.append(_insert_sql(len(rows)), *values)
-    # Nobody else appends until this transaction ends, so their seq follow one another.
+    # No other transaction appends until this one ends, so the seq are consecutive.
     return [*range(last - added + 1, last + 1)]
 
 
@@ -97,9 +97,9 @@ def _insert_sql(rows: int) -> str:
 
 
 def id_bytes(id: str, occurred_at: int | None = None) -> bytes:
-    """A client's id as 16 bytes: a UUID's own; of anything else a hash, behind the time (ms) it goes with.
+    """A client's id as 16 bytes: a UUID's own; else a hash, preceded by the event's time (ms) if given.
 
-    Ids that grow with time are kept side by side, which a table is quickest with.
+    Ids that grow with time are stored next to each other, which makes the table fastest.
     """
     if UUID.fullmatch(id):
         return bytes.fromhex(id.replace("-", ""))
@@ -113,7 +113,7 @@ UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def known_ids(site_number: int, ids: Rows[bytes]) -> dict[bytes, int]:
-    """The seq of each of these ids that was appended within the last 7 days, and whose event is there."""
+    """Those of these ids that are stored (for 7 days) and whose event still exists, each with its seq."""
     if not ids:
         return {}
     marks = ", ".join("?" * len(ids))
@@ -126,14 +126,14 @@ def known_ids(site_number: int, ids: Rows[bytes]) -> dict[bytes, int]:
 
 
 def forget_ids(site_number: int, ids: Rows[bytes]) -> None:
-    """Delete ids, such as those whose event was erased a moment ago."""
+    """Delete these ids of a site, such as those of erased events."""
     if ids:
         marks = ", ".join("?" * len(ids))
         events.execute(f"DELETE FROM event_ids WHERE site_number = ? AND id IN ({marks})", site_number, *ids)
 
 
 def remember_ids(site_number: int, ids: Rows[tuple[bytes, int]]) -> bool:
-    """Keep the ids of new events with their seq; answer False if one of them is known already."""
+    """Store the ids of new events with their seq; return False if one is a duplicate."""
     if not ids:
         return True
     values = chain.from_iterable([(site_number, *row) for row in ids])
@@ -149,8 +149,8 @@ def _remember_sql(ids: int) -> str:
 # Reading
 
 
-class Listed(NamedTuple):
-    """An event as lists show it; received_at in ms."""
+class EventSummary(NamedTuple):
+    """An event in a list; received_at in ms."""
 
     seq: int
     site_id: str
@@ -161,8 +161,8 @@ class Listed(NamedTuple):
     received_at: int
 
 
-def newest(limit: int, site_number: int | None = None) -> list[Listed]:
-    """The newest events, the oldest of them first; of one site, if it is given."""
+def newest(limit: int, site_number: int | None = None) -> list[EventSummary]:
+    """The newest events (of one site, if given), in the order of their seq."""
     rows = events.query(
         "SELECT e.seq, s.id, e.kind, e.sequence, n.text, p.text, e.received_at FROM events e "
         "JOIN sites s ON s.number = e.site_number LEFT JOIN strings n ON n.number = e.name "
@@ -170,4 +170,4 @@ def newest(limit: int, site_number: int | None = None) -> list[Listed]:
         "ORDER BY e.seq DESC LIMIT ?",
         *([site_number] if site_number else []), limit,
     )  # fmt: skip
-    return [Listed(*row[:2], Kind(row[2]).name.lower(), *row[3:]) for row in reversed(rows)]
+    return [EventSummary(*row[:2], Kind(row[2]).name.lower(), *row[3:]) for row in reversed(rows)]

@@ -1,4 +1,4 @@
-"""event_properties: what a custom event says about itself, each value with its type."""
+"""event_properties: the properties of events, each value with its type."""
 
 from collections.abc import Collection, Sequence
 from enum import IntEnum
@@ -26,7 +26,7 @@ class EventProperty(EventsModel):
     key = IntegerField()  # number of a string
     type = SmallIntegerField()
     text = TextField(null=True)
-    number = DoubleField(null=True)  # of a boolean 0 or 1, of a date ms
+    number = DoubleField(null=True)  # 0 or 1 for a boolean, ms for a date
 
     class Meta:
         table_name = "event_properties"
@@ -34,11 +34,11 @@ class EventProperty(EventsModel):
         without_rowid = True
 
 
-AT_ONCE = 1000  # rows in one statement; databases bound the number of its parameters
+AT_ONCE = 1000  # rows in one statement; databases limit its parameters
 
 
 def append(rows: Sequence[tuple[int, int, Any]]) -> None:
-    """Keep (seq of the event, number of the key, value) in the transaction that appends the events."""
+    """Insert (seq of the event, number of the key, value), in the transaction that appends the events."""
     for start in range(0, len(rows), AT_ONCE):
         part = rows[start : start + AT_ONCE]
         marks = ", ".join(["(?, ?, ?, ?, ?)"] * len(part))
@@ -61,7 +61,7 @@ def _typed(value: Any) -> tuple[int, str | None, float | None]:
 
 
 def _date(text: str) -> float | None:
-    """The time (ms) that a text such as 2025-01-20 or 2025-01-20T10:30:00Z stands for."""
+    """The time (ms) of a date such as 2025-01-20 or 2025-01-20T10:30:00Z; None for other texts."""
     if len(text) < 10 or text[4:5] != "-" or not text[:4].isdigit():
         return None
     try:
@@ -71,7 +71,7 @@ def _date(text: str) -> float | None:
 
 
 def properties(seqs: Collection[int]) -> dict[int, dict[str, Any]]:
-    """What each of these events said about itself, as it was sent."""
+    """The properties of each of these events, by seq, as they were sent."""
     found: dict[int, dict[str, Any]] = {seq: {} for seq in seqs}
     for start in range(0, len(seqs), 500):
         part = [*seqs][start : start + 500]

@@ -23,11 +23,11 @@ from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
 from alice.tracking.eventtracker_schema import CAMPAIGN, Event, Init, Named, Renewal, Session, check
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Arrival, Hit, Key
+from alice.tracking.recording import Hit, VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.text import texts
-from alice.tracking.visit import VARIANT, Dialect, Expired, VisitRow, told
+from alice.tracking.visit import VARIANT, Dialect, Expired, VisitRow, attributes_of
 
 PREFIX = "/api/v1/events/"
 ATTRIBUTION_DAYS = 30  # how long after an old session's end a renewal carries its attribution over
@@ -122,8 +122,8 @@ def _init(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
         return _success(_untracked(asked.session_id, asked, site))
     user_id = None if asked.is_ephemeral else asked.user_id
     key = _key(tracking, site, asked.session_id, user_id, caller)
-    arrival = _arrival(asked, user_id, site, _origin(asked))
-    visit = tracking.open(site, key, caller, arrival, _idle(asked))
+    details = _details(asked, user_id, site, _origin(asked))
+    visit = tracking.open(site, key, caller, details, _idle(asked))
     return _success(_state(visit) | {"click_id": visit.id})
 
 
@@ -159,7 +159,7 @@ def _renew(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
         site,
         _key(tracking, site, new, user_id, caller),
         caller,
-        _arrival(asked, user_id, site, origin),
+        _details(asked, user_id, site, origin),
         old.session_id if old else None,
         _idle(asked) or (old.idle_ms if old else None),
     )
@@ -187,7 +187,7 @@ def _is_ephemeral(asked: Renewal, old: VisitRow | None) -> bool:
 def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]:
     """What is told of a renewed session besides its state; who it is only if the client said so itself."""
     with database.connected(database.events_db):
-        variant = told(visit.number, VARIANT)
+        variant = attributes_of(visit.number, VARIANT)
         words = texts([*variant.values()])
     return {
         "user_id": user_id,
@@ -241,18 +241,18 @@ def _idle(asked: Session) -> int | None:
 # Who it is, and where they come from
 
 
-def _key(tracking: Tracking, site: SiteRow, session_id: str, user_id: str | None, caller: Caller) -> Key:
+def _key(tracking: Tracking, site: SiteRow, session_id: str, user_id: str | None, caller: Caller) -> VisitKey:
     visitors = tracking.visitors
     visitor = visitors.known(site, f"user:{user_id}") if user_id else visitors.anonymous(site, caller)
-    return Key(Dialect.EVENT_TRACKER, visitor, session_id)
+    return VisitKey(Dialect.EVENT_TRACKER, visitor, session_id)
 
 
-def _arrival(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping[str, str]) -> Arrival:
+def _details(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping[str, str]) -> VisitDetails:
     page = asked.page_url or asked.uri
     query = urlencode({name: value for name, value in origin.items() if name in CAMPAIGN})
     referrer = origin.get("referrer")
     context = {name: value for name in CONTEXT if (value := getattr(asked, name, None)) is not None}
-    return Arrival(
+    return VisitDetails(
         path=campaign.address(page).path if page else None,
         referrer=campaign.referrer(referrer, frozenset((site.domain,))) if referrer else None,
         campaign=campaign.address(f"/?{query}").campaign if query else None,
@@ -297,7 +297,7 @@ def _track(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     found = _require(tracking, asked.session_id, asked.project_id)
     tracking.admit(None, found.site.id)
     try:
-        recorded = tracking.append(found.visit.number, [_hit(asked)], _first_told([asked]))
+        recorded = tracking.append(found.visit.number, [_hit(asked)], _later_details([asked]))
     except Expired:
         new = _successor(tracking, found.site, found.visit)
         return 200, {"success": False, "error": EXPIRED, "new_session_id": new}
@@ -316,22 +316,22 @@ def _hit(event: Event) -> Hit:
     return Hit(kind, event.event_id or None, path, event.timestamp, event.id, properties)
 
 
-def _first_told(events: Sequence[Event]) -> Arrival | None:
+def _later_details(events: Sequence[Event]) -> VisitDetails | None:
     """What a session may hear of first from its events: where it came from, and the A/B test."""
-    arrival = None
+    details = None
     for event in events:
         if event.page_url:
             came = campaign.address(event.page_url)
             own = frozenset((came.host,) if came.host else ())
             referrer = campaign.referrer(event.referrer_url, own) if event.referrer_url else None
-            arrival = Arrival(path=came.path, referrer=referrer, campaign=came.campaign)
+            details = VisitDetails(path=came.path, referrer=referrer, campaign=came.campaign)
             break
     for event in events:
         if event.ab_test_id or event.ab_test_variant_id:
-            arrival = arrival or Arrival()
-            arrival.ab_test, arrival.ab_variant = event.ab_test_id or None, event.ab_test_variant_id or None
+            details = details or VisitDetails()
+            details.ab_test, details.ab_variant = event.ab_test_id or None, event.ab_test_variant_id or None
             break
-    return arrival
+    return details
 
 
 class Failure(NamedTuple):
@@ -391,7 +391,7 @@ def _groups(tracking: Tracking, events: Group) -> tuple[list[tuple[Found, Group]
 def _append(tracking: Tracking, found: Found, group: Group) -> list[Failure]:
     events = [event for _, event in group]
     try:
-        tracking.append(found.visit.number, [_hit(event) for event in events], _first_told(events))
+        tracking.append(found.visit.number, [_hit(event) for event in events], _later_details(events))
     except Expired:
         new = _successor(tracking, found.site, found.visit)
         return [Failure(index, EXPIRED, new) for index, _ in group]

@@ -1,4 +1,4 @@
-"""identities: who a visitor said they are, on a site, with their consent."""
+"""identities: the user ids that visitors of a site gave, with their consent."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class Identity(EventsModel):
 
 
 def keep(site_number: int, user_id: str, visitor_number: int, data: dict[str, Any], now: int) -> None:
-    """Remember who a visitor said they are; what they say later wins. In the event's transaction."""
+    """Store a visitor's user id and data; newer data replaces older. Runs in the event's transaction."""
     events.execute(
         "INSERT INTO identities (site_number, user_id, visitor_number, data, seen_at) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (site_number, user_id, visitor_number) "

@@ -19,7 +19,7 @@ from alice.tracking import body, campaign
 from alice.tracking.answer import OPEN, Answer
 from alice.tracking.event import Kind
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Arrival, Hit, Key, Recorded
+from alice.tracking.recording import Hit, Recorded, VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect
@@ -173,17 +173,17 @@ def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: 
     """Keep payloads of one visitor."""
     granted, name = _visitor(payloads[0])
     if name:
-        key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{name}"))
+        key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{name}"))
     else:
         before = partial(tracking.visitors.yesterday, site, caller)
-        key = Key(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), before=before)
-    arrive = partial(_arrival, payloads, site, caller, granted)
-    return tracking.record(site, key, caller, arrive, [_hit(payload) for payload in payloads])
+        key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), before=before)
+    make_details = partial(_details, payloads, site, caller, granted)
+    return tracking.record(site, key, caller, make_details, [_hit(payload) for payload in payloads])
 
 
-def _arrival(payloads: list[Payload], site: SiteRow, caller: Caller, granted: bool) -> Arrival:
+def _details(payloads: list[Payload], site: SiteRow, caller: Caller, granted: bool) -> VisitDetails:
     first = payloads[0]
-    arrival = Arrival(
+    details = VisitDetails(
         language=first.language,
         timezone=first.timezone,
         screen=first.screen if first.screen and _SCREEN.fullmatch(first.screen) else None,
@@ -191,13 +191,13 @@ def _arrival(payloads: list[Payload], site: SiteRow, caller: Caller, granted: bo
     # Not by the first event: it may be left over from an earlier visit.
     viewed = next((payload for payload in payloads if payload.type == "pageview"), None)
     if viewed is not None:
-        arrival.referrer = _referrer(viewed, site, caller)
+        details.referrer = _referrer(viewed, site, caller)
         if viewed.url:
-            arrival.path, arrival.campaign = _place(viewed.url).path, _place(viewed.url).campaign
+            details.path, details.campaign = _place(viewed.url).path, _place(viewed.url).campaign
     said = next((payload for payload in reversed(payloads) if payload.type == "identify"), None)
     if granted and said is not None:
-        arrival.user_id, arrival.identity = said.id, said.data or {}
-    return arrival
+        details.user_id, details.identity = said.id, said.data or {}
+    return details
 
 
 _SCREEN = re.compile(r"\d{1,5}x\d{1,5}")

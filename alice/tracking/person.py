@@ -1,11 +1,12 @@
-"""One person across visits, events and identities: all that is kept of them, to be shown or to be erased.
+"""Export and erase all data of one user: visits, events and identities.
 
-Theirs are the visits that name them, and of a visitor (a browser) who they said they are also those that name
-nobody. A visit in which several people said who they are names the last of them, and is that one's.
+A user's visits are (1) visits with their user_id and (2) visits without a user_id from a browser (a visitor)
+in which they identified themselves. A visit in which several users identified themselves has the user_id of
+the last one, and belongs to that user only.
 
-Where several people have said that they are the same visitor, a visit that names nobody may be any one's. It
-is shown to none of them, since it may be another's; but it goes with the first who is erased, since it may be
-theirs, and what nobody can be shown is no loss to the others.
+If several users identified themselves in the same browser, a visit without a user_id may belong to any of
+them. It is exported for none of them, because it may be another user's. It is deleted with the first of them
+who is erased, because it may be that user's, and the others lose nothing that they could have exported.
 """
 
 from collections.abc import Sequence
@@ -22,13 +23,13 @@ from alice.tracking.event import Kind
 from alice.tracking.event_property import properties
 from alice.tracking.sinks import upkeep
 from alice.tracking.text import texts
-from alice.tracking.visit import TOLD
+from alice.tracking.visit import ATTRIBUTES
 
 AT_ONCE = 200  # visits in one transaction
 
 
 class Erased(NamedTuple):
-    """How many rows went."""
+    """How many rows were deleted."""
 
     visits: int
     identities: int
@@ -36,9 +37,9 @@ class Erased(NamedTuple):
 
 
 def export(user_id: str, site_number: int | None = None) -> dict[str, Any]:
-    """All that is kept of the user, on one site or on all, as JSON can say it.
+    """All data of the user, on one site or on all, ready for JSON.
 
-    Of a visitor whom they share, only what names them.
+    From a browser that several users share, only visits with this user's id.
     """
     with database.connected(events_db):
         return {
@@ -49,29 +50,29 @@ def export(user_id: str, site_number: int | None = None) -> dict[str, Any]:
 
 
 def erase(user_id: str, site_number: int | None = None) -> Erased:
-    """Delete all that is kept of the user, on one site or on all.
+    """Delete all data of the user, on one site or on all.
 
-    Of a visitor whom they share, that is what names them and what names nobody; what names another stays,
-    and the visitor with it. Rows that wait for a sink go too; what a sink has taken is the other side's to
-    delete.
+    From a browser that several users share, visits with this user's id or with none are deleted; visits with
+    another user's id stay, and so does the visitor. Rows that wait for a sink are deleted too. What a sink
+    has accepted must be deleted there.
 
-    What stays are texts: addresses of pages, names of events and of their properties, campaigns and the like.
-    Each is kept once for all who ever sent it, and is never deleted, since processes remember its number;
-    without the rows that are deleted here nothing ties it to anybody, unless the text itself names them, as
-    an address like /people/ada does. What an event's properties said goes.
+    Strings stay: addresses of pages, names of events and of their properties, campaigns and the like. Each is
+    stored once for everyone who sent it, and never deleted, because processes cache its number. Without the
+    deleted rows nothing links it to a person, unless the string itself does, like the address /people/ada.
+    The values of event properties are deleted.
     """
     with database.connected(events_db):
         numbers = _visits(user_id, site_number, shared=True)
         ids = [id for part in _parts(numbers) for id in _ids(part)]
         site_id = None if site_number is None else site.numbered(site_number).id
-        # First, since whoever was stopped half-way finds the visits again; and again at last, since a batch
-        # may have been put together meanwhile.
+        # Before the visits are deleted, so that a repeated run finds them after an interruption; and again
+        # after it, because a batch may have been built in the meantime.
         copies = upkeep.forget(ids, user_id, site_id)
         for part in _parts(numbers):
             _erase_visits(part)
-        identities, came = _erase_identities(user_id, site_number)
-        copies += upkeep.forget(ids + came, user_id, site_id)
-        return Erased(len(numbers) + len(came), identities, copies)
+        identities, added = _erase_identities(user_id, site_number)
+        copies += upkeep.forget(ids + added, user_id, site_id)
+        return Erased(len(numbers) + len(added), identities, copies)
 
 
 def _parts(numbers: list[int]) -> list[list[int]]:
@@ -96,25 +97,26 @@ def _erase_visits(numbers: Sequence[int]) -> None:
     with transaction(events_db):
         events.execute(f"DELETE FROM visits WHERE number IN ({marks})", *numbers)
         for visitor in {row[0] for row in rows}:
-            events.execute(_LONELY_VISITOR, visitor, visitor, visitor)
+            events.execute(_UNUSED_VISITOR, visitor, visitor, visitor)
 
 
-# Whoever said that they are this visitor is remembered by it.
-_LONELY_VISITOR = (
+# Identities refer to their visitor, so it stays while it has any.
+_UNUSED_VISITOR = (
     "DELETE FROM visitors WHERE number = ? AND NOT EXISTS (SELECT 1 FROM visits WHERE visitor_number = ?) "
     "AND NOT EXISTS (SELECT 1 FROM identities WHERE visitor_number = ?)"
 )
 
 
 def _erase_identities(user_id: str, site_number: int | None) -> tuple[int, list[str]]:
-    """Forget which visitors they are; answer how many, and the ids of visits that came and went meanwhile.
+    """Delete the user's identities, and visits that were added in the meantime.
 
-    After all visits: it is what leads to those that name nobody.
+    Returns the number of identities and the ids of those visits. Runs last: visits without a user_id can only
+    be found through identities.
     """
-    where, values = _of(user_id, site_number)
+    where, values = _condition(user_id, site_number)
     with transaction(events_db):
         visitors = [n for (n,) in events.query(f"SELECT visitor_number FROM identities {where}", *values)]
-        came = [
+        added = [
             visit_id(*row)
             for visitor in visitors
             for row in events.query(
@@ -123,44 +125,44 @@ def _erase_identities(user_id: str, site_number: int | None) -> tuple[int, list[
                 visitor, user_id,
             )
         ]  # fmt: skip
-        gone = events.execute(f"DELETE FROM identities {where}", *values)
+        deleted = events.execute(f"DELETE FROM identities {where}", *values)
         for visitor in visitors:
-            events.execute(_LONELY_VISITOR, visitor, visitor, visitor)
-    return gone, came
+            events.execute(_UNUSED_VISITOR, visitor, visitor, visitor)
+    return deleted, added
 
 
-def _of(user_id: str, site_number: int | None) -> tuple[str, list[Any]]:
+def _condition(user_id: str, site_number: int | None) -> tuple[str, list[Any]]:
     if site_number is None:
         return "WHERE user_id = ?", [user_id]
     return "WHERE user_id = ? AND site_number = ?", [user_id, site_number]
 
 
 def _visits(user_id: str, site_number: int | None, *, shared: bool) -> list[int]:
-    """The visits that name them, and of every visitor who they said they are those that name nobody.
+    """The numbers of the user's visits, including those without a user_id (see the top of this file).
 
-    The latter, unless `shared`, only where nobody else said so too.
+    With `shared`, also visits without a user_id from browsers in which other users identified themselves.
     """
     numbers = [site_number] if site_number is not None else [row.number for row in site.everyones()]
-    select = _THEIRS if shared else f"{_THEIRS} AND {_NOBODY_ELSE}"
+    select = _OF_USER if shared else f"{_OF_USER} AND {_NOT_SHARED}"
     found: set[int] = set()
     for number in numbers:
         found.update(visit for (visit,) in events.query(select, number, user_id, number, user_id))
     return sorted(found)
 
 
-_THEIRS = (
+_OF_USER = (
     "SELECT number FROM visits WHERE site_number = ? AND user_id = ? UNION "
     "SELECT v.number FROM identities i JOIN visits v ON v.visitor_number = i.visitor_number "
     "WHERE i.site_number = ? AND i.user_id = ? AND v.user_id IS NULL"
 )
-_NOBODY_ELSE = (
+_NOT_SHARED = (
     "NOT EXISTS (SELECT 1 FROM identities o WHERE o.visitor_number = i.visitor_number "
     "AND o.user_id <> i.user_id)"
 )
 
 
 def _identities(user_id: str, site_number: int | None) -> list[dict[str, Any]]:
-    where, values = _of(user_id, site_number)
+    where, values = _condition(user_id, site_number)
     rows = events.query(f"SELECT site_number, data, seen_at FROM identities {where}", *values)
     return [
         {"site_id": site.numbered(number).id, "data": orjson.loads(data), "seen_at": rfc3339(at)}
@@ -172,10 +174,10 @@ _VISIT = ("started_at", "last_at", "closed_at", "session_id", "page_views", "int
 
 
 def _visit(number: int) -> dict[str, Any]:
-    columns = ("site_number", "context", *_VISIT, *TOLD)
+    columns = ("site_number", "context", *_VISIT, *ATTRIBUTES)
     (values,) = events.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
     row = dict(zip(columns, values, strict=True))
-    names = texts([row[column] for column in TOLD])
+    names = texts([row[column] for column in ATTRIBUTES])
     of_site = site.numbered(row["site_number"])
     return {
         "id": visit_id(row["started_at"], number),
@@ -183,7 +185,7 @@ def _visit(number: int) -> dict[str, Any]:
         **{name: rfc3339(row[name]) if row[name] else None for name in _VISIT[:3]},
         **{name: row[name] for name in _VISIT[3:]},
         "context": orjson.loads(row["context"]) if row["context"] else {},
-        **{column: names[row[column]] for column in TOLD if row[column] is not None},
+        **{column: names[row[column]] for column in ATTRIBUTES if row[column] is not None},
         "events": _events(number, of_site.id),
     }
 
@@ -195,7 +197,7 @@ def _events(number: int, site_id: str) -> list[dict[str, Any]]:
         number,
     )
     names = texts([text for row in rows for text in row[3:5]])
-    said = properties([row[0] for row in rows])
+    values = properties([row[0] for row in rows])
     return [
         {
             "id": event_id(received_at, seq, site_id),
@@ -206,7 +208,7 @@ def _events(number: int, site_id: str) -> list[dict[str, Any]]:
             "occurred_at": rfc3339(occurred_at),
             "received_at": rfc3339(received_at),
             "engaged_ms": engaged_ms,
-            "properties": said[seq],
+            "properties": values[seq],
         }
         for seq, sequence, kind, name, path, occurred_at, received_at, engaged_ms in rows
     ]

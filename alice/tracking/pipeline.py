@@ -1,6 +1,6 @@
-"""The one way events come in: limits and site before the transaction; in it known ids, visit, append.
+"""How all events are recorded: limits and site before the transaction; duplicate ids, visit and log in it.
 
-A dialect translates what it is sent into hits and hands them over; what it gets back is committed.
+A dialect translates a request into hits and passes them here. Methods return when the result is committed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ from alice.tracking.campaign import NO_CAMPAIGN, bucket
 from alice.tracking.country import Countries
 from alice.tracking.event import Kind
 from alice.tracking.limit import Limits
-from alice.tracking.recording import Arrival, Hit, Key, Recorded
+from alice.tracking.recording import Hit, Recorded, VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow, Sites
 from alice.tracking.text import Numbers
@@ -25,7 +25,7 @@ from alice.tracking.visitor import Visitors
 
 @dataclass(frozen=True)
 class Tracking:
-    """What an application keeps of tracking while it runs."""
+    """What tracking needs for as long as the application runs."""
 
     recorder: Recorder
     sites: Sites
@@ -43,7 +43,7 @@ class Tracking:
         return self.sites.find(site_id)
 
     def admit(self, caller: Caller | None, site_id: str | None = None, cost: int = 1) -> None:
-        """Count `cost` events against the limits of an address, a site, or both. Raises TooMany."""
+        """Count `cost` events against the limits of the address, the site, or both. Raises TooMany."""
         wait = self.limits.check(caller.address if caller else None, site_id, cost)
         if wait is not None:
             raise TooMany(wait, "Too many events. Please wait a little.")
@@ -51,123 +51,129 @@ class Tracking:
     def record(
         self,
         site: SiteRow,
-        key: Key,
+        key: VisitKey,
         caller: Caller,
-        arrive: Callable[[], Arrival],
+        make_details: Callable[[], VisitDetails],
         hits: list[Hit],
         idle_ms: int | None = None,
     ) -> Recorded:
-        """Append to the visit of the key, or to a new one if it has none that is live; committed.
+        """Append to the open visit of the key, or to a new one.
 
-        What `arrive` answers is asked for only where the visit has to be told it.
+        make_details() is called only if the fast path does not apply.
         """
         numbers = self._of_hits(hits)
         progress = recording.progress_of(hits, numbers)
 
-        def usual() -> Recorded:
-            """A live visit and new ids; raises Unusual, which undoes it, for anything else."""
+        def fast_path() -> Recorded:
+            """Append new ids to an open visit; raises NotFastPath, which undoes it, in any other case."""
             now = clock.now()
             found = visit.advance(recording.selector(site, key), progress, now)
             if found is None or 0 < progress.page_views == found.page_views:
-                raise recording.Unusual
+                raise recording.NotFastPath
             return recording.append(found, [(hit, recording.id_of(hit)) for hit in hits], numbers, now)
 
         if not any(hit.kind == Kind.IDENTIFY for hit in hits):
             try:
-                return self.recorder.submit(usual)
-            except recording.Unusual:
-                pass  # nothing of it was kept; the long way knows what to do
-        arrival = arrive()
-        told = self._told(site, caller, arrival)
+                return self.recorder.submit(fast_path)
+            except recording.NotFastPath:
+                pass  # it was rolled back; the code below handles every case
+        details = make_details()
+        attributes = self._attributes(site, caller, details)
 
         def operation() -> Recorded:
             return recording.append_new(
-                site.number, hits, numbers, partial(recording.live, site, key, told, arrival, idle_ms)
+                site.number,
+                hits,
+                numbers,
+                partial(recording.find_or_open, site, key, attributes, details, idle_ms),
             )
 
         return self.recorder.submit(operation)
 
     def record_all(
-        self, site: SiteRow, caller: Caller, sessions: list[tuple[Key, Arrival, list[Hit]]]
+        self, site: SiteRow, caller: Caller, sessions: list[tuple[VisitKey, VisitDetails, list[Hit]]]
     ) -> None:
-        """Append to several visits, all or nothing; committed."""
+        """Append to several visits, all or nothing."""
         prepared = [
-            (key, self._told(site, caller, arrival), arrival, hits, self._of_hits(hits))
-            for key, arrival, hits in sessions
+            (key, self._attributes(site, caller, details), details, hits, self._of_hits(hits))
+            for key, details, hits in sessions
         ]
 
         def operation() -> None:
-            for key, told, arrival, hits, numbers in prepared:
-                live = partial(recording.live, site, key, told, arrival, None)
-                recording.append_new(site.number, hits, numbers, live)
+            for key, attributes, details, hits, numbers in prepared:
+                find = partial(recording.find_or_open, site, key, attributes, details, None)
+                recording.append_new(site.number, hits, numbers, find)
 
         self.recorder.submit(operation)
 
     def open(
-        self, site: SiteRow, key: Key, caller: Caller, arrival: Arrival, idle_ms: int | None = None
+        self, site: SiteRow, key: VisitKey, caller: Caller, details: VisitDetails, idle_ms: int | None = None
     ) -> VisitRow:
-        """The live visit of the key, or a new one; committed."""
-        told = self._told(site, caller, arrival)
+        """The open visit of the key, or a new one."""
+        attributes = self._attributes(site, caller, details)
 
         def operation() -> VisitRow:
             now = clock.now()
-            return recording.touched(recording.live(site, key, told, arrival, idle_ms, now), now)
+            return recording.touched(
+                recording.find_or_open(site, key, attributes, details, idle_ms, now), now
+            )
 
         return self.recorder.submit(operation)
 
-    def append(self, visit_number: int, hits: list[Hit], arrival: Arrival | None = None) -> Recorded:
-        """Append to this visit, which learns what it had not been told; committed.
-
-        Raises Expired if it is over.
-        """
+    def append(self, visit_number: int, hits: list[Hit], details: VisitDetails | None = None) -> Recorded:
+        """Append to this visit, and fill in attributes that it lacks. Raises Expired if it is over."""
         numbers = self._of_hits(hits)
-        told = self._first_told(arrival) if arrival else {}
+        attributes = self._attribution(details) if details else {}
 
-        def live(now: int) -> VisitRow:
+        def find(now: int) -> VisitRow:
             found = visit.find(visit.numbered(visit_number))
             if found is None or found.is_over(now):
                 raise Expired
-            recording.learn(found, told)
+            recording.fill_in(found, attributes)
             return found
 
         def operation() -> Recorded:
             found = visit.find(visit.numbered(visit_number))
             if found is None:
                 raise Expired
-            return recording.append_new(found.site_number, hits, numbers, live)
+            return recording.append_new(found.site_number, hits, numbers, find)
 
         return self.recorder.submit(operation)
 
     def renew(
         self,
         site: SiteRow,
-        key: Key,
+        key: VisitKey,
         caller: Caller,
-        arrival: Arrival,
+        details: VisitDetails,
         old_session_id: str | None,
         idle_ms: int | None = None,
     ) -> VisitRow:
-        """Open a visit that carries on where its visitor of the old one came from; committed.
+        """Close the old visit and open one that keeps its attribution.
 
-        One of the new name that is live is resumed.
+        A visit with the new session id that is open already is resumed. If there is no old visit, or it has
+        the new session id, this does the same as open().
         """
-        told = self._told(site, caller, arrival)
+        attributes = self._attributes(site, caller, details)
 
         def operation() -> VisitRow:
             now = clock.now()
-            old = recording.named(key.dialect, old_session_id, site)
+            old = recording.by_session_id(key.dialect, old_session_id, site)
             if old is None or old.session_id == key.session_id:
-                return recording.touched(recording.live(site, key, told, arrival, idle_ms, now), now)
+                return recording.touched(
+                    recording.find_or_open(site, key, attributes, details, idle_ms, now), now
+                )
             carried = {
                 name: number
-                for name, number in visit.told(old.number, visit.ATTRIBUTION).items()
-                if number and not (name in visit.VARIANT and told[name])  # what is asked for now wins
+                for name, number in visit.attributes_of(old.number, visit.ATTRIBUTION).items()
+                if number and not (name in visit.VARIANT and attributes[name])  # the new one wins
             }
-            arrival.context = old.context | (arrival.context or {})
-            arrival.user_id = arrival.user_id or old.user_id
+            details.context = old.context | (details.context or {})
+            details.user_id = details.user_id or old.user_id
             visit.close(old.number, min(now, old.due_at))
             return recording.touched(
-                recording.live(site, key, told | carried, arrival, idle_ms, now, old.number), now
+                recording.find_or_open(site, key, attributes | carried, details, idle_ms, now, old.number),
+                now,
             )
 
         return self.recorder.submit(operation)
@@ -175,49 +181,51 @@ class Tracking:
     def find(
         self, dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None
     ) -> VisitRow | None:
-        """The newest visit of this name on a site."""
+        """The site's newest visit with this session id; only of this user, if one is given."""
         with database.connected(database.events_db):
-            return visit.find(visit.named(dialect, session_id, site_number, user_id))
+            return visit.find(visit.by_session_id(dialect, session_id, site_number, user_id))
 
     def find_anywhere(self, dialect: Dialect, session_id: str) -> VisitRow | None:
-        """Of all sites' visits of this name the oldest that is live, else the newest."""
+        """Of all sites' visits with this session id, the oldest open one, else the newest."""
         with database.connected(database.events_db):
-            return visit.find(visit.live_for_longest(dialect, session_id, clock.now()))
+            return visit.find(visit.oldest_open(dialect, session_id, clock.now()))
 
     def touch(self, visit_number: int) -> None:
-        """A sign of life without an event; changes nothing when the visit is over."""
+        """Record activity without an event; changes nothing when the visit is over."""
 
         def operation() -> None:
             visit.advance(visit.numbered(visit_number), Progress(), clock.now())
 
         self.recorder.submit(operation)
 
-    def _told(self, site: SiteRow, caller: Caller, arrival: Arrival) -> dict[str, int | None]:
-        """The columns of a new visit, as numbers of strings."""
-        known = device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
-        country = self.countries.find(caller.environ, caller.address, arrival.timezone)
+    def _attributes(self, site: SiteRow, caller: Caller, details: VisitDetails) -> dict[str, int | None]:
+        """The attributes of a new visit as numbers of strings, and is_bot."""
+        client = (
+            device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
+        )
+        country = self.countries.find(caller.environ, caller.address, details.timezone)
         texts = {
-            "landing_path": arrival.path,
-            "device": known.kind,
-            "browser": known.browser,
-            "os": known.os,
-            "language": arrival.language or caller.language,
-            "timezone": arrival.timezone,
-            "screen": arrival.screen,
+            "landing_path": details.path,
+            "device": client.kind,
+            "browser": client.browser,
+            "os": client.os,
+            "language": details.language or caller.language,
+            "timezone": details.timezone,
+            "screen": details.screen,
             "country": country.code,
             "country_source": country.source,
-            "ab_test": arrival.ab_test,
-            "ab_variant": arrival.ab_variant,
-            **_origin(arrival),
+            "ab_test": details.ab_test,
+            "ab_variant": details.ab_variant,
+            **_origin(details),
         }
         numbers = self._numbers.of({*texts.values()})
-        told = {column: numbers[text] for column, text in texts.items()}
-        told["is_bot"] = int(known.kind == device.BOT)
-        return told
+        attributes = {column: numbers[text] for column, text in texts.items()}
+        attributes["is_bot"] = int(client.kind == device.BOT)
+        return attributes
 
-    def _first_told(self, arrival: Arrival) -> dict[str, int | None]:
-        """What an event can tell that the session's opening did not."""
-        texts = _origin(arrival) | {"ab_test": arrival.ab_test, "ab_variant": arrival.ab_variant}
+    def _attribution(self, details: VisitDetails) -> dict[str, int | None]:
+        """The attributes that an event can add to its visit."""
+        texts = _origin(details) | {"ab_test": details.ab_test, "ab_variant": details.ab_variant}
         numbers = self._numbers.of({*texts.values()})
         return {column: numbers[text] for column, text in texts.items()}
 
@@ -231,7 +239,7 @@ class Tracking:
 
 
 def close_visits() -> None:
-    """Close every visit that is due; in steps, so that no event waits for long."""
+    """Close every visit that is due, in steps, so that events need not wait long."""
     with database.connected(database.events_db):
         while True:
             with database.transaction(database.events_db):
@@ -240,17 +248,17 @@ def close_visits() -> None:
                 return
 
 
-def _origin(arrival: Arrival) -> dict[str, str | None]:
-    """Where the visitor comes from, by column; nothing while nobody has said it."""
-    came = arrival.campaign or NO_CAMPAIGN
-    if arrival.path is None and arrival.referrer is None and came == NO_CAMPAIGN:
+def _origin(details: VisitDetails) -> dict[str, str | None]:
+    """Where the visitor came from, by column; empty if the dialect sent nothing about it."""
+    campaign = details.campaign or NO_CAMPAIGN
+    if details.path is None and details.referrer is None and campaign == NO_CAMPAIGN:
         return {}
     return {
-        "referrer_host": arrival.referrer,
-        "bucket": bucket(came, arrival.referrer),
-        "utm_source": came.source,
-        "utm_medium": came.medium,
-        "utm_campaign": came.name,
-        "utm_term": came.term,
-        "utm_content": came.content,
+        "referrer_host": details.referrer,
+        "bucket": bucket(campaign, details.referrer),
+        "utm_source": campaign.source,
+        "utm_medium": campaign.medium,
+        "utm_campaign": campaign.name,
+        "utm_term": campaign.term,
+        "utm_content": campaign.content,
     }

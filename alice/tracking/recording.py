@@ -1,6 +1,6 @@
-"""What happens in the transaction of an event: known ids, its visit, the log.
+"""The transaction that records events: check for duplicate ids, find or open the visit, append to the log.
 
-A dialect's words have become hits by now, and texts numbers.
+The dialect has already translated its request into hits, and strings have their numbers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ from alice.tracking.site import SiteRow
 from alice.tracking.visit import Counted, Dialect, Progress, VisitRow
 from alice.tracking.visitor import VisitorKey
 
-OLDEST = days(7)  # what a client reports as older is taken to be this old
-LONGEST_ENGAGEMENT = hours(1)  # that one report can claim
+OLDEST = days(7)  # older times from a client are set to this age
+LONGEST_ENGAGEMENT = hours(1)  # that one event can add
 INTERACTIONS = frozenset(
     (Kind.CUSTOM, Kind.CLICK, Kind.FORM_INTERACTION, Kind.FORM_SUBMIT, Kind.CONVERSION, Kind.ENGAGEMENT)
 )  # fmt: skip
@@ -33,16 +33,16 @@ class Hit:
 
     kind: Kind
     name: str | None = None  # of custom events
-    path: str | None = None  # clean: without query and fragment
+    path: str | None = None  # without query and fragment
     occurred_at: int | None = None  # by the client's clock (ms); None: now
-    id: str | None = None  # the client's; a known one is answered as the first time
+    id: str | None = None  # the client's; a duplicate gets the result of the first
     properties: dict[str, Any] | None = None
     engaged_ms: int = 0
 
 
 @dataclass(slots=True)
-class Arrival:
-    """What a visit is told when it opens."""
+class VisitDetails:
+    """What a dialect knows about a visit."""
 
     path: str | None = None
     referrer: str | None = None  # a host
@@ -53,30 +53,30 @@ class Arrival:
     ab_test: str | None = None
     ab_variant: str | None = None
     user_id: str | None = None
-    identity: dict[str, Any] | None = None  # what they said about themselves, with their consent
-    context: dict[str, Any] | None = None  # what the dialect carries along
+    identity: dict[str, Any] | None = None  # data of an identify event, with consent
+    context: dict[str, Any] | None = None  # other fields of the dialect
 
 
-class Key(NamedTuple):
-    """How a visit is found."""
+class VisitKey(NamedTuple):
+    """How to find a visit."""
 
     dialect: Dialect
     visitor: VisitorKey
-    session_id: str | None = None  # the client's own name for it; None: the visitor's newest
-    before: Callable[[], VisitorKey | None] = lambda: None  # as whom else they may have a visit that goes on
+    session_id: str | None = None  # the client's; None: the visitor's newest visit
+    # Yesterday's visitor key, for visits that continue past midnight UTC.
+    before: Callable[[], VisitorKey | None] = lambda: None
 
 
 class Recorded(NamedTuple):
-    """What is committed: the visit as it is now, and each hit's number in it."""
+    """What was recorded: the visit after it, and each hit's sequence in the visit."""
 
     visit: Counted
     sequences: list[int]
-    created: list[bool]  # False: the id was known, and nothing was changed
+    created: list[bool]  # False: a duplicate id; nothing was changed
 
 
-class Unusual(Exception):
-    """Not the quick way: a visit to be opened or with its first view, an id that is known, somebody who says
-    who they are."""
+class NotFastPath(Exception):
+    """Undoes the fast path: the visit is not open, this is its first page view, or an id is a duplicate."""
 
 
 def id_of(hit: Hit) -> bytes | None:
@@ -90,44 +90,47 @@ def append_new(
     numbers: Mapping[str | None, int | None],
     find: Callable[[int], VisitRow],
 ) -> Recorded:
-    """Append the hits whose id is new to the visit that `find(now)` answers."""
+    """Append the hits with new ids to the visit that `find(now)` returns.
+
+    If all ids are duplicates, nothing is changed and `find` is not called.
+    """
     ids = [id_of(hit) for hit in hits]
-    known = event.known_ids(site_number, [id for id in ids if id is not None])
-    if known and all(id in known for id in ids):
-        return _as_the_first_time([known[id] for id in ids])
-    event.forget_ids(site_number, [id for id in ids if id is not None and id not in known])
+    duplicates = event.known_ids(site_number, [id for id in ids if id is not None])
+    if duplicates and all(id in duplicates for id in ids):
+        return _result_of_duplicates([duplicates[id] for id in ids])
+    event.forget_ids(site_number, [id for id in ids if id is not None and id not in duplicates])
     now = clock.now()
     found = find(now)
-    fresh: list[tuple[Hit, bytes | None]] = []
-    places: dict[bytes, int] = {}
+    new: list[tuple[Hit, bytes | None]] = []
+    positions: dict[bytes, int] = {}
     for hit, id in zip(hits, ids, strict=True):
-        if id is None or (id not in known and id not in places):
-            fresh.append((hit, id))
+        if id is None or (id not in duplicates and id not in positions):
+            new.append((hit, id))
             if id is not None:
-                places[id] = len(fresh)
-    made = progress_of([hit for hit, _ in fresh], numbers)
-    changed = visit.advance(visit.numbered(found.number), made, now)
+                positions[id] = len(new)
+    progress = progress_of([hit for hit, _ in new], numbers)
+    changed = visit.advance(visit.numbered(found.number), progress, now)
     if changed is None:
         raise Unavailable("the visit was closed or erased meanwhile")
-    append(changed, fresh, numbers, now)
-    return _answer(changed, found.sequence, ids, known, places)
+    append(changed, new, numbers, now)
+    return _result(changed, found.sequence, ids, duplicates, positions)
 
 
-def _answer(
+def _result(
     changed: Counted,
     sequence: int,
     ids: Sequence[bytes | None],
-    known: dict[bytes, int],
-    places: dict[bytes, int],
+    duplicates: dict[bytes, int],
+    positions: dict[bytes, int],
 ) -> Recorded:
-    before = dict(zip(known, _sequences(list(known.values())), strict=True)) if known else {}
+    recorded = dict(zip(duplicates, _sequences(list(duplicates.values())), strict=True)) if duplicates else {}
     sequences, created, seen = [], [], 0
     for id in ids:
-        if id in before:
-            sequences.append(before[id])
+        if id in recorded:
+            sequences.append(recorded[id])
             created.append(False)
-        elif id is not None and places[id] <= seen:  # twice in one batch
-            sequences.append(sequence + places[id])
+        elif id is not None and positions[id] <= seen:  # twice in one batch
+            sequences.append(sequence + positions[id])
             created.append(False)
         else:
             seen += 1
@@ -136,7 +139,7 @@ def _answer(
     return Recorded(changed, sequences, created)
 
 
-def _as_the_first_time(seqs: list[int]) -> Recorded:
+def _result_of_duplicates(seqs: list[int]) -> Recorded:
     return Recorded(visit.of_event(seqs[0]), _sequences(seqs), [False] * len(seqs))
 
 
@@ -146,106 +149,106 @@ def _sequences(seqs: list[int]) -> list[int]:
     return [found.get(seq, 0) for seq in seqs]
 
 
-def live(
+def find_or_open(
     site: SiteRow,
-    key: Key,
-    told: dict[str, int | None],
-    arrival: Arrival,
+    key: VisitKey,
+    attributes: dict[str, int | None],
+    details: VisitDetails,
     idle_ms: int | None,
     now: int,
     renewed_from: int | None = None,
 ) -> VisitRow:
-    """The visit of the key that is not over, or a new one."""
-    found = visit.find(selector(site, key, arrival.user_id))
+    """The open visit of the key, or a new one."""
+    found = visit.find(selector(site, key, details.user_id))
     if found is None and (before := key.before()) is not None:
         found = visit.find(visit.of_visitor(site.number, before.hash, key.dialect))
-    if found is not None and not found.is_over(now) and _is_somebody_else(found, key, arrival):
+    if found is not None and not found.is_over(now) and _has_other_user(found, key, details):
         visit.close(found.number, now)
         found = None
     if found is None or found.is_over(now):
         if found is not None and key.dialect == Dialect.USER_TRACKER:
-            told, arrival = _go_on(found, told, arrival)
-        found = _open(site, key, told, arrival, idle_ms or site.idle_ms, now, renewed_from)
+            attributes, details = _carry_over(found, attributes, details)
+        found = _open(site, key, attributes, details, idle_ms or site.idle_ms, now, renewed_from)
     else:
-        learn(found, told | {"user_id": arrival.user_id})
-    if arrival.identity is not None and arrival.user_id and key.visitor.day is None:
-        identity.keep(site.number, arrival.user_id, found.visitor_number, arrival.identity, now)
+        fill_in(found, attributes | {"user_id": details.user_id})
+    if details.identity is not None and details.user_id and key.visitor.day is None:
+        identity.keep(site.number, details.user_id, found.visitor_number, details.identity, now)
     return found
 
 
-def _is_somebody_else(found: VisitRow, key: Key, arrival: Arrival) -> bool:
-    """Whether the visit belongs to another person than is meant: one visit is never two people's.
+def _has_other_user(found: VisitRow, key: VisitKey, details: VisitDetails) -> bool:
+    """Whether the visit belongs to another user: a visit never has two users.
 
-    A session that is asked for by name and without a name of its user is asked for by nobody in particular.
+    A request with a session_id but no user_id never matches a session that has a user.
     """
     if found.user_id is None:
         return False
-    if arrival.user_id is None:
+    if details.user_id is None:
         return key.session_id is not None
-    return arrival.user_id != found.user_id
+    return details.user_id != found.user_id
 
 
-def _go_on(
-    old: VisitRow, told: dict[str, int | None], arrival: Arrival
-) -> tuple[dict[str, int | None], Arrival]:
-    """What is known of the device of a session goes on when a new visit follows under its name."""
-    known = visit.told(old.number, visit.DEVICE)
-    told = {**known, **{name: number for name, number in told.items() if number is not None}}
-    return told, replace(arrival, context=arrival.context or old.context)
+def _carry_over(
+    old: VisitRow, attributes: dict[str, int | None], details: VisitDetails
+) -> tuple[dict[str, int | None], VisitDetails]:
+    """Fill in the details of a new visit from the old one of the same session: its device and context."""
+    device = visit.attributes_of(old.number, visit.DEVICE)
+    attributes = {**device, **{name: number for name, number in attributes.items() if number is not None}}
+    return attributes, replace(details, context=details.context or old.context)
 
 
-def learn(found: VisitRow, told: Mapping[str, int | str | None]) -> None:
-    """Let a visit know what it was not told when it opened; where it came from only until its first page."""
+def fill_in(found: VisitRow, attributes: Mapping[str, int | str | None]) -> None:
+    """Fill in attributes that the visit lacks; where it came from is fixed once it has a landing page."""
     if found.landing_path is not None:
         fixed = set(visit.ATTRIBUTION) - set(visit.VARIANT)
-        told = {column: number for column, number in told.items() if column not in fixed}
-    visit.learn(found.number, told)
+        attributes = {column: number for column, number in attributes.items() if column not in fixed}
+    visit.fill_in(found.number, attributes)
 
 
-def selector(site: SiteRow, key: Key, user_id: str | None = None) -> visit.Selector:
-    """Which visit the key means."""
+def selector(site: SiteRow, key: VisitKey, user_id: str | None = None) -> visit.Selector:
+    """How to find the visit of the key."""
     if key.session_id is None:
         return visit.of_visitor(site.number, key.visitor.hash, key.dialect)
-    # A UserTracker session is its user's; others may have one of the same name.
+    # Several users may have a UserTracker session with the same id.
     owner = user_id if key.dialect == Dialect.USER_TRACKER else None
-    return visit.named(key.dialect, key.session_id, site.number, owner)
+    return visit.by_session_id(key.dialect, key.session_id, site.number, owner)
 
 
-def named(dialect: Dialect, session_id: str | None, site: SiteRow) -> VisitRow | None:
-    """The newest visit of this name on the site."""
-    return visit.find(visit.named(dialect, session_id, site.number)) if session_id else None
+def by_session_id(dialect: Dialect, session_id: str | None, site: SiteRow) -> VisitRow | None:
+    """The site's newest visit with this session id."""
+    return visit.find(visit.by_session_id(dialect, session_id, site.number)) if session_id else None
 
 
 def _open(
     site: SiteRow,
-    key: Key,
-    told: dict[str, int | None],
-    arrival: Arrival,
+    key: VisitKey,
+    attributes: dict[str, int | None],
+    details: VisitDetails,
     idle_ms: int,
     now: int,
     renewed_from: int | None,
 ) -> VisitRow:
     if not events.query("SELECT 1 FROM sites WHERE number = ?", site.number):
-        raise NotFound("There is no site with this id.")  # it was removed a moment ago
+        raise NotFound("There is no site with this id.")  # it was removed in the meantime
     return visit.open(
-        told
+        attributes
         | {
             "site_number": site.number,
             "visitor_number": visitor.number_of(site.number, key.visitor),
             "dialect": key.dialect,
             "session_id": key.session_id,
-            "user_id": arrival.user_id,
+            "user_id": details.user_id,
             "started_at": now,
             "last_at": now,
             "due_at": now + idle_ms,
-            "context": orjson.dumps(arrival.context).decode() if arrival.context else None,
+            "context": orjson.dumps(details.context).decode() if details.context else None,
             "renewed_from": renewed_from,
         }
     )
 
 
 def touched(found: VisitRow, now: int) -> VisitRow:
-    """The visit after a sign of life."""
+    """Record activity without an event; return the visit after it."""
     visit.advance(visit.numbered(found.number), Progress(), now)
     return visit.find(visit.numbered(found.number)) or found
 
@@ -271,34 +274,34 @@ def _engaged(hit: Hit) -> int:
 
 def append(
     found: Counted,
-    fresh: list[tuple[Hit, bytes | None]],
+    new: list[tuple[Hit, bytes | None]],
     numbers: Mapping[str | None, int | None],
     now: int,
 ) -> Recorded:
-    """Append to a visit that counts these hits already."""
-    first = found.sequence - len(fresh) + 1
+    """Append to a visit that already counts these hits. Raises NotFastPath if an id is a duplicate."""
+    first = found.sequence - len(new) + 1
     rows = [
         (
             found.number, sequence, int(hit.kind), numbers[hit.name], numbers[hit.path],
             _clamped(hit, now), now, _engaged(hit) or None,
         )
-        for sequence, (hit, _) in enumerate(fresh, first)
+        for sequence, (hit, _) in enumerate(new, first)
     ]  # fmt: skip
     seqs = event.append(found.site_number, rows)
-    ids = [(id, seq) for (_, id), seq in zip(fresh, seqs, strict=True) if id is not None]
+    ids = [(id, seq) for (_, id), seq in zip(new, seqs, strict=True) if id is not None]
     if not event.remember_ids(found.site_number, ids):
-        raise Unusual
-    said = [
+        raise NotFastPath
+    properties = [
         (seq, numbers[name], value)
-        for (hit, _), seq in zip(fresh, seqs, strict=True)
+        for (hit, _), seq in zip(new, seqs, strict=True)
         if hit.properties
         for name, value in hit.properties.items()
     ]
-    if said:
-        event_property.append(said)
+    if properties:
+        event_property.append(properties)
     return Recorded(found, [*range(first, found.sequence + 1)], [True] * len(rows))
 
 
 def _clamped(hit: Hit, now: int) -> int:
-    """The client's time, or the nearest that can be believed."""
+    """The client's time, limited to the last 7 days; now if it sent none."""
     return now if hit.occurred_at is None else min(max(hit.occurred_at, now - OLDEST), now)

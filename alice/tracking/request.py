@@ -1,4 +1,4 @@
-"""What an HTTP request says about who sends it. Nothing of it is stored as it is."""
+"""What an HTTP request contains about its sender. Nothing of it is stored unchanged."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ _ENVIRON = {name: "HTTP_" + name.upper().replace("-", "_") for name in HINTS}
 
 class Caller(NamedTuple):
     address: str
-    user_agent: str | None  # None: nothing is known of a browser; "": there is none
+    user_agent: str | None  # None: the visitor's browser is unknown; "": no header was sent
     environ: Mapping[str, Any]
-    objects: bool  # asks not to be tracked: DNT or Global Privacy Control
+    objects: bool  # asks not to be tracked, by DNT or Global Privacy Control
 
     @property
     def hints(self) -> dict[str, str]:
@@ -28,7 +28,7 @@ class Caller(NamedTuple):
 
 
 def caller(environ: Mapping[str, Any], trusted_proxies: int) -> Caller:
-    """Who sends this WSGI request; proxies are believed by their number."""
+    """The sender of a WSGI request, behind this number of trusted proxies."""
     get = environ.get
     return Caller(
         client_behind(get("REMOTE_ADDR", ""), get("HTTP_X_FORWARDED_FOR", ""), trusted_proxies),

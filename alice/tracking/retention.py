@@ -1,7 +1,7 @@
-"""What leaves with time: old events, ids that need not be known any more, empty rows, copies, salts.
+"""Delete what is too old: events, event ids, visits and visitors without events, copies for sinks, salts.
 
-Everything goes in steps of a transaction each, so that no event waits for long. Run again, it goes on where
-it was stopped.
+Everything is deleted in steps of one transaction each, so that events need not wait long. After an
+interruption the next run deletes the rest.
 """
 
 from collections.abc import Collection, Iterator
@@ -16,12 +16,12 @@ from alice.tracking.sinks import upkeep
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.site import SiteRow
 
-IDS_KEPT = days(7)  # for so long an event that is sent again is known
+IDS_KEPT = days(7)  # an event that is sent again within this time is recognized
 AT_ONCE = 1000  # rows in one transaction
 
 
 class Pruned(NamedTuple):
-    """How many rows of the log went."""
+    """How many rows of the log were deleted."""
 
     events: int = 0
     visits: int = 0
@@ -30,9 +30,9 @@ class Pruned(NamedTuple):
 
 
 def prune() -> Pruned:
-    """Delete what each site's retention says is old, and ids of more than 7 days. Rollups stay.
+    """Delete events that are older than their site's retention, and ids older than 7 days. Rollups stay.
 
-    Copies of what is old go too, where they wait for a sink or were refused by one.
+    Copies of them that wait for a sink, or were refused by one, are deleted too.
     """
     total = Pruned()
     with database.connected(events_db):
@@ -43,15 +43,15 @@ def prune() -> Pruned:
 
 
 def _prune_site(row: SiteRow) -> Pruned:
-    now, gone = clock.now(), Pruned()
+    now, pruned = clock.now(), Pruned()
     if row.retention_days is not None:
         before = now - days(row.retention_days)
-        gone = gone._replace(
+        pruned = pruned._replace(
             events=_in_steps(_OLD_EVENTS, row.number, before),
             visits=_in_steps(_EMPTY_VISITS, row.number, before),
-            visitors=_in_steps(_LONELY_VISITORS, row.number),
+            visitors=_in_steps(_UNUSED_VISITORS, row.number),
         )
-    return gone._replace(ids=forget_ids(row.number, _oldest_known(row.number, now)))
+    return pruned._replace(ids=forget_ids(row.number, _oldest_known(row.number, now)))
 
 
 _OLD_EVENTS = (
@@ -63,7 +63,7 @@ _EMPTY_VISITS = (
     "WHERE v.site_number = ? AND v.started_at < ? AND v.closed_at IS NOT NULL "
     "AND NOT EXISTS (SELECT 1 FROM events e WHERE e.visit_number = v.number) LIMIT ?)"
 )
-_LONELY_VISITORS = (
+_UNUSED_VISITORS = (
     "DELETE FROM visitors WHERE number IN (SELECT o.number FROM visitors o WHERE o.site_number = ? "
     "AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.visitor_number = o.number) LIMIT ?)"
 )
@@ -73,19 +73,19 @@ def _in_steps(statement: str, *values: int) -> int:
     total = 0
     while True:
         with transaction(events_db):
-            gone = events.execute(statement, *values, AT_ONCE)
-        total += gone
-        if gone < AT_ONCE:
+            deleted = events.execute(statement, *values, AT_ONCE)
+        total += deleted
+        if deleted < AT_ONCE:
             return total
 
 
 # Copies
 
-ALWAYS, NEVER = "", "~"  # before every time in RFC 3339, and after it
+ALWAYS, NEVER = "", "~"  # sort before and after every time in RFC 3339
 
 
 class _Outdated:
-    """Whether a row in a batch is a copy of what its site keeps no longer."""
+    """Whether a row in a batch is a copy of data that is older than its site's retention."""
 
     def __init__(self) -> None:
         self._sites: dict[str, tuple[str, Collection[int]]] = {}
@@ -101,9 +101,9 @@ class _Outdated:
 
 
 def _kept(site_id: str) -> tuple[str, Collection[int]]:
-    """Since when the site keeps what came, and its older visits, which have an event since.
+    """The start of the site's retention as RFC 3339, and the older visits that it keeps for newer events.
 
-    Asked for a row that is there: a site without a row of its own was removed.
+    Called for rows that exist: a site that is not found was removed, and keeps nothing.
     """
     row = site.find(site_id)
     if row is None:
@@ -121,9 +121,9 @@ def _kept(site_id: str) -> tuple[str, Collection[int]]:
 
 
 def _oldest_known(site_number: int, now: int) -> int:
-    """The seq of the oldest event whose id must be known; if there is none, one after the newest that is.
+    """The seq of the oldest event whose id must be kept; if there is none, one above the newest id's seq.
 
-    That one's event may have gone already.
+    That seq is read from event_ids, because the event may be deleted already.
     """
     rows = events.query(
         "SELECT COALESCE((SELECT seq FROM events WHERE site_number = ? AND received_at >= ? "
@@ -134,12 +134,12 @@ def _oldest_known(site_number: int, now: int) -> int:
 
 
 def forget_ids(site_number: int, before: int) -> int:
-    """Delete the site's event ids below this seq; answer how many.
+    """Delete the site's event ids below this seq; return how many.
 
-    The table is in the order of the ids, which is nearly that of time: it is walked once, in steps.
+    The table is ordered by id, which is nearly the order of time: it is scanned once, in steps.
     """
     total = 0
-    for first, last in _stretches(site_number):
+    for first, last in _id_ranges(site_number):
         with transaction(events_db):
             total += events.execute(
                 "DELETE FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ? AND seq < ?",
@@ -149,8 +149,8 @@ def forget_ids(site_number: int, before: int) -> int:
 
 
 def forget_ids_of(site_number: int, seqs: Collection[int]) -> None:
-    """Delete the ids of these events of a site."""
-    for first, last in _stretches(site_number):
+    """Delete the ids of these events of a site, which are given by seq."""
+    for first, last in _id_ranges(site_number):
         rows = events.query(
             "SELECT id, seq FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ?",
             site_number, first, last,
@@ -161,8 +161,8 @@ def forget_ids_of(site_number: int, seqs: Collection[int]) -> None:
                 events.execute_many("DELETE FROM event_ids WHERE site_number = ? AND id = ?", ids)
 
 
-def _stretches(site_number: int) -> Iterator[tuple[bytes, bytes]]:
-    """The first and last id of each AT_ONCE ids."""
+def _id_ranges(site_number: int) -> Iterator[tuple[bytes, bytes]]:
+    """The site's ids in ranges of AT_ONCE: the first and last id of each."""
     after = b""
     while True:
         rows = events.query(
@@ -179,10 +179,10 @@ def _stretches(site_number: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def destroy_salts(salts: Salts) -> int:
-    """Destroy the salts of past days that no open visit was made with, and all those of removed sites."""
+    """Delete the salts of past days that no open visit uses, and all of removed sites; return how many."""
     today, destroyed = clock.now() // DAY, 0
     with database.connected(events_db):
-        for site_id in salts.sites():  # a site is there before its salts are
+        for site_id in salts.sites():  # salts are only made for a site that exists
             if site.find(site_id) is None:
                 destroyed += salts.destroy_all(site_id)
         for site_id, day in salts.days():

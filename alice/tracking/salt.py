@@ -1,8 +1,8 @@
-"""Salts: what makes a visitor's hash one that nobody can compute again.
+"""Salts: once one is destroyed, nobody can compute the visitors' hashes again.
 
 A site has a random salt for each day (UTC), in a file of its own that only Alice can read. It is destroyed
-when the last visit that used it has closed; from then on nobody can tell whose hashes those were. For those
-who consented there is one that stays for as long as the site does.
+when the last visit that used it has closed; from then on nobody can tell whose hashes those were. For
+visitors who consented there is a lasting salt, which stays as long as the site.
 """
 
 import errno
@@ -14,23 +14,23 @@ from pathlib import Path
 from alice import clock
 from alice.clock import DAY, seconds
 
-KNOWN = "known"  # the file of the salt that stays
+KNOWN = "known"  # the file of the lasting salt
 LENGTH = 32  # bytes
-TRIES = 100  # to make a salt
-LOOK_AGAIN = seconds(10)  # after this long a salt of a past day is looked for anew
+TRIES = 100  # to read or make a salt
+LOOK_AGAIN = seconds(10)  # how long a missing salt of a past day is not looked for again
 
 
 class Salts:
-    """The salts of all sites, below a folder; the processes of one machine share them."""
+    """The salts of all sites, in a folder that the processes of one machine share."""
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "salts"
         self._of_today: dict[tuple[str, int], bytes] = {}
         self._kept: dict[str, bytes] = {}
-        self._missing: dict[tuple[str, int], int] = {}  # past days' salts that are not there, and until when
+        self._missing: dict[tuple[str, int], int] = {}  # salts of past days: look again then (ms)
 
     def get(self, site_id: str, day: int) -> bytes:
-        """The site's salt of a day (since the epoch); a new one is made. Only today's is remembered."""
+        """The site's salt of a day (since the epoch), made if it does not exist. Only today's is cached."""
         salt = self._of_today.get((site_id, day))
         if salt is None:
             salt = _read_or_make(self._folder / site_id / str(day))
@@ -46,7 +46,7 @@ class Salts:
         return self._kept[site_id]
 
     def exists(self, site_id: str, day: int) -> bool:
-        """Whether a past day's salt is still there. It never comes back, so that is asked for rarely."""
+        """Whether a past day's salt still exists. It is never made again, so "no" is cached for 10 s."""
         now, key = clock.now(), (site_id, day)
         until = self._missing.get(key)
         if until is not None and now < until:
@@ -57,13 +57,13 @@ class Salts:
         return False
 
     def days(self) -> list[tuple[str, int]]:
-        """Every daily salt there is: the site's id and the day."""
+        """All daily salts: the site's id and the day of each."""
         return [
             (path.parent.name, int(path.name)) for path in self._folder.glob("*/*") if path.name.isdigit()
         ]
 
     def destroy(self, site_id: str, day: int) -> None:
-        """Forget a day's salt for good."""
+        """Delete a day's salt for ever."""
         (self._folder / site_id / str(day)).unlink(missing_ok=True)
         self._of_today.pop((site_id, day), None)
 
@@ -72,20 +72,20 @@ class Salts:
         return [path.name for path in self._folder.glob("*") if path.is_dir()]
 
     def destroy_all(self, site_id: str) -> int:
-        """Forget every salt of a site that is gone, for good; answer how many files that were.
+        """Delete all salts of a removed site for ever; return the number of files.
 
-        One that another process makes at this moment, for an event that came too late, may be left.
+        A salt that another process makes at this moment, for a late event, may remain.
         """
         destroyed, folder = 0, self._folder / site_id
         self._of_today = {key: salt for key, salt in self._of_today.items() if key[0] != site_id}
         self._kept.pop(site_id, None)
-        for path in folder.glob("*"):  # drafts too, of processes that were killed
+        for path in folder.glob("*"):  # also drafts of processes that were killed
             path.unlink(missing_ok=True)
             destroyed += 1
         try:
             folder.rmdir()
         except FileNotFoundError:
-            pass  # somebody else has done it
+            pass  # another process was faster
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
@@ -94,7 +94,7 @@ class Salts:
 
 def _read_or_make(path: Path) -> bytes:
     for _ in range(TRIES):
-        # The folder may go while it is used: that of a site that was removed a moment ago.
+        # The folder may disappear between two steps, if its site was just removed.
         with suppress(FileNotFoundError):
             return path.read_bytes()
         with suppress(FileNotFoundError, FileExistsError):
@@ -104,9 +104,9 @@ def _read_or_make(path: Path) -> bytes:
 
 
 def _make(path: Path) -> bytes:
-    """A new salt; raises FileExistsError if another process was quicker.
+    """Make a salt; raises FileExistsError if another process was faster.
 
-    Written aside and linked into place: of two processes that start the day together one wins.
+    It is written to a draft and linked into place: of two processes that start the day together one wins.
     """
     salt = secrets.token_bytes(LENGTH)
     draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")

@@ -1,4 +1,4 @@
-"""sites: what is tracked. A site's id is public; whoever sends events names it."""
+"""sites: the websites that are tracked. A site's id is public; requests with events contain it."""
 
 import re
 import secrets
@@ -17,31 +17,31 @@ from alice.database import EventsModel, Millis, Sequence, events, events_db
 from alice.errors import Conflict, NotFound
 from alice.tracking.sinks import upkeep
 
-OWN_NAME = "Alice"  # of the site that nobody owns: Alice's own pages
-LOCAL = "localhost"  # the domain of what has no public address
-IDLE_MINUTES = (5, 30)  # the least and the most
+OWN_NAME = "Alice"  # the site without an owner: Alice's own pages
+LOCAL = "localhost"  # the domain of Alice's own site without a public address
+IDLE_MINUTES = (5, 30)  # minimum and maximum
 LONGEST_RETENTION = 3650  # days
 LONGEST_NAME = 100  # characters
 MAX_ORIGINS = 20
 
 ID_LENGTH = 12
-ID = re.compile(rf"[0-9A-Za-z]{{{ID_LENGTH}}}")  # nothing else reaches the database
+ID = re.compile(rf"[0-9A-Za-z]{{{ID_LENGTH}}}")  # other ids are not looked up
 _LETTERS = string.digits + string.ascii_lowercase
 
 CACHED_FOR = seconds(2)
 MOST_CACHED = 10_000
-REMOVED_AT_ONCE = 500  # rows of a site that is removed, in one transaction: events must not wait for long
+REMOVED_AT_ONCE = 500  # rows deleted in one transaction, so that events need not wait long
 
 
 class Site(EventsModel):
-    number = Sequence()  # what rows of other tables refer to
+    number = Sequence()  # the key that other tables refer to
     id = CharField(12, unique=True)
     domain = TextField()
     name = TextField()
-    owner_id = CharField(36, null=True, index=True)  # a user of alice.db; no key crosses the two files
-    origins = TextField(default="[]")  # JSON: origins besides its own domain that may send events
+    owner_id = CharField(36, null=True, index=True)  # a user of alice.db; no foreign key spans two databases
+    origins = TextField(default="[]")  # JSON: origins that may send events, besides its own domain
     idle_minutes = IntegerField(default=30)
-    retention_days = IntegerField(null=True)  # None: kept until somebody says otherwise
+    retention_days = IntegerField(null=True)  # None: without limit
     created_at = Millis()
 
     class Meta:
@@ -53,7 +53,7 @@ class SiteRow(NamedTuple):
 
     number: int
     id: str
-    domain: str  # a host's name, without port
+    domain: str  # a host name without port
     name: str
     owner_id: str | None
     origins: frozenset[str]
@@ -62,11 +62,11 @@ class SiteRow(NamedTuple):
     created_at: int  # ms
 
 
-# What may stand in a row
+# Normal forms
 
 
 def normal_domain(text: str) -> str:
-    """The host's name that an address or a bare domain names; ValueError ("must ...") for what names none."""
+    """The host name of an address or a bare domain. Raises ValueError ("must ...") for other text."""
     address = text.strip()
     if "://" not in address:
         address = f"https://{address}"
@@ -78,7 +78,7 @@ def normal_domain(text: str) -> str:
 
 
 def normal_origin(text: str) -> str:
-    """An origin as browsers write it; ValueError ("must ...") for what is none."""
+    """An origin as browsers write it. Raises ValueError ("must ...") for other text."""
     try:
         return config.origin(text.strip())
     except ValueError as error:
@@ -86,7 +86,7 @@ def normal_origin(text: str) -> str:
 
 
 def normal_name(text: str) -> str:
-    """A name, trimmed; ValueError ("must ...") for what is none."""
+    """A name, trimmed. Raises ValueError ("must ...") if it is empty, too long or not one line."""
     name = text.strip()
     if not 1 <= len(name) <= LONGEST_NAME:
         raise ValueError(f"must have 1 to {LONGEST_NAME} characters")
@@ -96,7 +96,7 @@ def normal_name(text: str) -> str:
 
 
 def origins_json(origins: Collection[str]) -> str:
-    """Origins as a row keeps them."""
+    """Origins as they are stored."""
     return orjson.dumps(sorted(set(origins))).decode()
 
 
@@ -111,9 +111,9 @@ def create(
     idle_minutes: int = 30,
     retention_days: int | None = None,
 ) -> SiteRow:
-    """Add a site, with domain, name and origins in their normal form.
+    """Add a site. Domain, name and origins must be in their normal form.
 
-    Raises Conflict `name_taken` for a site that nobody could tell from Alice's own.
+    Raises Conflict `name_taken` for a site without an owner that is named like Alice's own.
     """
     if owner_id is None and name == OWN_NAME:
         raise Conflict(
@@ -126,7 +126,7 @@ def create(
 def change(site_id: str, **columns: str | int | None) -> SiteRow:
     """Set columns of a site (domain, name, origins as a JSON list, idle_minutes, retention_days).
 
-    Raises NotFound, and Conflict `own_site` for another name of Alice's own.
+    Raises NotFound, and Conflict `own_site` for a change of the name of Alice's own site.
     """
     with _connected(), database.transaction(events_db):
         found = _require(site_id)
@@ -138,16 +138,16 @@ def change(site_id: str, **columns: str | int | None) -> SiteRow:
 
 
 def own(public_url: str | None = None) -> SiteRow:
-    """The site that Alice's own pages are; made when it is first asked for, by whichever process.
+    """The site of Alice's own pages. The first call, in any process, creates it.
 
-    Its domain follows `public_url`, if one is given.
+    Its domain is set to that of `public_url`, if one is given.
     """
     domain = normal_domain(public_url) if public_url else None
     with _connected():
         found = _own()
         if found is not None and domain in (None, found.domain):
             return found
-        # Under the log's lock, so that two processes do not both make one.
+        # Under the log's lock, so that two processes do not both create one.
         with database.appending(events_db, database.EVENT_LOG):
             found = _own()
             if found is None:
@@ -158,23 +158,23 @@ def own(public_url: str | None = None) -> SiteRow:
 
 
 def remove(site_id: str) -> None:
-    """Delete a site with all that is kept of it, in steps; also what waits for a sink. Its salts are a job's.
+    """Delete a site and all its data, in steps, including rows that wait for a sink. A job deletes its salts.
 
-    Raises NotFound, and Conflict `own_site` for Alice's own: turn ALICE_TRACK_PAGES off for that.
+    Raises NotFound, and Conflict `own_site` for Alice's own site: set ALICE_TRACK_PAGES=0 instead.
     """
     with _connected():
         found = _require(site_id)
         if _is_own(found):
             raise Conflict("Alice's own site stays. ALICE_TRACK_PAGES=0 stops counting there.", "own_site")
-        for statement in _EMPTY:
+        for statement in _DELETE_ROWS:
             while _step(statement, found.number) == REMOVED_AT_ONCE:
                 pass
-        with database.transaction(events_db):  # and what came meanwhile
+        with database.transaction(events_db):  # and rows added in the meantime
             events.execute("DELETE FROM sites WHERE number = ?", found.number)
-        upkeep.forget_site(site_id)  # at last: now no more of it gets into a batch
+        upkeep.forget_site(site_id)  # last, because from now on no more rows get into a batch
 
 
-_EMPTY = (
+_DELETE_ROWS = (
     "DELETE FROM visits WHERE number IN (SELECT number FROM visits WHERE site_number = ? LIMIT ?)",
     "DELETE FROM visitors WHERE number IN (SELECT number FROM visitors WHERE site_number = ? LIMIT ?)",
     "DELETE FROM event_ids WHERE site_number = ? AND id IN "
@@ -203,21 +203,21 @@ def _insert(
     idle_minutes: int = 30,
     retention_days: int | None = None,
 ) -> SiteRow:
-    made = Site.create(
+    created = Site.create(
         id="".join(secrets.choice(_LETTERS) for _ in range(ID_LENGTH)),
         domain=domain, name=name, owner_id=owner_id, origins=origins_json(origins),
         idle_minutes=idle_minutes, retention_days=retention_days, created_at=clock.now(),
     )  # fmt: skip
     return _row(
-        made.number,
-        made.id,
+        created.number,
+        created.id,
         domain,
         name,
         owner_id,
-        made.origins,
+        created.origins,
         idle_minutes,
         retention_days,
-        made.created_at,
+        created.created_at,
     )
 
 
@@ -248,37 +248,37 @@ def everyones() -> list[SiteRow]:
 
 
 class Sites:
-    """Sites as they were at most 2 s ago: every event asks for one."""
+    """A cache of sites as they were at most 2 s ago, because every event needs one."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, SiteRow]] = {}  # when it was read, and what
+        self._cached: dict[str, tuple[int, SiteRow]] = {}  # by id: when it was read, and the row
         self._own: tuple[int, SiteRow] | None = None
 
     def find(self, site_id: str) -> SiteRow | None:
-        """The site with this id. One that is not there is looked for each time."""
+        """The site with this id. An unknown id is looked up each time."""
         now = clock.now()
-        at, row = self._known.get(site_id, (0, None))
+        at, row = self._cached.get(site_id, (0, None))
         if row is not None and 0 <= now - at < CACHED_FOR:
             return row
         found = find(site_id)
         if found is None:
-            self._known.pop(site_id, None)
+            self._cached.pop(site_id, None)
             return None
-        if len(self._known) >= MOST_CACHED:
-            self._known = {}
-        self._known[site_id] = (now, found)
+        if len(self._cached) >= MOST_CACHED:
+            self._cached = {}
+        self._cached[site_id] = (now, found)
         return found
 
     def own(self, public_url: str | None = None) -> SiteRow:
-        """Alice's own site, which is made if it is not there: every page names it."""
+        """Alice's own site, created if it does not exist. Every page contains its id."""
         now = clock.now()
         if self._own is None or not 0 <= now - self._own[0] < CACHED_FOR:
             self._own = now, own(public_url)
         return self._own[1]
 
     def forget(self, site_id: str) -> None:
-        """Read it anew the next time (in this process)."""
-        self._known.pop(site_id, None)
+        """Remove the site from the cache of this process."""
+        self._cached.pop(site_id, None)
 
 
 def _own() -> SiteRow | None:
@@ -321,9 +321,9 @@ def _connected() -> AbstractContextManager[None]:
     return database.connected(events_db)
 
 
-# What a page needs
+# For pages
 
 
 def embed_code(site_id: str, address: str) -> str:
-    """The line of HTML that tracks a page; `address` is where Alice answers, such as https://alice.example.org."""
+    """The line of HTML that tracks a page; `address` is Alice's, such as https://alice.example.org."""
     return f'<script defer src="{address}/tracker.js" data-site-id="{site_id}"></script>'

@@ -1,4 +1,4 @@
-"""strings: repeated text (paths, names, browsers, hosts) is kept once and referred to by a number."""
+"""strings: repeated text (paths, names, browsers, hosts) is stored once and referred to by a number."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,7 +8,7 @@ from alice import database
 from alice.database import EventsModel, Sequence, events
 from alice.recorder import Recorder
 
-CACHED = 50_000  # strings a process remembers
+CACHED = 50_000  # strings in each process's cache
 
 
 class Text(EventsModel):
@@ -20,33 +20,33 @@ class Text(EventsModel):
 
 
 class Numbers:
-    """The numbers of texts, remembered.
+    """A cache of the numbers of strings.
 
-    What is unknown is inserted and committed before anything refers to it: a number that is remembered
-    outlives every transaction that is rolled back. Strings are never deleted.
+    A new string is inserted in a transaction of its own, before anything refers to it: its cached number
+    would outlive a rollback. Strings are never deleted.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._known: dict[str | None, int | None] = {None: None}
+        self._cached: dict[str | None, int | None] = {None: None}
 
     def of(self, texts: set[str | None]) -> Mapping[str | None, int | None]:
-        """The number of each text, and perhaps of others; None for None."""
-        known = self._known
-        missing = texts.difference(known)
+        """The number of each text, inserted if new; None for None. The result may hold other texts, too."""
+        cached = self._cached
+        missing = texts.difference(cached)
         if not missing:
-            return known
-        return {text: known.get(text) for text in texts} | self._learn(sorted(missing))
+            return cached
+        return {text: cached.get(text) for text in texts} | self._find_or_insert(sorted(missing))
 
-    def _learn(self, texts: list[str]) -> dict[str, int]:
+    def _find_or_insert(self, texts: list[str]) -> dict[str, int]:
         with database.connected(database.events_db):
             found = _find(texts)
         new = [text for text in texts if text not in found]
         if new:
             found |= self._recorder.submit(lambda: _insert(new))
-        if len(self._known) + len(found) > CACHED:
-            self._known = {None: None}
-        self._known |= found
+        if len(self._cached) + len(found) > CACHED:
+            self._cached = {None: None}
+        self._cached |= found
         return found
 
 
@@ -65,7 +65,7 @@ def _find(texts: list[str]) -> dict[str, int]:
 
 
 def texts(numbers: Collection[int | None]) -> dict[int | None, str | None]:
-    """The strings back, by their numbers."""
+    """The strings by their numbers; None for None."""
     wanted = sorted({number for number in numbers if number is not None})
     found: dict[int | None, str | None] = {None: None}
     for start in range(0, len(wanted), 500):

@@ -15,7 +15,7 @@ from alice.errors import Malformed
 from alice.tracking import body, campaign
 from alice.tracking.event import Kind
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Arrival, Hit, Key
+from alice.tracking.recording import Hit, VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, VisitRow
@@ -108,7 +108,7 @@ def record(tracking: Tracking, site: SiteRow, sent: Iterable[Movement], caller: 
         site,
         caller,
         [
-            (_key(tracking, site, *name), _arrival(of_session), [*map(_hit, of_session)])
+            (_key(tracking, site, *name), _details(of_session), [*map(_hit, of_session)])
             for name, of_session in sessions.items()
         ],
     )
@@ -118,14 +118,14 @@ def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Call
     """The live session of this name, or a new one; what is said of the device replaces what was."""
     info = asked.deviceInfo or {}
     context = {"deviceInfo": kept_of(asked)}
-    arrival = Arrival(
+    details = VisitDetails(
         user_id=asked.userId,
         screen=_short(info.get("screenResolution")),
         timezone=_short(info.get("timezone")),
         context=context,
     )
     key = _key(tracking, site, asked.userId, asked.sessionId)
-    found = tracking.open(site, key, caller, arrival)
+    found = tracking.open(site, key, caller, details)
     if not context["deviceInfo"] or found.context == context:
         return found
     kept = orjson.dumps(context).decode()
@@ -146,14 +146,14 @@ def told_by_server(caller: Caller, device_info: dict[str, Any] | None = None) ->
     return Caller("", agent if isinstance(agent, str) and agent else None, {}, caller.objects)
 
 
-def _key(tracking: Tracking, site: SiteRow, user_id: str, session_id: str) -> Key:
-    return Key(Dialect.USER_TRACKER, tracking.visitors.known(site, f"user:{user_id}"), session_id)
+def _key(tracking: Tracking, site: SiteRow, user_id: str, session_id: str) -> VisitKey:
+    return VisitKey(Dialect.USER_TRACKER, tracking.visitors.known(site, f"user:{user_id}"), session_id)
 
 
-def _arrival(of_session: list[Movement]) -> Arrival:
+def _details(of_session: list[Movement]) -> VisitDetails:
     view = next((movement for movement in of_session if movement.event == "page_view"), None)
     came = _address(view) if view else campaign.NOWHERE
-    return Arrival(path=came.path, campaign=came.campaign, user_id=of_session[0].userId)
+    return VisitDetails(path=came.path, campaign=came.campaign, user_id=of_session[0].userId)
 
 
 def _hit(movement: Movement) -> Hit:

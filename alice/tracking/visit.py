@@ -1,4 +1,4 @@
-"""visits: one row a tracking session, changed in the transaction of the event that changes it."""
+"""visits: one row per tracking session, updated in the transaction of the event that changes it."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Columns
@@ -17,7 +17,7 @@ from alice.tracking.visitor import Visitor
 
 
 class Dialect(IntEnum):
-    """Whose words a visit was told in; the numbers are kept."""
+    """The API a visit was sent through; the numbers are stored."""
 
     USER_TRACKER = 1
     EVENT_TRACKER = 2
@@ -25,7 +25,7 @@ class Dialect(IntEnum):
 
 
 class Expired(Exception):
-    """The visit is over, or was never there; its events want a new one."""
+    """The visit is over or does not exist; its events need a new one."""
 
 
 class Visit(EventsModel):
@@ -33,17 +33,17 @@ class Visit(EventsModel):
     site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
     visitor = ForeignKeyField(Visitor, column_name="visitor_number", on_delete="CASCADE", index=False)
     dialect = SmallIntegerField()
-    session_id = TextField(null=True)  # the client's own name for it (UserTracker, EventTracker)
-    user_id = TextField(null=True)  # who it is, if they or their site said so
+    session_id = TextField(null=True)  # the client's (UserTracker, EventTracker)
+    user_id = TextField(null=True)  # if the client or the site's server sent one
     started_at = Millis()
-    last_at = Millis()  # the newest sign of life, by the server's clock
-    due_at = Millis()  # when it ends if nothing comes
+    last_at = Millis()  # the latest activity, by the server's clock
+    due_at = Millis()  # when it ends without further activity
     closed_at = Millis(null=True)
     sequence = IntegerField(default=0)  # of the newest event
     page_views = IntegerField(default=0)
-    interactions = IntegerField(default=0)  # events that somebody meant: neither views nor beats
+    interactions = IntegerField(default=0)  # deliberate actions: no page views, no heartbeats
     engaged_ms = IntegerField(default=0)
-    landing_path = IntegerField(null=True)  # numbers of strings from here on
+    landing_path = IntegerField(null=True)  # from here to ab_variant: numbers of strings
     exit_path = IntegerField(null=True)
     referrer_host = IntegerField(null=True)
     utm_source = IntegerField(null=True)
@@ -63,8 +63,8 @@ class Visit(EventsModel):
     ab_test = IntegerField(null=True)
     ab_variant = IntegerField(null=True)
     is_bot = SmallIntegerField(default=0)
-    context = TextField(null=True)  # JSON: what a dialect carries along, such as campaign and attribution ids
-    renewed_from = BigIntegerField(null=True)  # the visit whose attribution this one carries on
+    context = TextField(null=True)  # JSON: other fields of the dialect, such as campaign and attribution ids
+    renewed_from = BigIntegerField(null=True)  # the visit whose attribution was copied
 
     class Meta:
         table_name = "visits"
@@ -74,17 +74,17 @@ class Visit(EventsModel):
 Visit.add_index(Visit.visitor)
 Visit.add_index(Visit.session_id, where=Visit.session_id.is_null(False))
 Visit.add_index(Visit.site, Visit.user_id, where=Visit.user_id.is_null(False))
-# Without due_at, which every event moves: those that are open are few enough to be looked through.
+# Without due_at, which every event changes: open visits are few enough to scan.
 Visit.add_index(Visit.started_at, where=Visit.closed_at.is_null())
 
 
-# What a visit is told when it opens: numbers of strings, by column.
-TOLD = (
+# A visit's attributes: columns that hold numbers of strings.
+ATTRIBUTES = (
     "landing_path", "exit_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term",
     "utm_content", "bucket", "device", "browser", "os", "language", "timezone", "screen", "country",
     "country_source", "ab_test", "ab_variant",
 )  # fmt: skip
-# Where somebody came from, which a renewed visit carries on.
+# Where the visitor came from; a renewed visit keeps these.
 ATTRIBUTION = (
     "landing_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
     "bucket", "ab_test", "ab_variant",
@@ -92,7 +92,7 @@ ATTRIBUTION = (
 
 
 VARIANT = ("ab_test", "ab_variant")
-# What is known of the browser.
+# About the browser.
 DEVICE = ("device", "browser", "os", "language", "timezone", "screen")
 
 
@@ -120,7 +120,7 @@ class VisitRow(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id under which it is known outside."""
+        """The public id."""
         return visit_id(self.started_at, self.number)
 
     @property
@@ -139,7 +139,7 @@ _NAMES = ["context" if name == "context_json" else name for name in VisitRow._fi
 COLUMNS = ", ".join(_NAMES)
 
 
-# How a visit is found: a subquery that gives its number, and that one's parameters.
+# How to find a visit: a subquery that returns its number, and the subquery's parameters.
 Selector = tuple[str, tuple[Any, ...]]
 
 _OF_VISITOR = (
@@ -149,12 +149,14 @@ _OF_VISITOR = (
 
 
 def of_visitor(site_number: int, hash: bytes, dialect: Dialect) -> Selector:
-    """The newest visit of a visitor who is known by this hash."""
+    """The newest visit of the visitor with this hash."""
     return _OF_VISITOR, (site_number, hash, int(dialect))
 
 
-def named(dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None) -> Selector:
-    """The newest visit of a site that its client calls so; of one user only, if they are given."""
+def by_session_id(
+    dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None
+) -> Selector:
+    """The site's newest visit with this session id; only of this user, if one is given."""
     sql = "SELECT number FROM visits WHERE session_id = ? AND dialect = ? AND site_number = ?"
     values: tuple[Any, ...] = (session_id, int(dialect), site_number)
     if user_id is not None:
@@ -162,12 +164,13 @@ def named(dialect: Dialect, session_id: str, site_number: int, user_id: str | No
     return f"{sql} ORDER BY number DESC LIMIT 1", values
 
 
-def live_for_longest(dialect: Dialect, session_id: str, now: int) -> Selector:
-    """Of all sites' visits that their clients call so, the oldest that is live, else the newest."""
-    live = "closed_at IS NULL AND due_at >= ?"
+def oldest_open(dialect: Dialect, session_id: str, now: int) -> Selector:
+    """Of all sites' visits with this session id, the oldest open one, else the newest."""
+    is_open = "closed_at IS NULL AND due_at >= ?"
     return (
         f"SELECT number FROM visits WHERE session_id = ? AND dialect = ? "
-        f"ORDER BY CASE WHEN {live} THEN 0 ELSE 1 END, CASE WHEN {live} THEN number ELSE -number END LIMIT 1",
+        f"ORDER BY CASE WHEN {is_open} THEN 0 ELSE 1 END, "
+        f"CASE WHEN {is_open} THEN number ELSE -number END LIMIT 1",
         (session_id, int(dialect), now, now),
     )
 
@@ -182,11 +185,11 @@ def find(which: Selector) -> VisitRow | None:
     return VisitRow(*rows[0]) if rows else None
 
 
-# What happened in a visit, to be added to its row.
+# Counting events
 
 
 class Counted(NamedTuple):
-    """A visit that has counted an event: no more of it than every event needs to know."""
+    """A visit after it counted events; only the columns that recording an event needs."""
 
     number: int
     site_number: int
@@ -196,20 +199,22 @@ class Counted(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id under which it is known outside."""
+        """The public id."""
         return visit_id(self.started_at, self.number)
 
 
 class Progress(NamedTuple):
+    """What events add to their visit."""
+
     events: int = 0
     page_views: int = 0
     interactions: int = 0
     engaged_ms: int = 0
-    last_path: int | None = None  # of the last page view; numbers of strings
-    first_path: int | None = None  # of the first
+    last_path: int | None = None  # of the last page view; number of a string
+    first_path: int | None = None  # of the first page view; number of a string
 
 
-# Time on a page may have passed before its visit was opened; more than that nobody can have spent there.
+# Engaged time cannot exceed the visit's age, plus this for time on a page before the visit was opened.
 AHEAD = hours(1)
 
 _ADVANCE = (
@@ -223,22 +228,23 @@ _ADVANCE = (
 )
 
 
-def advance(which: Selector, made: Progress, now: int) -> Counted | None:
-    """Add what happened to the visit, and put its end off; answer it as it is now, None if it is over.
+def advance(which: Selector, progress: Progress, now: int) -> Counted | None:
+    """Add the progress to the visit and postpone its end; return the updated visit, None if it is over.
 
-    One statement finds, checks, changes and reads it: this is what every event costs.
+    One statement finds, checks, updates and returns the row, because every event runs it.
     """
     sql, values = which
     rows = events.query(
         _advance_sql(sql),
-        now, now, now, now, made.events, made.page_views, made.interactions,
-        made.engaged_ms, now + AHEAD, made.engaged_ms, made.last_path, made.first_path, *values, now,
+        now, now, now, now, progress.events, progress.page_views, progress.interactions,
+        progress.engaged_ms, now + AHEAD, progress.engaged_ms, progress.last_path, progress.first_path,
+        *values, now,
     )  # fmt: skip
     return Counted(*rows[0]) if rows else None
 
 
 def of_event(seq: int) -> Counted:
-    """The visit that this event belongs to. Raises Unavailable if it was erased a moment ago."""
+    """The visit of this event. Raises Unavailable if it was erased in the meantime."""
     sql = f"SELECT {', '.join(Counted._fields)} FROM visits WHERE number = "
     rows = events.query(f"{sql}(SELECT visit_number FROM events WHERE seq = ?)", seq)
     if not rows:
@@ -253,7 +259,7 @@ def _advance_sql(subquery: str) -> str:
 
 _OPENED = (
     "site_number", "visitor_number", "dialect", "session_id", "user_id", "started_at", "last_at", "due_at",
-    "is_bot", "context", "renewed_from", *TOLD,
+    "is_bot", "context", "renewed_from", *ATTRIBUTES,
 )  # fmt: skip
 _OPEN = (
     f"INSERT INTO visits ({', '.join(_OPENED)}, sequence, page_views, interactions, engaged_ms) "
@@ -262,7 +268,7 @@ _OPEN = (
 
 
 def open(values: Mapping[str, Any]) -> VisitRow:
-    """Open a visit with these columns; a missing one is NULL. Runs inside an appending transaction."""
+    """Insert a visit with these columns; missing ones are NULL. Runs inside an appending transaction."""
     (number,) = events.query(_OPEN, *map(values.get, _OPENED))[0]
     return VisitRow(
         number, values["site_number"], values["visitor_number"], values["dialect"], values.get("session_id"),
@@ -271,18 +277,18 @@ def open(values: Mapping[str, Any]) -> VisitRow:
     )  # fmt: skip
 
 
-def told(number: int, columns: Columns) -> dict[str, int | None]:
-    """What this visit was told, of these columns: numbers of strings."""
+def attributes_of(number: int, columns: Columns) -> dict[str, int | None]:
+    """These attributes of the visit, by column: numbers of strings."""
     rows = events.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
     return dict(zip(columns, rows[0], strict=True))
 
 
-def learn(number: int, columns: Mapping[str, int | str | None]) -> None:
-    """Fill in what the visit was not told yet."""
-    told = {name: value for name, value in columns.items() if value is not None}
-    if told:
-        settings = ", ".join(f"{name} = COALESCE({name}, ?)" for name in told)
-        events.execute(f"UPDATE visits SET {settings} WHERE number = ?", *told.values(), number)
+def fill_in(number: int, columns: Mapping[str, int | str | None]) -> None:
+    """Set those of these columns that are still NULL."""
+    given = {name: value for name, value in columns.items() if value is not None}
+    if given:
+        settings = ", ".join(f"{name} = COALESCE({name}, ?)" for name in given)
+        events.execute(f"UPDATE visits SET {settings} WHERE number = ?", *given.values(), number)
 
 
 # Closing
@@ -293,11 +299,11 @@ def close(number: int, at: int) -> None:
     events.execute("UPDATE visits SET closed_at = ? WHERE number = ? AND closed_at IS NULL", at, number)
 
 
-CLOSE_AT_ONCE = 1000
+CLOSE_AT_ONCE = 1000  # visits in one transaction
 
 
 def close_due(now: int, limit: int = CLOSE_AT_ONCE) -> int:
-    """Close visits whose time is up (at most `limit`); answer how many. Nothing of them is lost by it."""
+    """Close visits whose due_at has passed, at most `limit`; return how many."""
     return events.execute(
         "UPDATE visits SET closed_at = due_at WHERE number IN "
         "(SELECT number FROM visits WHERE closed_at IS NULL AND due_at < ? LIMIT ?)",
@@ -306,5 +312,5 @@ def close_due(now: int, limit: int = CLOSE_AT_ONCE) -> int:
 
 
 def is_bounce(page_views: int, interactions: int) -> bool:
-    """Whether a visit saw one page and did nothing there."""
+    """Whether a visit has at most one page view and no interaction."""
     return page_views <= 1 and interactions == 0

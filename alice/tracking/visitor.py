@@ -1,4 +1,4 @@
-"""visitors: who visits a site, as a keyed hash that tells nobody who they are."""
+"""visitors: the visitors of a site, each as a keyed hash that does not reveal who they are."""
 
 from hashlib import blake2b
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Visitor(EventsModel):
     number = Sequence()
     site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
     hash = BlobField()  # 16 bytes
-    day = IntegerField(null=True)  # of the salt, in days since the epoch; None: known by consent, for longer
+    day = IntegerField(null=True)  # of the salt, in days since the epoch; None: the lasting salt (consent)
 
     class Meta:
         table_name = "visitors"
@@ -25,28 +25,31 @@ class Visitor(EventsModel):
 
 
 class VisitorKey(NamedTuple):
-    """Under which hash a visitor is known, and the day of the salt that made it."""
+    """A visitor's hash, and the day of the salt it was made with (None: the lasting salt)."""
 
     hash: bytes
     day: int | None
 
 
 class Visitors:
-    """Makes the keys. An address goes in, and cannot be had back once the day's salt is destroyed."""
+    """Makes visitor keys. An address cannot be computed from its key once the day's salt is destroyed."""
 
     def __init__(self, salts: Salts) -> None:
         self._salts = salts
 
     def known(self, site: SiteRow, name: str) -> VisitorKey:
-        """Of somebody who is known by consent or by signing in: the same for ever, on this site."""
+        """The key of a visitor with consent or signed in: always the same on this site."""
         return VisitorKey(_hash(self._salts.known(site.id), name), None)
 
     def anonymous(self, site: SiteRow, caller: Caller) -> VisitorKey:
-        """Of somebody without consent: the same until the end of the day (UTC)."""
+        """The key of a visitor without consent: the same until the end of the day (UTC)."""
         return self._of_day(site, caller, clock.now() // DAY)
 
     def yesterday(self, site: SiteRow, caller: Caller) -> VisitorKey | None:
-        """The same person's key of the day before, while a visit of it may go on past midnight."""
+        """The same visitor's key of the day before, for visits that continue past midnight UTC.
+
+        None when the salt of that day is destroyed.
+        """
         day = clock.now() // DAY - 1
         return self._of_day(site, caller, day) if self._salts.exists(site.id, day) else None
 
@@ -59,7 +62,7 @@ def _hash(salt: bytes, text: str) -> bytes:
 
 
 def number_of(site_number: int, key: VisitorKey) -> int:
-    """The visitor's number; a new one's row is made. Runs inside an appending transaction."""
+    """The visitor's number; inserts a new visitor. Runs inside an appending transaction."""
     found = events.query(
         "SELECT number FROM visitors WHERE site_number = ? AND hash = ?", site_number, key.hash
     )

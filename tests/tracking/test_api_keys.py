@@ -12,7 +12,7 @@ from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking import api_key
 from alice.tracking import site as sites
-from alice.tracking.api_key import SCOPES, Found, Listed
+from alice.tracking.api_key import SCOPES, KeyAccess, KeySummary
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows
@@ -102,7 +102,7 @@ def test_a_key_is_revoked_once_and_no_other_with_it(
     made = []
     for where, name in ((site, "a"), (other_site, "b"), (site, "c")):
         id = api_key.create(where.number, "read", name).id
-        made.insert(0, Listed(id, where.id, name, "read", clock.now(), None, None))
+        made.insert(0, KeySummary(id, where.id, name, "read", clock.now(), None, None))
         clock.advance(1)
 
     assert api_key.everyones()[:3] == made
@@ -122,7 +122,7 @@ def test_a_key_opens_its_own_site_though_there_are_others(site: SiteRow, other_s
         for scope in SCOPES
     ]
     for site_id, scope, key in made:
-        assert api_key.check(key.key) == Found(key.id, site_id, scope, None)
+        assert api_key.check(key.key) == KeyAccess(key.id, site_id, scope, None)
 
 
 def test_a_key_of_a_removed_site_opens_nothing(

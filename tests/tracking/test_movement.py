@@ -11,7 +11,7 @@ from alice.tracking import movement, usertracker
 from alice.tracking.event import Kind
 from alice.tracking.movement import Filters, Range
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Arrival, Hit, Key
+from alice.tracking.recording import Hit, VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.usertracker import Movement
@@ -43,9 +43,9 @@ def all_sorts(
     move(site, "bob", "bob's")
     move(site, "ada", "second", "other tab")
     move(other_site, "ada", "elsewhere too")
-    key = Key(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:ada"), "tab")
-    told = Arrival(user_id="ada")
-    tracking.record(site, key, caller, lambda: told, [Hit(Kind.CUSTOM, "no movement")])
+    key = VisitKey(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:ada"), "tab")
+    details = VisitDetails(user_id="ada")
+    tracking.record(site, key, caller, lambda: details, [Hit(Kind.CUSTOM, "no movement")])
     move(site, "ada", "third")
 
 

@@ -13,7 +13,7 @@ from alice.ids import event_id, visit_id
 from alice.tracking import erasures, person
 from alice.tracking import visit as visits
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Arrival, Key
+from alice.tracking.recording import VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect
@@ -57,9 +57,9 @@ def test_an_export_holds_visits_events_and_identities(
 def test_an_export_of_a_visit_that_is_closed_tells_when_and_what_its_dialect_keeps(
     tracking: Tracking, site: SiteRow, caller: Caller, frozen_clock: int
 ) -> None:
-    key = Key(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:ada"), "tab")
-    arrival = Arrival(user_id="ada", context={"campaign_id": "c-1"}, ab_test="hat", ab_variant="10/6")
-    number = tracking.open(site, key, caller, arrival).number
+    key = VisitKey(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:ada"), "tab")
+    details = VisitDetails(user_id="ada", context={"campaign_id": "c-1"}, ab_test="hat", ab_variant="10/6")
+    number = tracking.open(site, key, caller, details).number
     with database.connected(database.events_db):
         visits.close(number, frozen_clock + 5)
 

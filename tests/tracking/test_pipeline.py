@@ -23,7 +23,7 @@ from alice.tracking.campaign import NO_CAMPAIGN, Campaign
 from alice.tracking.event import Kind
 from alice.tracking.event_property import PropertyType, properties
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Arrival, Hit, Key
+from alice.tracking.recording import Hit, VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 from alice.tracking.visit import Dialect, Expired
@@ -40,34 +40,34 @@ class Stage(NamedTuple):
 
     tracking: Tracking
     site: SiteRow
-    key: Key
+    key: VisitKey
     caller: Caller
     number: int
 
 
 @pytest.fixture
-def key(tracking: Tracking, site: SiteRow) -> Key:
-    return Key(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:alice"), "session-1")
+def key(tracking: Tracking, site: SiteRow) -> VisitKey:
+    return VisitKey(Dialect.EVENT_TRACKER, tracking.visitors.known(site, "user:alice"), "session-1")
 
 
 def test_events_of_a_visit_are_numbered_from_one(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller
 ) -> None:
-    first = tracking.record(site, key, caller, Arrival, [VIEW, VIEW])
-    second = tracking.record(site, key, caller, Arrival, [VIEW])
+    first = tracking.record(site, key, caller, VisitDetails, [VIEW, VIEW])
+    second = tracking.record(site, key, caller, VisitDetails, [VIEW])
 
     assert (first.sequences, second.sequences) == ([1, 2], [3])
     assert second.visit.number == first.visit.number
 
 
 def test_an_event_sent_again_is_answered_as_the_first_time_and_changes_nothing(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
-    first = tracking.record(site, key, caller, Arrival, [VIEW, hit])
-    tracking.record(site, key._replace(session_id="session-2"), caller, Arrival, [VIEW])
+    first = tracking.record(site, key, caller, VisitDetails, [VIEW, hit])
+    tracking.record(site, key._replace(session_id="session-2"), caller, VisitDetails, [VIEW])
     before = events_db.query("SELECT * FROM visits ORDER BY number")
-    again = tracking.record(site, key, caller, Arrival, [hit])
+    again = tracking.record(site, key, caller, VisitDetails, [hit])
 
     assert (first.sequences, first.created) == ([1, 2], [True, True])
     assert (again.sequences, again.created, again.visit) == ([2], [False], first.visit)
@@ -75,35 +75,35 @@ def test_an_event_sent_again_is_answered_as_the_first_time_and_changes_nothing(
 
 
 def test_a_retry_with_something_new_adds_only_that(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller
 ) -> None:
     old, new = Hit(Kind.CUSTOM, "a", id=str(uuid4())), Hit(Kind.CUSTOM, "b", id=str(uuid4()))
-    tracking.record(site, key, caller, Arrival, [old])
-    again = tracking.record(site, key, caller, Arrival, [VIEW, old, new, VIEW, new, VIEW])
+    tracking.record(site, key, caller, VisitDetails, [old])
+    again = tracking.record(site, key, caller, VisitDetails, [VIEW, old, new, VIEW, new, VIEW])
 
     assert again.sequences == [2, 1, 3, 4, 3, 5]
     assert again.created == [True, False, True, True, False, True]
     assert (again.visit.sequence, again.visit.page_views) == (5, 3)
-    anew = tracking.record(site, key, caller, Arrival, [new, old])
+    anew = tracking.record(site, key, caller, VisitDetails, [new, old])
     assert (anew.sequences, anew.created, anew.visit) == ([3, 1], [False, False], again.visit)
 
 
 def test_an_id_is_known_on_its_own_site_only(
-    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: Key, caller: Caller
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: VisitKey, caller: Caller
 ) -> None:
     hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
-    tracking.record(site, key, caller, Arrival, [hit])
+    tracking.record(site, key, caller, VisitDetails, [hit])
 
-    assert tracking.record(other_site, key, caller, Arrival, [hit]).created == [True]
-    assert tracking.record(site, key, caller, Arrival, [hit]).created == [False]
-    assert tracking.record(other_site, key, caller, Arrival, [hit]).created == [False]
+    assert tracking.record(other_site, key, caller, VisitDetails, [hit]).created == [True]
+    assert tracking.record(site, key, caller, VisitDetails, [hit]).created == [False]
+    assert tracking.record(other_site, key, caller, VisitDetails, [hit]).created == [False]
 
 
 def test_a_visit_that_is_closed_meanwhile_is_asked_for_again(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     """As another process may do it on PostgreSQL, where only appends take turns."""
-    number = tracking.record(site, key, caller, Arrival, [VIEW]).visit.number
+    number = tracking.record(site, key, caller, VisitDetails, [VIEW]).visit.number
 
     def find(now: int) -> visit.VisitRow:
         found = visit.find(visit.numbered(number))
@@ -122,13 +122,13 @@ def test_an_event_that_is_erased_meanwhile_is_asked_for_again(app: Flask) -> Non
 
 
 def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int
 ) -> None:
-    first = tracking.record(site, key, caller, Arrival, [VIEW], idle_ms=minutes(5))
+    first = tracking.record(site, key, caller, VisitDetails, [VIEW], idle_ms=minutes(5))
     clock.advance(minutes(5))
-    same = tracking.record(site, key, caller, Arrival, [VIEW])
+    same = tracking.record(site, key, caller, VisitDetails, [VIEW])
     clock.advance(minutes(5) + 1)
-    new = tracking.record(site, key, caller, Arrival, [VIEW])
+    new = tracking.record(site, key, caller, VisitDetails, [VIEW])
 
     assert same.visit.number == first.visit.number
     assert new.visit.number > first.visit.number
@@ -136,13 +136,15 @@ def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
 
 
 SOMEBODY = [Hit(Kind.IDENTIFY)]
-ADA = Arrival(path="/tea", referrer="rabbit.example", language="fr", user_id="ada", identity={"plan": "free"})
+ADA = VisitDetails(
+    path="/tea", referrer="rabbit.example", language="fr", user_id="ada", identity={"plan": "free"}
+)
 
 
 @pytest.mark.parametrize(
     "do",
     [
-        lambda it: it.tracking.record(it.site, it.key, it.caller, Arrival, [VIEW]),
+        lambda it: it.tracking.record(it.site, it.key, it.caller, VisitDetails, [VIEW]),
         lambda it: it.tracking.record(it.site, it.key, it.caller, lambda: ADA, SOMEBODY),
         lambda it: it.tracking.append(it.number, [VIEW], ADA),
         lambda it: it.tracking.open(it.site, it.key, it.caller, ADA),
@@ -158,20 +160,20 @@ def test_what_happens_in_a_visit_changes_no_other(
     tracking: Tracking,
     site: SiteRow,
     other_site: SiteRow,
-    key: Key,
+    key: VisitKey,
     caller: Caller,
     frozen_clock: int,
     events_db: EventRows,
     do: Callable[["Stage"], object],
 ) -> None:
-    mine = tracking.open(site, key, caller, Arrival()).number
+    mine = tracking.open(site, key, caller, VisitDetails()).number
     for where, whose in (
         (site, key._replace(session_id="session-2")),
         (site, key._replace(visitor=tracking.visitors.known(site, "bob"), session_id="session-3")),
         (site, key._replace(dialect=Dialect.USER_TRACKER)),
         (other_site, key),
     ):
-        tracking.open(where, whose, caller, Arrival())
+        tracking.open(where, whose, caller, VisitDetails())
     before, *others = events_db.query("SELECT * FROM visits ORDER BY number")
     clock.advance(minutes(1))
     do(Stage(tracking, site, key, caller, mine))
@@ -184,12 +186,14 @@ def test_what_happens_in_a_visit_changes_no_other(
 def test_an_event_goes_to_its_visitors_own_visit_though_others_came_since(
     tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller
 ) -> None:
-    anna, bob = (Key(Dialect.LITTLESTATS, tracking.visitors.known(site, name)) for name in ("anna", "bob"))
-    first = tracking.record(site, anna, caller, Arrival, [VIEW]).visit.number
-    tracking.record(site, bob, caller, Arrival, [VIEW])
-    tracking.record(other_site, anna, caller, Arrival, [VIEW])
-    tracking.record(site, anna._replace(dialect=Dialect.EVENT_TRACKER), caller, Arrival, [VIEW])
-    again = tracking.record(site, anna, caller, Arrival, [VIEW])
+    anna, bob = (
+        VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, name)) for name in ("anna", "bob")
+    )
+    first = tracking.record(site, anna, caller, VisitDetails, [VIEW]).visit.number
+    tracking.record(site, bob, caller, VisitDetails, [VIEW])
+    tracking.record(other_site, anna, caller, VisitDetails, [VIEW])
+    tracking.record(site, anna._replace(dialect=Dialect.EVENT_TRACKER), caller, VisitDetails, [VIEW])
+    again = tracking.record(site, anna, caller, VisitDetails, [VIEW])
 
     assert (again.visit.number, again.sequences) == (first, [2])
 
@@ -197,11 +201,11 @@ def test_an_event_goes_to_its_visitors_own_visit_though_others_came_since(
 def test_a_visitor_of_several_visits_goes_on_with_the_newest(
     tracking: Tracking, site: SiteRow, caller: Caller, frozen_clock: int
 ) -> None:
-    key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
-    tracking.record(site, key, caller, Arrival, [VIEW])
+    key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
+    tracking.record(site, key, caller, VisitDetails, [VIEW])
     clock.advance(minutes(31))
-    newest = tracking.record(site, key, caller, Arrival, [VIEW])
-    again = tracking.record(site, key, caller, Arrival, [VIEW])
+    newest = tracking.record(site, key, caller, VisitDetails, [VIEW])
+    again = tracking.record(site, key, caller, VisitDetails, [VIEW])
 
     assert again.visit.number == newest.visit.number
     assert (newest.sequences, again.sequences) == ([1], [2])
@@ -211,8 +215,8 @@ def test_a_name_finds_the_newest_visit_of_its_dialect_site_and_user(
     tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller, frozen_clock: int
 ) -> None:
     def opened(where: SiteRow, dialect: Dialect, name: str, user_id: str | None = None) -> int:
-        key = Key(dialect, tracking.visitors.known(site, f"{user_id}"), name)
-        return tracking.open(where, key, caller, Arrival(user_id=user_id)).number
+        key = VisitKey(dialect, tracking.visitors.known(site, f"{user_id}"), name)
+        return tracking.open(where, key, caller, VisitDetails(user_id=user_id)).number
 
     user_tracker, event_tracker = Dialect.USER_TRACKER, Dialect.EVENT_TRACKER
     opened(site, user_tracker, "tab", "ada")
@@ -240,23 +244,23 @@ def test_of_all_sites_visits_of_a_name_the_oldest_live_one_is_found_else_the_new
     site: SiteRow,
     other_site: SiteRow,
     doomed: SiteRow,
-    key: Key,
+    key: VisitKey,
     caller: Caller,
     frozen_clock: int,
 ) -> None:
     def found() -> int:
         return tracking.find_anywhere(Dialect.EVENT_TRACKER, "session-1").number
 
-    over = tracking.open(site, key, caller, Arrival()).number
+    over = tracking.open(site, key, caller, VisitDetails()).number
     clock.advance(minutes(30) + 1)  # it is over, though not closed yet
     assert found() == over
-    first = tracking.open(site, key, caller, Arrival()).number
+    first = tracking.open(site, key, caller, VisitDetails()).number
     clock.advance(1)
-    second = tracking.open(other_site, key, caller, Arrival()).number
+    second = tracking.open(other_site, key, caller, VisitDetails()).number
     clock.advance(1)
-    third = tracking.open(doomed, key, caller, Arrival()).number
-    tracking.open(site, key._replace(session_id="session-2"), caller, Arrival())
-    tracking.open(site, key._replace(dialect=Dialect.USER_TRACKER), caller, Arrival())
+    third = tracking.open(doomed, key, caller, VisitDetails()).number
+    tracking.open(site, key._replace(session_id="session-2"), caller, VisitDetails())
+    tracking.open(site, key._replace(dialect=Dialect.USER_TRACKER), caller, VisitDetails())
     assert found() == first
 
     clock.advance(minutes(30) - 2)
@@ -270,10 +274,10 @@ def test_of_all_sites_visits_of_a_name_the_oldest_live_one_is_found_else_the_new
 
 
 def test_a_visit_that_is_over_is_touched_by_nothing(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    closed = tracking.open(site, key, caller, Arrival()).number
-    due = tracking.open(site, key._replace(session_id="session-2"), caller, Arrival()).number
+    closed = tracking.open(site, key, caller, VisitDetails()).number
+    due = tracking.open(site, key._replace(session_id="session-2"), caller, VisitDetails()).number
     visit.close(closed, frozen_clock)
     clock.advance(minutes(30) + 1)
     before = events_db.query("SELECT * FROM visits ORDER BY number")
@@ -288,13 +292,13 @@ def test_a_visit_that_is_over_is_touched_by_nothing(
 
 
 def test_a_sign_of_life_puts_the_end_of_a_visit_off(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    opened = tracking.open(site, key, caller, Arrival(), minutes(5))
+    opened = tracking.open(site, key, caller, VisitDetails(), minutes(5))
     for do in (
         lambda: tracking.touch(opened.number),
-        lambda: tracking.open(site, key, caller, Arrival()),
-        lambda: tracking.record(site, key, caller, Arrival, [VIEW]),
+        lambda: tracking.open(site, key, caller, VisitDetails()),
+        lambda: tracking.record(site, key, caller, VisitDetails, [VIEW]),
     ):
         clock.advance(minutes(5))
         do()
@@ -303,20 +307,22 @@ def test_a_sign_of_life_puts_the_end_of_a_visit_off(
 
 
 def test_several_visits_are_appended_to_all_or_nothing(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     cannot_be_kept = Hit(10**30)
     other = key._replace(session_id="session-2")
     with pytest.raises((OverflowError, peewee.DataError)):
-        tracking.record_all(site, caller, [(key, Arrival(), [VIEW]), (other, Arrival(), [cannot_be_kept])])
+        tracking.record_all(
+            site, caller, [(key, VisitDetails(), [VIEW]), (other, VisitDetails(), [cannot_be_kept])]
+        )
 
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
 def test_a_job_closes_visits_without_any_traffic(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    tracking.record(site, key, caller, Arrival, [VIEW])
+    tracking.record(site, key, caller, VisitDetails, [VIEW])
     assert visit.close_due(clock.now()) == 0
     due_at = clock.now() + minutes(30)
     clock.advance(minutes(30) + 1)
@@ -327,10 +333,10 @@ def test_a_job_closes_visits_without_any_traffic(
 
 
 def test_all_visits_that_are_due_are_closed_however_many_they_are_and_no_others(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     def opened(name: str, idle_ms: int) -> int:
-        return tracking.open(site, key._replace(session_id=name), caller, Arrival(), idle_ms).number
+        return tracking.open(site, key._replace(session_id=name), caller, VisitDetails(), idle_ms).number
 
     closed, _, lives = opened("closed", minutes(5)), opened("due", minutes(5)), opened("lives", minutes(6))
     visit.close(closed, frozen_clock + 1)
@@ -355,9 +361,9 @@ def test_all_visits_that_are_due_are_closed_however_many_they_are_and_no_others(
 
 
 def test_an_event_for_a_visit_that_is_over_is_refused(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    opened = tracking.open(site, key, caller, Arrival())
+    opened = tracking.open(site, key, caller, VisitDetails())
     assert tracking.append(opened.number, [VIEW]).sequences == [1]
     clock.advance(minutes(30) + 1)
 
@@ -368,12 +374,12 @@ def test_an_event_for_a_visit_that_is_over_is_refused(
 
 
 def test_a_renewed_visit_carries_on_where_its_visitor_came_from(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    arrival = Arrival(path="/landing", referrer="rabbit.example", context={"campaign_id": "c-1"})
-    old = tracking.open(site, key, caller, arrival)
+    details = VisitDetails(path="/landing", referrer="rabbit.example", context={"campaign_id": "c-1"})
+    old = tracking.open(site, key, caller, details)
     clock.advance(minutes(31))
-    new = tracking.renew(site, key._replace(session_id="session-2"), caller, Arrival(), "session-1")
+    new = tracking.renew(site, key._replace(session_id="session-2"), caller, VisitDetails(), "session-1")
 
     assert (new.sequence, new.renewed_from) == (0, old.number)
     assert new.context == {"campaign_id": "c-1"}
@@ -382,11 +388,11 @@ def test_a_renewed_visit_carries_on_where_its_visitor_came_from(
 
 
 def test_a_renewal_that_names_a_variant_means_it(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
-    tracking.open(site, key, caller, Arrival(ab_test="t", ab_variant="old"))
+    tracking.open(site, key, caller, VisitDetails(ab_test="t", ab_variant="old"))
     new = tracking.renew(
-        site, key._replace(session_id="session-2"), caller, Arrival(ab_variant="new"), "session-1"
+        site, key._replace(session_id="session-2"), caller, VisitDetails(ab_variant="new"), "session-1"
     )
 
     sql = "SELECT s.text FROM visits v JOIN strings s ON s.number = v.{} WHERE v.number = ?"
@@ -394,22 +400,22 @@ def test_a_renewal_that_names_a_variant_means_it(
     assert events_db.one(sql.format("ab_variant"), new.number) == "new"
 
 
-EVERYTHING = Arrival(
+EVERYTHING = VisitDetails(
     path="/tea", referrer="rabbit.example", campaign=Campaign("hatter", "mail", "spring", "tea", "cup"),
     language="fr", timezone="Europe/London", screen="1280x800", ab_test="hat", ab_variant="10/6",
     user_id="ada", context={"campaign_id": "c-1"},
 )  # fmt: skip
-ELSEWHERE = Arrival(
+ELSEWHERE = VisitDetails(
     path="/other", referrer="hare.example", campaign=Campaign("hare", "web", "autumn", "milk", "jug"),
     ab_test="coat", ab_variant="long",
 )  # fmt: skip
 
 
 def words(events_db: EventRows, number: int) -> dict[str, str]:
-    """What a visit was told, in words."""
+    """A visit's attributes as texts."""
     return {
         column: word
-        for column in visit.TOLD
+        for column in visit.ATTRIBUTES
         for (word,) in events_db.query(
             f"SELECT s.text FROM visits v JOIN strings s ON s.number = v.{column} WHERE v.number = ?", number
         )
@@ -428,7 +434,7 @@ VARIANT = {"ab_test": "hat", "ab_variant": "10/6"}
 
 
 def test_a_visit_keeps_what_it_is_told_when_it_opens(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     opened = tracking.open(site, key, caller, EVERYTHING)
 
@@ -444,11 +450,11 @@ def test_a_visit_keeps_what_it_is_told_when_it_opens(
 
 
 def test_a_program_is_marked_and_of_no_browser_nothing_is_said(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
-    bot = tracking.open(site, key, caller._replace(user_agent="curl/8.0"), Arrival())
+    bot = tracking.open(site, key, caller._replace(user_agent="curl/8.0"), VisitDetails())
     unknown = key._replace(session_id="session-2")
-    unsaid = tracking.open(site, unknown, caller._replace(user_agent=None, environ={}), Arrival())
+    unsaid = tracking.open(site, unknown, caller._replace(user_agent=None, environ={}), VisitDetails())
 
     assert (bot.is_bot, unsaid.is_bot) == (1, 0)
     assert words(events_db, bot.number)["language"] == "en-GB"
@@ -456,9 +462,9 @@ def test_a_program_is_marked_and_of_no_browser_nothing_is_said(
 
 
 def test_a_visit_learns_where_it_came_from_until_its_first_page_and_other_things_later(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
-    number = tracking.open(site, key, caller, Arrival()).number
+    number = tracking.open(site, key, caller, VisitDetails()).number
     known = {"device": "desktop", "browser": "Chrome", "os": "Windows", "language": "en-GB"}
     assert words(events_db, number) == known
     came = {name: word for name, word in CAME.items() if name != "landing_path"}
@@ -482,19 +488,19 @@ def test_a_view_is_asked_where_it_came_from_once(
     tracking: Tracking, site: SiteRow, caller: Caller, events_db: EventRows
 ) -> None:
     """That of a visit's first page; whatever came before it may be left over from an earlier one."""
-    key = Key(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
-    asked: list[Arrival] = []
+    key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
+    asked: list[VisitDetails] = []
 
-    def arrive(arrival: Arrival) -> Callable[[], Arrival]:
-        return lambda: asked.append(arrival) or arrival
+    def arrive(details: VisitDetails) -> Callable[[], VisitDetails]:
+        return lambda: asked.append(details) or details
 
-    tracking.record(site, key, caller, arrive(Arrival()), [Hit(Kind.HEARTBEAT)])
+    tracking.record(site, key, caller, arrive(VisitDetails()), [Hit(Kind.HEARTBEAT)])
     tracking.record(site, key, caller, arrive(EVERYTHING), [Hit(Kind.HEARTBEAT)])
     tracking.record(site, key, caller, arrive(EVERYTHING), [Hit(Kind.PAGE_VIEW, path="/tea")])
     tracking.record(site, key, caller, arrive(ELSEWHERE), [Hit(Kind.PAGE_VIEW, path="/other")])
     told = tracking.record(site, key, caller, arrive(ELSEWHERE), [Hit(Kind.HEARTBEAT)])
 
-    assert asked == [Arrival(), EVERYTHING]
+    assert asked == [VisitDetails(), EVERYTHING]
     assert told.sequences == [5]
     assert words(events_db, told.visit.number)["referrer_host"] == "rabbit.example"
 
@@ -516,7 +522,7 @@ def test_a_view_is_asked_where_it_came_from_once(
 def test_a_visit_is_never_two_peoples(
     tracking: Tracking,
     site: SiteRow,
-    key: Key,
+    key: VisitKey,
     caller: Caller,
     frozen_clock: int,
     events_db: EventRows,
@@ -526,8 +532,8 @@ def test_a_visit_is_never_two_peoples(
     goes_on: bool,
 ) -> None:
     of = key._replace(session_id=name)
-    first = tracking.open(site, of, caller, Arrival(user_id=was)).number
-    second = tracking.open(site, of, caller, Arrival(user_id=comes)).number
+    first = tracking.open(site, of, caller, VisitDetails(user_id=was)).number
+    second = tracking.open(site, of, caller, VisitDetails(user_id=comes)).number
 
     assert (second == first) is goes_on
     assert events_db.query("SELECT user_id, closed_at FROM visits ORDER BY number") == (
@@ -540,8 +546,8 @@ def test_who_somebody_is_is_kept_of_those_who_are_known_by_consent(
     events_db: EventRows,
 ) -> None:  # fmt: skip
     def said(who: VisitorKey, user_id: str | None, identity: dict | None, where: SiteRow = site) -> None:
-        arrival = Arrival(user_id=user_id, identity=identity)
-        tracking.record(where, Key(Dialect.LITTLESTATS, who), caller, lambda: arrival, SOMEBODY)
+        details = VisitDetails(user_id=user_id, identity=identity)
+        tracking.record(where, VisitKey(Dialect.LITTLESTATS, who), caller, lambda: details, SOMEBODY)
 
     anna, bob = (tracking.visitors.known(site, name) for name in ("anna", "bob"))
     said(tracking.visitors.anonymous(site, caller), "ada", {"plan": "free"})
@@ -566,15 +572,17 @@ def test_who_somebody_is_is_kept_of_those_who_are_known_by_consent(
 
 
 def test_a_renewal_ends_the_old_visit_when_it_was_over_and_tells_the_new_one_what_it_knew(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    told = replace(EVERYTHING, context={"campaign_id": "c-1", "page_id": "p-1"})
-    old = tracking.open(site, key, caller, told)
-    asked = Arrival(path="/other", referrer="hare.example", ab_variant="tall", context={"page_id": "p-2"})
+    details = replace(EVERYTHING, context={"campaign_id": "c-1", "page_id": "p-1"})
+    old = tracking.open(site, key, caller, details)
+    asked = VisitDetails(
+        path="/other", referrer="hare.example", ab_variant="tall", context={"page_id": "p-2"}
+    )
     clock.advance(minutes(29))
     new = tracking.renew(site, key._replace(session_id="new"), caller, asked, "session-1", minutes(5))
     clock.advance(minutes(31))
-    newer = tracking.renew(site, key._replace(session_id="newer"), caller, Arrival(user_id="eve"), "new")
+    newer = tracking.renew(site, key._replace(session_id="newer"), caller, VisitDetails(user_id="eve"), "new")
 
     assert (new.user_id, newer.user_id) == ("ada", "eve")
     assert (new.renewed_from, newer.renewed_from) == (old.number, new.number)
@@ -590,19 +598,19 @@ def test_a_renewal_ends_the_old_visit_when_it_was_over_and_tells_the_new_one_wha
 
 
 def test_a_renewal_of_a_visit_that_came_from_nowhere_keeps_what_is_asked_for(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
-    tracking.open(site, key, caller, Arrival(ab_test="coat"))
+    tracking.open(site, key, caller, VisitDetails(ab_test="coat"))
     new = tracking.renew(site, key._replace(session_id="new"), caller, EVERYTHING, "session-1")
 
     assert words(events_db, new.number) == DEVICE | CAME | VARIANT
 
 
 def test_a_visit_has_a_bucket_once_something_is_said_of_where_it_came_from(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     def bucket(**said: Any) -> str | None:
-        opened = tracking.open(site, key._replace(session_id=str(said)), caller, Arrival(**said))
+        opened = tracking.open(site, key._replace(session_id=str(said)), caller, VisitDetails(**said))
         return words(events_db, opened.number).get("bucket")
 
     assert (bucket(), bucket(campaign=NO_CAMPAIGN)) == (None, None)
@@ -613,20 +621,20 @@ def test_a_visit_has_a_bucket_once_something_is_said_of_where_it_came_from(
 
 @pytest.mark.parametrize("old", [None, "nowhere", "session-1"])
 def test_renewing_nothing_or_a_visit_of_the_same_name_opens_or_resumes_it(
-    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: Key, caller: Caller, frozen_clock: int,
+    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int,
     old: str | None,
 ) -> None:  # fmt: skip
     tracking.open(other_site, key._replace(session_id="nowhere"), caller, EVERYTHING)
-    opened = tracking.renew(site, key, caller, Arrival(), old, minutes(5))
+    opened = tracking.renew(site, key, caller, VisitDetails(), old, minutes(5))
     clock.advance(minutes(5))
-    resumed = tracking.renew(site, key, caller, Arrival(), old, minutes(6))
+    resumed = tracking.renew(site, key, caller, VisitDetails(), old, minutes(6))
 
     assert (opened.renewed_from, opened.closed_at, opened.context) == (None, None, {})
     assert resumed == opened._replace(last_at=clock.now(), due_at=clock.now() + minutes(5))
 
 
 def test_a_visit_knows_what_happened_in_it(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     hits = [
         Hit(Kind.PAGE_VIEW, path="/a"),
@@ -635,7 +643,7 @@ def test_a_visit_knows_what_happened_in_it(
         Hit(Kind.PAGE_VIEW, path="/b"),
         Hit(Kind.HEARTBEAT, path="/b", engaged_ms=2500),
     ]
-    tracking.record(site, key, caller, lambda: Arrival(path="/a"), hits)
+    tracking.record(site, key, caller, lambda: VisitDetails(path="/a"), hits)
 
     assert events_db.query("SELECT page_views, interactions, engaged_ms FROM visits") == [(2, 1, 6500)]
     landing, left = events_db.query(
@@ -646,11 +654,11 @@ def test_a_visit_knows_what_happened_in_it(
 
 
 def test_an_event_of_a_site_that_is_removed_meanwhile_is_refused_and_leaves_nothing(
-    tracking: Tracking, doomed: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, doomed: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     sites.remove(doomed.id)
     with pytest.raises(NotFound):
-        tracking.record(doomed, key, caller, Arrival, [VIEW])
+        tracking.record(doomed, key, caller, VisitDetails, [VIEW])
 
     assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in ("visits", "visitors", "events")] == [
         0, 0, 0,
@@ -658,12 +666,12 @@ def test_an_event_of_a_site_that_is_removed_meanwhile_is_refused_and_leaves_noth
 
 
 def test_a_report_of_more_time_than_has_passed_is_not_counted(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     """An hour may have passed before the visit was opened; and no report claims more."""
 
     def engaged(ms: int) -> tuple[int, int | None]:
-        tracking.record(site, key, caller, Arrival, [Hit(Kind.HEARTBEAT, engaged_ms=ms)])
+        tracking.record(site, key, caller, VisitDetails, [Hit(Kind.HEARTBEAT, engaged_ms=ms)])
         counted = events_db.one("SELECT engaged_ms FROM visits")
         return counted, events_db.query("SELECT engaged_ms FROM events ORDER BY seq DESC")[0][0]
 
@@ -676,11 +684,11 @@ def test_a_report_of_more_time_than_has_passed_is_not_counted(
 
 
 def test_an_event_that_somebody_meant_is_an_interaction(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     def counts(kind: Kind) -> bool:
         session = key._replace(session_id=kind.name)
-        tracking.record(site, session, caller, Arrival, [Hit(kind)])
+        tracking.record(site, session, caller, VisitDetails, [Hit(kind)])
         return bool(events_db.one("SELECT interactions FROM visits WHERE session_id = ?", kind.name))
 
     assert [kind for kind in Kind if counts(kind)] == [
@@ -693,14 +701,14 @@ def test_an_event_that_somebody_meant_is_an_interaction(
 def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
     tracking: Tracking,
     site: SiteRow,
-    key: Key,
+    key: VisitKey,
     caller: Caller,
     frozen_clock: int,
     events_db: EventRows,
     ahead: int,
     kept: int,
 ) -> None:
-    tracking.record(site, key, caller, Arrival, [Hit(Kind.PAGE_VIEW, occurred_at=frozen_clock + ahead)])
+    tracking.record(site, key, caller, VisitDetails, [Hit(Kind.PAGE_VIEW, occurred_at=frozen_clock + ahead)])
 
     assert events_db.query("SELECT occurred_at, received_at FROM events") == [
         (frozen_clock + kept, frozen_clock)
@@ -708,12 +716,12 @@ def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
 
 
 def test_a_clock_that_jumps_back_moves_no_visit_back(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, frozen_clock: int, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
-    tracking.record(site, key, caller, Arrival, [VIEW])
+    tracking.record(site, key, caller, VisitDetails, [VIEW])
     seen = clock.now()
     clock.advance(-minutes(10))
-    tracking.record(site, key, caller, Arrival, [VIEW])
+    tracking.record(site, key, caller, VisitDetails, [VIEW])
 
     assert events_db.query("SELECT last_at, due_at FROM visits") == [(seen, seen + minutes(30))]
 
@@ -733,7 +741,7 @@ def test_the_numbers_that_rows_keep_mean_what_they_always_meant() -> None:
 
 
 def test_properties_keep_their_types(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     said = {
         "text": "caucus-race", "whole": 42, "part": 9.99, "exact": 2**53, "big": 2**53 + 1, "yes": True,
@@ -742,7 +750,7 @@ def test_properties_keep_their_types(
         "week": "2025-W03", "bare": "20250120T1030",
         "nested": {"x": [1, 2.5, "three"]}, "list": [], "huge": -1e300,
     }  # fmt: skip
-    tracking.record(site, key, caller, Arrival, [Hit(Kind.CUSTOM, "all", properties=said)])
+    tracking.record(site, key, caller, VisitDetails, [Hit(Kind.CUSTOM, "all", properties=said)])
     seq = events_db.one("SELECT seq FROM events")
 
     assert properties([seq]) == {seq: said}
@@ -766,13 +774,13 @@ def test_properties_keep_their_types(
 
 
 def test_properties_of_many_events_are_each_ones_own(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     """However many there are: databases bound the number of parameters of a statement."""
     hits = [
         Hit(Kind.CUSTOM, "tea", properties={"cups": number, "of": f"guest {number}"}) for number in range(501)
     ]
-    tracking.record(site, key, caller, Arrival, [VIEW, *hits])
+    tracking.record(site, key, caller, VisitDetails, [VIEW, *hits])
     view, *seqs = [seq for (seq,) in events_db.query("SELECT seq FROM events ORDER BY sequence")]
 
     assert properties([view, *seqs]) == {
@@ -782,12 +790,12 @@ def test_properties_of_many_events_are_each_ones_own(
 
 
 def test_a_process_forgets_strings_and_no_event_does(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows, monkeypatch: Any
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(text, "CACHED", 5)
     for number in range(12):  # of which a process remembers a few
         hits = [Hit(Kind.PAGE_VIEW, path=f"/{number}"), Hit(Kind.CUSTOM, "tea", path="/0")]
-        tracking.record(site, key, caller, Arrival, hits)
+        tracking.record(site, key, caller, VisitDetails, hits)
 
     paths = events_db.query(
         "SELECT s.text FROM events e LEFT JOIN strings s ON s.number = e.path ORDER BY seq"
@@ -830,13 +838,13 @@ def test_texts_are_numbered_once_by_whichever_process(tracking: Tracking) -> Non
 
 
 def test_threads_share_a_visit_without_gaps(
-    tracking: Tracking, site: SiteRow, key: Key, caller: Caller, events_db: EventRows
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     tracking.recorder.start()
 
     def send() -> None:
         for _ in range(10):
-            tracking.record(site, key, caller, Arrival, [VIEW])
+            tracking.record(site, key, caller, VisitDetails, [VIEW])
 
     threads = [threading.Thread(target=send) for _ in range(6)]
     for thread in threads:
@@ -882,11 +890,11 @@ def test_however_often_and_in_whatever_batches_each_id_counts_once(
     batches: list[list[str]],
 ) -> None:
     session = str(uuid4())
-    key = Key(Dialect.EVENT_TRACKER, tracking.visitors.known(site, session), session)
+    key = VisitKey(Dialect.EVENT_TRACKER, tracking.visitors.known(site, session), session)
     expected: dict[str, int] = {}
     for batch in batches:
         hits = [Hit(Kind.CUSTOM, "x", id=f"{session}{id}") for id in batch]
-        recorded = tracking.record(site, key, caller, Arrival, hits)
+        recorded = tracking.record(site, key, caller, VisitDetails, hits)
         for id, sequence, created in zip(batch, recorded.sequences, recorded.created, strict=True):
             assert created == (id not in expected)
             assert expected.setdefault(id, len(expected) + 1) == sequence

@@ -12,7 +12,7 @@ from alice.config import Settings
 from alice.tracking import retention
 from alice.tracking import site as sites
 from alice.tracking.pipeline import Tracking, close_visits
-from alice.tracking.recording import Arrival, Key
+from alice.tracking.recording import VisitDetails, VisitKey
 from alice.tracking.request import Caller
 from alice.tracking.salt import Salts
 from alice.tracking.site import SiteRow
@@ -30,8 +30,8 @@ def forgetful(app: object) -> SiteRow:
         return sites.create("wonderland.example", "Forgetful", owner_id=None, retention_days=30)
 
 
-def key_of(tracking: Tracking, site: SiteRow, name: str) -> Key:
-    return Key(Dialect.LITTLESTATS, tracking.visitors.known(site, name))
+def key_of(tracking: Tracking, site: SiteRow, name: str) -> VisitKey:
+    return VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, name))
 
 
 def close_all(events_db: EventRows) -> None:
@@ -141,11 +141,11 @@ def test_what_a_site_keeps_no_longer_is_kept_for_another(
 ) -> None:
     for where in (site, forgetful):
         post(where.id, url="/", eventId=str(uuid4()))
-        tracking.open(where, key_of(tracking, where, "without-events"), caller, Arrival())
-        lonely = tracking.open(where, key_of(tracking, where, "without-visits"), caller, Arrival())
+        tracking.open(where, key_of(tracking, where, "without-events"), caller, VisitDetails())
+        lonely = tracking.open(where, key_of(tracking, where, "without-visits"), caller, VisitDetails())
         events_db.execute("DELETE FROM visits WHERE number = ?", lonely.number)
     clock.advance(days(31))
-    tracking.open(forgetful, key_of(tracking, forgetful, "new"), caller, Arrival())
+    tracking.open(forgetful, key_of(tracking, forgetful, "new"), caller, VisitDetails())
     close_all(events_db)
 
     assert retention.prune() == (1, 2, 3, 2 + HERS)
