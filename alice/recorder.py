@@ -104,7 +104,7 @@ class Recorder:
             self._touched.setdefault(writer, {})[key] = value
 
     def flush(self) -> None:
-        """Write the touched values now, in this thread. For commands and tests."""
+        """Write the touched values now, in this thread. For use without a writer thread."""
         with database.connected(self._handle):
             self._write_touched()
 
