@@ -1,4 +1,4 @@
-"""What gunicorn loads: `gunicorn app:app`. `python app.py` is the development server."""
+"""The WSGI entry point, for `gunicorn app:app`. `python app.py` runs the development server."""
 
 from alice.app import create_app
 
@@ -8,7 +8,7 @@ if __name__ == "__main__":
     alice = app.extensions["alice"]
     alice.start()
     try:
-        # Werkzeug's debugger runs whatever it is told to: never on an address that others may reach.
+        # No debugger: it executes any code that a client sends, and others may reach this address.
         app.run(alice.settings.host, alice.settings.port, debug=True, use_debugger=False, use_reloader=False)
     finally:
         alice.stop()

@@ -1,4 +1,4 @@
-"""The wiring: `create_app()` puts the parts of Alice together."""
+"""The wiring: `create_app()` builds the application from its parts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ BLUEPRINTS = (
 
 @dataclass(frozen=True)
 class Alice:
-    """What an application keeps while it runs."""
+    """The running parts of an application: its settings, writers, jobs and sinks."""
 
     settings: Settings
     recorder: Recorder
@@ -55,22 +55,22 @@ class Alice:
     couriers: Couriers
 
     def start(self) -> None:
-        """Start the writer and the jobs; in a server, in each process after the fork."""
+        """Start the threads: writers, jobs and sinks. A server calls this in each worker, after the fork."""
         self.recorder.start()
         self.tracking.recorder.start()
         self.scheduler.start()
         self.couriers.start()
 
     def stop(self) -> None:
-        """End the jobs, then write everything that waits."""
+        """Stop the jobs, then commit all queued operations and touched values; stop the sinks last."""
         self.scheduler.stop()
         self.recorder.stop()
         self.tracking.recorder.stop()
-        self.couriers.stop()  # last: a slow sink may take 3 s, and loses nothing if it is killed meanwhile
+        self.couriers.stop()  # last: a slow sink may take 3 s, and no event is lost if it is killed meanwhile
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application. Starts no thread and leaves no connection open."""
+    """Create the application. Starts no thread and leaves no connection open."""
     settings = settings or Settings.from_env()
     prepare_data_dir(settings)
     database.bind(settings)
@@ -96,7 +96,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def make_tracking(settings: Settings) -> Tracking:
-    """What telemetry needs, which has a database and a writer of its own."""
+    """Build the tracking side, which has its own database and writer."""
     return Tracking(
         Recorder(database.events_db, database.EVENT_LOG),
         Sites(),

@@ -32,34 +32,34 @@ def now() -> int:
 
 
 def freeze(at: int) -> None:
-    """Make `now()` answer `at` (milliseconds) until `thaw()`. For tests."""
+    """Make `now()` return `at` (milliseconds) until `thaw()`. For tests."""
     global _frozen
     _frozen = at
 
 
 def advance(by: int) -> None:
-    """Move a frozen clock by so many milliseconds. For tests."""
+    """Freeze the clock `by` milliseconds later. For tests."""
     freeze(now() + by)
 
 
 def thaw() -> None:
-    """Let time pass again."""
+    """Use the system clock again. For tests."""
     global _frozen
     _frozen = None
 
 
 def rfc3339(at: int) -> str:
-    """Milliseconds as `2025-01-20T10:30:00.000Z` (RFC 3339).
+    """Format milliseconds as `2025-01-20T10:30:00.000Z` (RFC 3339).
 
-    Years 1970 to 9999; what lies outside raises ValueError or OverflowError.
+    For the years 1970 to 9999; other times are not checked.
     """
     return _whole_seconds(at // 1000) + _REST[at % 1000]
 
 
 def from_iso8601(text: str) -> int:
-    """`2025-01-20`, `2025-01-20T10:30:00.000Z` and the like as milliseconds; without a zone it is UTC.
+    """Parse `2025-01-20`, `2025-01-20T10:30:00.000Z` and the like into milliseconds.
 
-    Raises ValueError for what is none.
+    Without a time zone the time is UTC. Raises ValueError for any other text.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
@@ -71,7 +71,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-# Lists hold many times within the same seconds, and formatting is the slow part of them.
+# Formatting times is the slowest part of long lists. Their times often share a second: cache the parts.
 _REST = [f".{rest:03d}Z" for rest in range(1000)]
 
 

@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used; the message names it and says what would do."""
+    """Alice cannot run as it is set up; the message names the cause and, where there is one, the remedy."""
 
 
 def setting(default: Any, read: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:
@@ -51,7 +51,7 @@ def choice(*names: str) -> Callable[[str], str]:
 
 
 def origin(text: str) -> str:
-    """An address as a browser writes it in `Origin`: lower case, IDNs encoded, no port that goes unsaid."""
+    """Convert an address to the form of an `Origin` header: lower case, IDN as xn--, no default port."""
     try:
         parts = urlsplit(text)
         host, port = _ascii_host(parts.hostname or ""), parts.port
@@ -70,11 +70,11 @@ def _ascii_host(host: str) -> str:
     if ":" in host:
         return f"[{ip_address(host)}]"
     encoded = host.encode("idna").decode()
-    # The standard library knows the older rules only, by which for instance ß becomes ss.
+    # The standard library knows only the older IDNA rules, by which for instance ß becomes ss.
     if encoded.encode().decode("idna") != host and encoded != host:
         raise ValueError("write the name in its xn-- form")
     if not HOST.fullmatch(encoded):
-        raise ValueError("the name holds what no host name holds")
+        raise ValueError("it contains a character that no host name may have")
     return encoded
 
 
@@ -90,9 +90,9 @@ def database_url(text: str) -> str:
         ) from None
     if text.startswith("sqlite"):
         if name in ("", ":memory:") or name.endswith("/"):
-            raise ValueError("sqlite:////absolute/path.db: a file, for several processes share it")
+            raise ValueError("sqlite:////absolute/path.db: a file, because several processes share it")
         if Path(name).name == "events.db":
-            raise ValueError("a file of another name: events.db is made beside it, for tracking")
+            raise ValueError("a file with another name: Alice keeps tracking in events.db beside it")
     return text
 
 
@@ -106,7 +106,7 @@ def mmdb(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
         raise ValueError("a file that exists")
-    with path.open("rb") as opened:  # what describes such a file is in its last 128 KB
+    with path.open("rb") as opened:  # the marker of its metadata is in the last 128 KB
         opened.seek(max(0, path.stat().st_size - 131_072))
         if b"\xab\xcd\xefMaxMind.com" not in opened.read():
             raise ValueError("an .mmdb file; download it again")
@@ -114,14 +114,14 @@ def mmdb(text: str) -> Path:
 
 
 def peer_url(text: str) -> str:
-    """The address of a server we send to, with user, password and path if it needs them."""
+    """Check the address of a server that Alice sends to; it may hold a user, a password and a path."""
     try:
         parts = urlsplit(text)
         _ascii_host(parts.hostname or "")
-        known = parts.scheme in DEFAULT_PORTS and parts.port != 0 and not parts.query and not parts.fragment
+        valid = parts.scheme in DEFAULT_PORTS and parts.port != 0 and not parts.query and not parts.fragment
     except ValueError:  # its message may hold the password
-        known = False
-    if not known or not text.isprintable() or " " in text:
+        valid = False
+    if not valid or not text.isprintable() or " " in text:
         raise ValueError(
             "an address such as https://user:password@example.org:8443/name, with no space and no line end; "
             "special characters in the password are written as %40"
@@ -133,7 +133,7 @@ def peer_url(text: str) -> str:
 
 def bearer_token(text: str) -> str:
     if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("as it was given to you: signs of ASCII, with no space and no line end")
+        raise ValueError("the token as you received it: ASCII characters, with no space and no line end")
     return text
 
 
@@ -145,10 +145,10 @@ def secret_key(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One field a setting; the variable is ALICE_ and the field's name in capitals."""
+    """One field per setting; its variable is ALICE_ and the field's name in capitals."""
 
     data_dir: Path = setting(
-        CHECKOUT / "data" / "local", Path, "The folder in which Alice keeps everything she writes."
+        CHECKOUT / "data" / "local", Path, "The folder for everything that Alice writes."
     )
     host: str = setting("127.0.0.1", str, "The address to listen on.")
     port: int = setting(8000, whole(1, 65535), "The port to listen on.")
@@ -206,7 +206,7 @@ class Settings:
     sink_batch: int = setting(50, whole(1, 1000), "Events in a batch to a sink.")
     sink_seconds: int = setting(30, whole(1, 3600), "Seconds after which a batch is sent that is not full.")
     help_contact: str = setting(
-        "the person who runs this site", str, "Whom the forgotten-password page says to ask."
+        "the person who runs this site", str, "The person to ask, named on the forgotten-password page."
     )
 
     @classmethod
@@ -215,24 +215,25 @@ class Settings:
 
         Raises ConfigError for a value that cannot be used and for an unknown ALICE_ name.
         """
-        known = {variable(f.name): f for f in fields(cls)}
+        declared = {variable(f.name): f for f in fields(cls)}
         values = {}
         for name, text in environ.items():
             if not name.startswith("ALICE_") or name.startswith("ALICE_TEST_") or not text:
                 continue
-            if name not in known:
+            if name not in declared:
                 raise ConfigError(f"{name} is not a setting; `alice config` lists them all.")
             try:
-                values[known[name].name] = known[name].metadata["read"](text)
+                values[declared[name].name] = declared[name].metadata["read"](text)
             except ValueError as error:
-                secret = known[name].metadata["secret"] or "@" in text or "?" in text  # as in an address
+                # An address may hold a password before the @ or a token after the ?.
+                secret = declared[name].metadata["secret"] or "@" in text or "?" in text
                 given = "" if secret else f", not {text!r}"
                 raise ConfigError(f"{name} must be {error}{given}.") from None
         return cls(**values)
 
     @property
     def secure(self) -> bool:
-        """Whether readers reach Alice over TLS, as far as the settings tell."""
+        """Whether `public_url` is https, so readers reach Alice over TLS."""
         return (self.public_url or "").startswith("https://")
 
 
@@ -242,7 +243,7 @@ def variable(name: str) -> str:
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Make the data folder, open to its owner only; raise ConfigError if it cannot be written."""
+    """Create the data folder with mode 0700; raise ConfigError if it is not writable."""
     probe = settings.data_dir / f".write-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -256,7 +257,7 @@ def prepare_data_dir(settings: Settings) -> None:
 
 
 def load_secret_key(settings: Settings) -> str:
-    """The key from the settings, else the one in the data folder, made on first use with mode 0600."""
+    """Return the key from the settings, else from the data folder, created on first use with mode 0600."""
     if settings.secret_key:
         return settings.secret_key
     path = settings.data_dir / "secret_key"
@@ -266,8 +267,8 @@ def load_secret_key(settings: Settings) -> str:
 
 
 def _create_once(path: Path, text: str) -> None:
-    # Written aside and linked into place: of two processes that start together one wins, and
-    # neither can read half a key.
+    # Write a draft and link it into place: if two processes start together, both use the first key
+    # that is in place, and neither can read half a key.
     draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -1,8 +1,8 @@
-"""The two databases: handles, the PRAGMAs, the base model, and what opens a transaction.
+"""The two databases: handles, PRAGMAs, the base model and transactions.
 
 `alice_db` holds accounts, books and activity; `events_db` holds tracking. Both are proxies that
-`bind()` points at SQLite files or at PostgreSQL. Nothing connects by itself: requests, threads and
-commands open a connection and give it back, and a stray query raises.
+`bind()` points at SQLite files or at PostgreSQL. No connection is opened automatically: requests,
+threads and commands open one and return it to the pool, and a query without a connection raises.
 """
 
 import os
@@ -25,8 +25,8 @@ from playhouse.pool import (
 
 from alice.config import ConfigError, Settings
 
-BUSY_TIMEOUT = 5000  # ms to wait for another's lock
-IDLE_IN_TRANSACTION = 60_000  # ms until PostgreSQL gives up on a client that froze while it held a lock
+BUSY_TIMEOUT = 5000  # ms to wait for a lock
+IDLE_IN_TRANSACTION = 60_000  # ms until PostgreSQL disconnects a client that froze while it held a lock
 
 PRAGMAS = (
     ("journal_mode", "wal"),
@@ -39,8 +39,8 @@ PRAGMAS = (
 )
 SQLITE_AT_LEAST = (3, 35, 0)  # UPSERT with RETURNING
 
-CONNECTIONS, IDLE_CONNECTIONS = 25, 5  # of each database in a process: open at most, kept open when idle
-WAIT_FOR_CONNECTION = 10  # seconds
+CONNECTIONS, IDLE_CONNECTIONS = 25, 5  # per database and process: open at most, idle at most
+WAIT_FOR_CONNECTION = 10  # seconds, if the pool has no free one
 
 # Advisory lock keys on PostgreSQL; any fixed 64-bit numbers that differ.
 ACTIVITY_LOG = 0x416C696365_01
@@ -55,21 +55,21 @@ _this_thread = threading.local()
 
 
 class Unavailable(Exception):
-    """The database cannot take this now; the same request may succeed in a moment."""
+    """The database cannot be used at the moment; the same request may succeed a little later."""
 
 
 # Handles
 
 
 def bind(settings: Settings) -> None:
-    """Point both proxies at the databases the settings name. Opens no connection."""
+    """Point both proxies at the databases of the settings. Opens no connection."""
     disconnect()
     alice_db.initialize(_handle(settings, "alice.db"))
     events_db.initialize(_handle(settings, "events.db", search_path="tracking"))
 
 
 class _FewIdle(PooledDatabase):
-    """Peewee's pool keeps every connection that was ever open; this one closes those beyond a few."""
+    """A pool with at most IDLE_CONNECTIONS idle connections; peewee's own keeps all it ever opened."""
 
     def _can_reuse(self, conn: Any) -> bool:
         return super()._can_reuse(conn) and len(self._connections) < IDLE_CONNECTIONS
@@ -115,15 +115,15 @@ def _handle(settings: Settings, filename: str, search_path: str | None = None) -
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, if there is none, for its owner alone; SQLite gives -wal and -shm the same mode."""
+    """Create the file with mode 0600 if it is missing; SQLite gives -wal and -shm the same mode."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError:
-        pass  # connecting says why, in its own words
+        pass  # connecting will fail too, with a better message
 
 
 def sqlite_path(settings: Settings) -> Path:
-    """Where alice.db lies (not for PostgreSQL)."""
+    """The path of alice.db. Not for PostgreSQL."""
     if settings.database_url is None:
         return settings.data_dir / "alice.db"
     return Path(parse(settings.database_url)["database"])
@@ -135,9 +135,9 @@ def is_postgresql() -> bool:
 
 @contextmanager
 def connected(database: Handle = alice_db) -> Iterator[None]:
-    """A connection for the block, if this thread has none yet. Raises Unavailable as ensure_open() does.
+    """Open a connection for the block, unless this thread has one. Raises Unavailable as ensure_open() does.
 
-    Peewee's connection_context() would close the connection of the block around it.
+    Unlike peewee's connection_context(), a nested block does not close the outer block's connection.
     """
     opened = database.is_closed()
     ensure_open(database)
@@ -158,7 +158,7 @@ def ensure_open(database: Handle = alice_db) -> None:
 
 
 def close(database: Handle = alice_db) -> None:
-    """Give this thread's connection back to the pool, if it has one."""
+    """Return this thread's connection to the pool, if it has one."""
     if not database.is_closed():
         database.close()
 
@@ -171,12 +171,12 @@ def disconnect() -> None:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether a database error is about the moment (a lock, a full disk, a lost server), not the query."""
+    """Whether an error is temporary (a lock, a full disk, a lost server) and not caused by the query."""
     if isinstance(error, (Unavailable, MaxConnectionsExceeded)):
         return True
     if not isinstance(error, (peewee.OperationalError, peewee.InterfaceError)):
         return False
-    # After a full disk the rollback fails too ("no transaction is active"), and the cause stands behind it.
+    # On a full disk the rollback fails too ("no transaction is active"), with the cause as its context.
     return any(sign in str(cause).lower() for cause in _chain(error) for sign in _SIGNS)
 
 
@@ -202,7 +202,7 @@ class Millis(BigIntegerField):
 
 
 class Sequence(peewee.BigAutoField):
-    """A growing row number that is never given out twice."""
+    """An increasing row number that is never reused."""
 
     def ddl(self, ctx: peewee.Context) -> peewee.NodeList:
         if isinstance(self.model._meta.database.obj, peewee.PostgresqlDatabase):
@@ -221,7 +221,7 @@ class Metadata(peewee.Metadata):
 
     @property
     def without_rowid(self) -> bool:
-        """A notion of SQLite's: the table is its own primary key's index."""
+        """WITHOUT ROWID, only on SQLite: the table is stored as the index of its primary key."""
         return self._without_rowid and not isinstance(self.database.obj, peewee.PostgresqlDatabase)
 
     @without_rowid.setter
@@ -247,16 +247,16 @@ class EventsModel(Model):
 
 
 def transaction(database: Handle = alice_db) -> AbstractContextManager[Any]:
-    """An ordinary write; BEGIN IMMEDIATE on SQLite, so that it never fails half-way for a lock."""
+    """A transaction for ordinary writes. BEGIN IMMEDIATE on SQLite, so only its start can fail for a lock."""
     return database.atomic()
 
 
 @contextmanager
 def appending(database: Handle = alice_db, log: int = ACTIVITY_LOG) -> Iterator[None]:
-    """A transaction that may append to a log; it cannot start inside another transaction.
+    """A transaction that may append to a log. Raises RuntimeError inside another transaction.
 
-    On PostgreSQL sequence numbers become visible in the order of commits only if appends take turns, so the
-    log's lock is the first statement.
+    On PostgreSQL rows become visible in the order of their sequence numbers only if appending transactions
+    run one after the other, so the first statement takes the log's advisory lock.
     """
     if database.in_transaction():
         raise RuntimeError("appending() must be the outermost transaction")
@@ -276,7 +276,7 @@ def require_appending(log: int = ACTIVITY_LOG) -> None:
         raise RuntimeError("rows are appended to a log only inside appending() or the recorder")
 
 
-# SQL, for what is hot or read as tuples
+# Plain SQL, for hot paths and for rows read as tuples
 
 
 class Queries:
@@ -296,7 +296,7 @@ class Queries:
     def append(self, sql: str, *params: Any) -> tuple[int, int]:
         """Run an INSERT into a log; return how many rows it added, and the seq of the last (0 if none).
 
-        SQLite knows both without RETURNING, which would take half as long again as the insert.
+        SQLite reports both without RETURNING, which would make the insert take half as long again.
         """
         if self._handle.param == "?":
             cursor = self._run(sql, params)
@@ -306,7 +306,7 @@ class Queries:
 
     def execute_many(self, sql: str, rows: list[tuple]) -> None:
         """Run a statement once for each row of parameters."""
-        with peewee.__exception_wrapper__:  # the driver's errors as peewee's, as for any other statement
+        with peewee.__exception_wrapper__:  # raises peewee's exceptions, as execute_sql() does
             self._handle.cursor().executemany(_with_marks(sql, self._handle.param), rows)
 
     def _run(self, sql: str, params: tuple[Any, ...]) -> Any:
@@ -321,4 +321,4 @@ def _with_marks(sql: str, param: str) -> str:
 _alice = Queries(alice_db)
 query, execute, execute_many = _alice.query, _alice.execute, _alice.execute_many
 append = _alice.append
-events = Queries(events_db)  # telemetry, in its own file
+events = Queries(events_db)  # for tracking

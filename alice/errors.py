@@ -1,13 +1,13 @@
-"""Refusals: how any part of Alice says no to a request. One handler (answers.py) turns them into answers."""
+"""Refusals: exceptions that refuse a request. One handler (web/answers.py) turns them into responses."""
 
 from collections.abc import Mapping
 
 
 class Refusal(Exception):
-    """A request that is answered with an error.
+    """Raised to refuse a request with an error response.
 
-    `code` is for programs, `message` for people; `field` names the input at fault. Nothing internal belongs
-    in any of them.
+    `code` is for programs, `message` for people; `field` names the input at fault. The client sees all of
+    them, so they must not contain internal details.
     """
 
     def __init__(
@@ -62,21 +62,21 @@ class UnsupportedMediaType(Refusal):
 
 
 class Invalid(Refusal):
-    """Input that was understood and is wrong; `field` is a path such as `activities[3].page_number`."""
+    """Input that was parsed but is not valid; `field` is a path such as `activities[3].page_number`."""
 
     def __init__(self, message: str, field: str | None = None, code: str = "invalid") -> None:
         super().__init__(422, code, message, field)
 
 
 class TooMany(Refusal):
-    """Tried too often; `retry_after` is in whole seconds."""
+    """Too many tries; `retry_after` is in whole seconds."""
 
     def __init__(self, retry_after: int, message: str = "Too many tries. Please wait a little.") -> None:
         super().__init__(429, "too_many_requests", message, headers={"Retry-After": str(max(1, retry_after))})
 
 
 class Unavailable(Refusal):
-    """Cannot be done now; the same request may succeed after `retry_after` whole seconds."""
+    """Temporarily impossible; the same request may succeed after `retry_after` whole seconds."""
 
     def __init__(self, message: str = "Alice is busy. Please try again.", retry_after: int = 1) -> None:
         super().__init__(503, "unavailable", message, headers={"Retry-After": str(retry_after)})

@@ -1,4 +1,4 @@
-"""Periodic work under a lease, so that of all processes exactly one does it each time."""
+"""Periodic jobs under a lease, so that only one of all processes runs a job each time it is due."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ from alice import clock, database
 from alice.database import Millis, Model, execute, transaction
 
 logger = logging.getLogger(__name__)
-LOOK_EVERY = 15.0  # seconds between looks at what is due
+LOOK_EVERY = 15.0  # seconds between checks for due jobs
 
 
 class JobLease(Model):
@@ -24,7 +24,7 @@ class JobLease(Model):
 
 @dataclass(frozen=True)
 class Job:
-    """Work to do every so many milliseconds; `run` opens its own transactions."""
+    """A job to run every `every` milliseconds; `run` opens its own transactions."""
 
     name: str
     every: int
@@ -32,11 +32,14 @@ class Job:
 
 
 def claim(job: Job) -> bool:
-    """Whether the job is due and this process is the one to do it. The next run is due `every` from now."""
+    """Take the lease if the job is due, and schedule its next run `every` milliseconds from now.
+
+    Returns whether this process has the lease and must run the job.
+    """
     now = clock.now()
     with transaction():
         execute("INSERT INTO job_leases (name, next_run_at) VALUES (?, 0) ON CONFLICT DO NOTHING", job.name)
-        # What lies too far ahead was set by a clock that has been put right since.
+        # A next_run_at too far ahead was written while the clock was wrong: the job is due.
         return bool(
             execute(
                 "UPDATE job_leases SET next_run_at = ? WHERE name = ? AND next_run_at NOT BETWEEN ? AND ?",
@@ -46,7 +49,7 @@ def claim(job: Job) -> bool:
 
 
 def run_due(jobs: Sequence[Job]) -> None:
-    """Do what is due. A job that fails is logged and tried again when it is next due."""
+    """Run all due jobs. A failure is logged, and the job runs again when it is next due."""
     with database.connected():
         for job in jobs:
             try:
@@ -61,7 +64,7 @@ def run_due(jobs: Sequence[Job]) -> None:
 
 
 class Scheduler:
-    """A thread that does what is due, and looks every so many seconds."""
+    """A thread that runs due jobs; it checks for them every `look_every` seconds."""
 
     def __init__(self, jobs: Sequence[Job], look_every: float = LOOK_EVERY) -> None:
         self._jobs = jobs

@@ -1,4 +1,4 @@
-"""Who listens to what: the signals that domains send, and what the domains above them do then."""
+"""Connects the signals of domains to the listeners in the domains above them."""
 
 from alice.accounts import signals as accounts
 from alice.activity import accounts as activity
@@ -7,7 +7,7 @@ from alice.library import signals as library
 
 
 def connect() -> None:
-    """Connect every listener. To do it again changes nothing."""
+    """Connect every listener. A second call changes nothing."""
     accounts.signed_in.connect(activity.log_login)
     accounts.signed_out.connect(activity.log_logout)
     accounts.book_unlocked.connect(activity.log_book_verified)

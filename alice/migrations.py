@@ -24,7 +24,7 @@ MIGRATIONS = CHECKOUT / "migrations"
 class Step:
     """A migration: its database ("alice" or "events"), its name, and when it was applied (None: pending).
 
-    `known` is False for one the database has seen and this checkout has not.
+    `known` is False if the database has applied it but this checkout does not contain it.
     """
 
     database: str
@@ -34,9 +34,9 @@ class Step:
 
 
 def migrate(settings: Settings) -> list[Step]:
-    """Apply what is pending; answer what was applied.
+    """Apply all pending migrations and return them.
 
-    Raises ConfigError for a database newer than the code.
+    Raises ConfigError if a database is newer than the code.
     """
     with _locked(settings):
         _refuse_newer()
@@ -48,7 +48,10 @@ def migrate(settings: Settings) -> list[Step]:
 
 
 def rollback(settings: Settings, name: str = "alice") -> Step | None:
-    """Undo the newest migration of a database ("alice" or "events"); answer it, or None if there is none."""
+    """Undo the newest migration of a database ("alice" or "events") and return it, or None if there is none.
+
+    Raises ConfigError if a database is newer than the code.
+    """
     with _locked(settings):
         newest = last_applied(name)
         dict(_runners())[name].down()
@@ -56,7 +59,7 @@ def rollback(settings: Settings, name: str = "alice") -> Step | None:
 
 
 def last_applied(name: str = "alice") -> Step | None:
-    """What rollback() would undo; ConfigError as it raises. Needs connections to both databases."""
+    """The migration that rollback() would undo; raises the same. Needs connections to both databases."""
     _refuse_newer()
     applied = [step for step in status() if step.applied and step.database == name]
     return applied[-1] if applied else None
@@ -76,7 +79,7 @@ def pending() -> list[Step]:
 
 
 def require_current() -> None:
-    """Raise ConfigError, naming the remedy, unless both databases are exactly as new as the code."""
+    """Raise ConfigError, with the remedy, unless exactly the migrations of this checkout are applied."""
     with connections():
         _refuse_newer()
         waiting = pending()
@@ -88,7 +91,7 @@ def require_current() -> None:
 
 
 def new(name: str, for_events: bool = False) -> Path:
-    """Write an empty migration with the next number; answer its path."""
+    """Write an empty migration with the next number; return its path."""
     directory = MIGRATIONS / "events" if for_events else MIGRATIONS
     directory.mkdir(parents=True, exist_ok=True)  # git keeps no empty folder
     taken = [migration.idx for migration in Migration.load_directory(str(directory))]
@@ -102,7 +105,7 @@ def new(name: str, for_events: bool = False) -> Path:
 
 @contextmanager
 def connections() -> Iterator[None]:
-    """A connection to each database; ConfigError with one clear line when one cannot be opened."""
+    """Open a connection to each database; raise ConfigError with a one-line reason if one fails."""
     with ExitStack() as stack:
         for handle in (database.alice_db, database.events_db):
             try:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from alice.accounts import book_code
-from alice.accounts.book_code import Listed
+from alice.accounts.book_code import CodeSummary
 from alice.clock import rfc3339
 from alice.errors import NotFound
 
@@ -49,14 +49,14 @@ def list_codes(book_id: str | None, unused: bool, as_json: bool) -> None:
     print_table(["code", "book", "used", "by"], [_row(listed) for listed in found])
 
 
-def _record(listed: Listed) -> dict[str, Any]:
+def _record(listed: CodeSummary) -> dict[str, Any]:
     return listed._asdict() | {
         "created_at": rfc3339(listed.created_at),
         "used_at": rfc3339(listed.used_at) if listed.used_at is not None else None,
     }
 
 
-def _row(listed: Listed) -> list[str]:
+def _row(listed: CodeSummary) -> list[str]:
     used = rfc3339(listed.used_at) if listed.used_at is not None else "no"
     deleted = "(deleted)" if listed.used_at is not None else ""
     return [listed.code, listed.book_id, used, listed.used_by_email or deleted]

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from alice.accounts import session
-from alice.accounts.session import Listed
+from alice.accounts.session import SessionSummary
 from alice.clock import rfc3339
 
 from .shared import connected, json_option, load_settings, print_json, print_table
@@ -64,11 +64,11 @@ def _counted(count: int) -> str:
     return "1 session" if count == 1 else f"{count} sessions"
 
 
-def _record(listed: Listed) -> dict[str, Any]:
+def _record(listed: SessionSummary) -> dict[str, Any]:
     record = listed._asdict() | {name: rfc3339(getattr(listed, name)) for name in TIMES}
     return record | {"device": listed.device}
 
 
-def _row(listed: Listed) -> list[str]:
+def _row(listed: SessionSummary) -> list[str]:
     seen, expires = rfc3339(listed.last_active_at), rfc3339(listed.expires_at)
     return [listed.id, listed.email, listed.role, listed.ip_address or "", seen, expires, listed.device]

@@ -34,7 +34,7 @@ from alice.config import ConfigError, Settings, load_secret_key, prepare_data_di
         ("ALICE_PUBLIC_URL", "https://alice.example.org#top", "fragment"),
         ("ALICE_PUBLIC_URL", "https://alice.example.org:eighty", "an address such as"),
         ("ALICE_PUBLIC_URL", "https://alice.example.org:99999", "an address such as"),
-        ("ALICE_PUBLIC_URL", "https://alice example.org", "no host name holds"),
+        ("ALICE_PUBLIC_URL", "https://alice example.org", "no host name may have"),
         ("ALICE_PUBLIC_URL", "https://stra\u00dfe.example", "xn--"),
         ("ALICE_PUBLIC_URL", "https://[::1", "an address such as"),
         ("ALICE_PUBLIC_URL", "https://" + "x" * 70 + ".org", "an address such as"),

@@ -1,4 +1,4 @@
-"""Accounts as JSON: registering, signing in and out, oneself, one's devices, the code of a book."""
+"""The JSON API of accounts: registration, sign-in, the own account, devices and book codes."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from alice.accounts import book_code, credential, identity, session, user
 from alice.accounts.fields import Email, Name, NewPassword, TypedCode, TypedEmail, TypedPassword
-from alice.accounts.session import Listed
+from alice.accounts.session import SessionSummary
 from alice.accounts.user import ADMIN, READER
 from alice.clock import rfc3339, seconds
 from alice.errors import Forbidden, NotFound
@@ -20,7 +20,7 @@ from alice.web.validation import Body, Query, body, query
 blueprint = Blueprint("accounts_api", __name__, url_prefix="/api")
 
 
-# Coming and going
+# Registration and sign-in
 
 
 class Registration(Body):
@@ -39,7 +39,7 @@ class Login(Body):
 @blueprint.post("/auth/register")
 @public
 def register() -> Response:
-    """A new reader. Does not sign in."""
+    """Register a reader, without signing in."""
     if settings().registration == "closed":
         raise Forbidden("New accounts are made by the person who runs this site.", "registration_closed")
     new = body(Registration)
@@ -68,7 +68,7 @@ def logout() -> Response:
     return identity.take_cookie(Response(status=204))
 
 
-# Oneself
+# The own account
 
 
 class Renaming(Body):
@@ -98,7 +98,7 @@ def rename() -> Response:
 
 @blueprint.post("/auth/password")
 def change_password() -> Response:
-    """Other sessions end; this one stays."""
+    """Change the password. All other sessions end."""
     given = body(PasswordChange)
     who = current_user._get_current_object()
     credential.change_password(
@@ -137,7 +137,7 @@ def own_sessions() -> Response:
 
 @blueprint.delete("/sessions/<session_id>")
 def end_own_session(session_id: str) -> Response:
-    """Ends one, even the one that asks."""
+    """End one session, which may be the current one."""
     who = current_user._get_current_object()
     if not session.end_own(who.id, session_id, who.session_id):
         raise NotFound("There is no such session.")
@@ -188,25 +188,25 @@ def _devices(user_id: str) -> Response:
     return respond(
         {
             "count": len(found),
-            "sessions": [_device(listed) for listed in found],
+            "sessions": [_device(summary) for summary in found],
             "next_before": found[-1].id if more else None,
         }
     )
 
 
-def _device(listed: Listed) -> dict[str, Any]:
+def _device(summary: SessionSummary) -> dict[str, Any]:
     return {
-        "id": listed.id,
-        "device": listed.device,
-        "ip_address": listed.ip_address,
-        "created_at": rfc3339(listed.created_at),
-        "last_active_at": rfc3339(listed.last_active_at),
-        "expires_at": rfc3339(listed.expires_at),
-        "current": listed.id == current_user.session_id,
+        "id": summary.id,
+        "device": summary.device,
+        "ip_address": summary.ip_address,
+        "created_at": rfc3339(summary.created_at),
+        "last_active_at": rfc3339(summary.last_active_at),
+        "expires_at": rfc3339(summary.expires_at),
+        "current": summary.id == current_user.session_id,
     }
 
 
-# The code of a book
+# Book codes
 
 
 class Code(Body):

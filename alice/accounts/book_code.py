@@ -13,7 +13,7 @@ from alice.accounts.user import User
 from alice.database import Millis, Model, appending, execute, query, transaction
 from alice.errors import Conflict, NotFound
 
-# Crockford's base 32: 12 letters are 60 bits, and what is easily misread stands for one and the same.
+# Crockford's base 32: 12 characters are 60 bits. The letters O, I and L are read as the digits 0, 1 and 1.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 MISREAD = str.maketrans("OIL", "011")
 LENGTH, GROUP = 12, 4
@@ -22,7 +22,7 @@ SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212]+")  # spaces and every kind 
 
 class VerificationCode(Model):
     code = CharField(14, primary_key=True)  # XXXX-XXXX-XXXX
-    # The library ranks above accounts, so the key is named by its table.
+    # Plain SQL instead of a ForeignKeyField: accounts may not import the library, which ranks above it.
     book_id = TextField(constraints=[SQL("REFERENCES books (id)")])
     created_at = Millis()
     used_by = ForeignKeyField(User, null=True, on_delete="SET NULL", column_name="used_by", index=False)
@@ -35,7 +35,7 @@ class VerificationCode(Model):
 class BookAccess(Model):
     user = ForeignKeyField(User, on_delete="CASCADE", index=False)
     book_id = TextField(constraints=[SQL("REFERENCES books (id)")])
-    code = CharField(14, null=True)  # null when granted without one
+    code = CharField(14, null=True)  # null if granted without a code
     granted_at = Millis()
 
     class Meta:
@@ -43,19 +43,19 @@ class BookAccess(Model):
         primary_key = CompositeKey("user", "book_id")
 
 
-class Listed(NamedTuple):
-    """A code as lists show it. Times in ms."""
+class CodeSummary(NamedTuple):
+    """A code for a list. Times in ms."""
 
     code: str
     book_id: str
     created_at: int
-    used_by: str | None  # null also when that user was deleted
+    used_by: str | None  # None also if that user was deleted
     used_by_email: str | None
     used_at: int | None
 
 
 def create(book_id: str, count: int) -> list[str]:
-    """Make new codes for a book. Raises NotFound `book_unknown`."""
+    """Create `count` codes for a book and return them. Raises NotFound `book_unknown`."""
     codes = [_new_code() for _ in range(count)]
     now = clock.now()
     try:
@@ -65,15 +65,15 @@ def create(book_id: str, count: int) -> list[str]:
                 [VerificationCode.code, VerificationCode.book_id, VerificationCode.created_at],
             ).execute()
     except IntegrityError:
-        # Of 2^60 codes none comes twice: what is missing is the book.
+        # There are 2^60 codes, so a duplicate is practically impossible: the book does not exist.
         raise NotFound("There is no such book.", "book_unknown") from None
     return codes
 
 
 def redeem(user_id: str, session_id: str | None, typed: str) -> str:
-    """Open a book for the user with the code from their copy; answer its id.
+    """Give the user access to the book of the typed code; return the book's id.
 
-    A code opens its book for the first who brings it, and for them again. Raises NotFound `code_unknown`,
+    The first user to redeem a code may redeem it again; others may not. Raises NotFound `code_unknown`,
     Conflict `code_used`, and TooMany for the 11th try in a minute. Not inside a transaction.
     """
     throttle.take(BOOK_CODES, user_id)
@@ -95,7 +95,7 @@ def redeem(user_id: str, session_id: str | None, typed: str) -> str:
 
 
 def grant_all(user_id: str) -> int:
-    """Open every present book for the user, without codes; answer how many were opened by this."""
+    """Give the user access to all existing books, without codes; return how many of them are new."""
     with transaction():
         return execute(
             "INSERT INTO book_access (user_id, book_id, granted_at) "
@@ -104,8 +104,8 @@ def grant_all(user_id: str) -> int:
         )  # fmt: skip
 
 
-def everyones(book_id: str | None, unused: bool) -> list[Listed]:
-    """All codes, or those of one book, or only those still to be used; the oldest first."""
+def everyones(book_id: str | None, unused: bool) -> list[CodeSummary]:
+    """All codes or those of one book, optionally only unused ones; oldest first."""
     of_book = [book_id] if book_id is not None else []
     rows = query(
         "SELECT c.code, c.book_id, c.created_at, c.used_by, u.email, c.used_at "
@@ -114,11 +114,11 @@ def everyones(book_id: str | None, unused: bool) -> list[Listed]:
         "ORDER BY c.created_at, c.code",
         *of_book,
     )
-    return [Listed(*row) for row in rows]
+    return [CodeSummary(*row) for row in rows]
 
 
 def normal_code(typed: str) -> str | None:
-    """The code as it is printed, however it was typed; None for what cannot be one."""
+    """The printed form of a typed code; None if the text cannot be a code."""
     letters = SEPARATORS.sub("", typed).upper().translate(MISREAD)
     if len(letters) != LENGTH or not set(letters) <= set(ALPHABET):
         return None
@@ -138,10 +138,10 @@ def _unknown() -> NotFound:
 
 
 def _used_before(code: str, user_id: str) -> str:
-    known = query("SELECT book_id, used_by FROM verification_codes WHERE code = ?", code)
-    if not known:
+    rows = query("SELECT book_id, used_by FROM verification_codes WHERE code = ?", code)
+    if not rows:
         raise _unknown()
-    ((book_id, used_by),) = known
+    ((book_id, used_by),) = rows
     if used_by != user_id:
         raise Conflict("This code has been used by somebody else.", "code_used")
     return book_id

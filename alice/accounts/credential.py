@@ -1,4 +1,4 @@
-"""Credentials: proving who one is with an e-mail and a password, and changing the password."""
+"""Credentials: registration, authentication by e-mail and password, and changes of the password."""
 
 from alice import clock
 from alice.accounts import password, session, throttle
@@ -17,31 +17,31 @@ from alice.errors import Invalid, NotFound, Unauthenticated
 
 
 def register(email: str, text: str, where: Device, first_name: str = "", last_name: str = "") -> User:
-    """Add a reader; e-mail, (acceptable) password and names are in their normal form.
+    """Add a reader. E-mail and names must be in normal form, and the password acceptable.
 
-    Raises Conflict `email_taken`, and TooMany for an address that registers too often. Not inside a
+    Raises Conflict `email_taken`, and TooMany for an IP address that registers too often. Not inside a
     transaction.
     """
     if where.ip_address:
         throttle.take(REGISTRATIONS_FROM_ADDRESS, throttle.network(where.ip_address))
-    users.require_free(email)  # which spares the hashing; add() is what holds
+    users.require_free(email)  # only to save the hashing; add() checks reliably
     return users.add(email, password.hash_password(text), first_name=first_name, last_name=last_name)
 
 
 def sign_in(email: str, text: str, where: Device, settings: Settings, remember: bool) -> Started:
-    """Start a session for whoever has this e-mail and password.
+    """Start a session for the user with this e-mail and password.
 
     Raises Unauthenticated `invalid_credentials`, after the same work whether the account exists or not, and
-    TooMany once an account or an address has failed too often. Not inside a transaction.
+    TooMany after too many failures of the account or from the IP address. Not inside a transaction.
     """
     user = _authenticate(email, text, where)
     return session.start(user, where, settings, remember)
 
 
 def change_password(email: str, session_id: str, current: str, new: str, where: Device) -> None:
-    """The user changes their own (acceptable) password; their other sessions end.
+    """Change the user's own password; their other sessions end. The new one must be acceptable.
 
-    Raises Invalid for the field current_password, and TooMany. Not inside a transaction.
+    Raises Invalid for the field current_password, and TooMany like sign_in(). Not inside a transaction.
     """
     try:
         user = _authenticate(email, current, where)
@@ -55,7 +55,7 @@ def change_password(email: str, session_id: str, current: str, new: str, where: 
 
 
 def set_password(user_id: str, new: str) -> None:
-    """Set a user's (acceptable) password without knowing the old one; all their sessions end.
+    """Set a user's password without the old one; all their sessions end. The new one must be acceptable.
 
     Raises NotFound. Not inside a transaction.
     """
@@ -74,7 +74,7 @@ def _authenticate(email: str, text: str, where: Device) -> User:
     throttle.check(*tries)
     user = users.find(email)
     right, better_hash = password.verify(text, user.password_hash if user else None)
-    # Again: of many guesses made at once, those beyond the limit are answered alike, right or wrong.
+    # Check again: of many concurrent guesses, those beyond the limit get TooMany, right or wrong.
     counted = throttle.check(*tries)
     if not right:
         for each in tries:
@@ -88,7 +88,7 @@ def _authenticate(email: str, text: str, where: Device) -> User:
 
 
 def _store(user_id: str, hashed: str, instead_of: str | None = None) -> bool:
-    """Store a hash, if the present one is still the one that was verified."""
+    """Store a hash, if the stored one is `instead_of` (None: in any case); return whether it was stored."""
     with transaction():
         sql = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?"
         if instead_of is None:

@@ -1,4 +1,4 @@
-"""The first start: an account of each kind and a code, so that Alice can be tried at once."""
+"""The first start: an account of each role and a book code, so that Alice can be tried at once."""
 
 from typing import NamedTuple
 
@@ -19,11 +19,11 @@ class Account(NamedTuple):
 
 class FirstAccounts(NamedTuple):
     accounts: list[Account]
-    code: str | None  # unused; None when no book was named
+    code: str | None  # unused; None without a book_id
 
 
 def make_up() -> list[Account]:
-    """reader@, consultant@ and admin@example.com with random passwords, stored nowhere yet.
+    """Return reader@, consultant@ and admin@example.com with random passwords, without storing them.
 
     Not inside a transaction.
     """
@@ -31,8 +31,9 @@ def make_up() -> list[Account]:
 
 
 def create_first_accounts(accounts: list[Account], book_id: str | None = None) -> FirstAccounts | None:
-    """Add the accounts, the reader with access to all present books, and an unused code for the one named.
-    None, and nothing done, if there is any user at all.
+    """Store the accounts, give the reader access to all existing books, and create a code for `book_id`.
+
+    Returns None, and changes nothing, if there is any user already.
     """
     try:
         with transaction():

@@ -1,11 +1,11 @@
-"""Devices: where a session was started, in a few words that its owner recognises."""
+"""Devices: a short description of where a session was started, which its user recognises."""
 
 import re
 from typing import NamedTuple
 
 LONGEST_USER_AGENT = 500  # characters that are kept
 
-# The first that matches: most browsers also claim to be others.
+# The first match counts: most browsers also claim to be others.
 BROWSERS = (
     ("Edge", r"\bEdg(e|A|iOS)?/"),
     ("Opera", r"\b(OPR|Opera)/"),
@@ -27,7 +27,7 @@ PROGRAM = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,30})(/|$)")
 
 
 class Device(NamedTuple):
-    """What a request tells of where it comes from."""
+    """The client's IP address and User-Agent of a request."""
 
     ip_address: str | None = None
     user_agent: str | None = None

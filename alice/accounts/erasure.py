@@ -1,4 +1,7 @@
-"""Erasures: which users were deleted, for the tracking database, which no foreign key reaches."""
+"""Erasures: a log of deleted users.
+
+Tracking reads it to erase their data, because no foreign key reaches the tracking database.
+"""
 
 from peewee import CharField
 
@@ -16,5 +19,5 @@ class Erasure(Model):
 
 
 def note(user_id: str) -> None:
-    """Leave word that the user is being deleted. Runs inside the transaction that deletes."""
+    """Record that the user is being deleted. Runs inside the transaction that deletes them."""
     Erasure.create(user_id=user_id, erased_at=clock.now())

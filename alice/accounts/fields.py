@@ -1,4 +1,4 @@
-"""What bodies and forms have in common: fields in the normal form of the rows they go to."""
+"""Field types shared by bodies and forms, validated into the normal form that is stored."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from alice.accounts import password, user
 
-MOST = 1000  # characters of what is only compared with something
+MOST = 1000  # characters, for values that are only compared and never stored
 
 Email = Annotated[str, AfterValidator(user.normal_email)]
 Name = Annotated[str, AfterValidator(user.normal_name)]

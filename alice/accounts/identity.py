@@ -1,6 +1,6 @@
-"""Identities: who sends a request. The one place where a token becomes a person.
+"""Identities: the signed-in user of a request. Only this module finds a user by a token.
 
-Flask-Login asks here once a request; its own sessions and remember cookie are not used.
+Flask-Login calls it once per request; its own sessions and remember cookie are not used.
 """
 
 import re
@@ -20,11 +20,11 @@ from alice.database import query
 from alice.web import address
 from alice.web.csrf import SESSION_COOKIE
 
-TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # what 32 random bytes look like; nothing else reaches the database
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 random bytes in base64url; no other text reaches the database
 
 
 class Identity(NamedTuple):
-    """Somebody signed in, and by which session."""
+    """A signed-in user and their session."""
 
     session_id: str
     id: str
@@ -42,7 +42,7 @@ class Identity(NamedTuple):
 
 
 class Anonymous:
-    """Nobody in particular."""
+    """The user of a request without a valid token."""
 
     session_id = id = email = role = None
     first_name = last_name = ""
@@ -50,9 +50,11 @@ class Anonymous:
 
 
 class ByRequest(LoginManager):
-    """Flask-Login with the request loader alone: no session of its own, no remember cookie, no hook behind
-    every answer for one. Those took as long as finding out who asks; and with them a cookie of another
-    application on this host, named as Flask-Login's own, would keep it from asking."""
+    """Flask-Login with only its request loader: no session, no remember cookie and no after_request hook.
+
+    Those take as long as finding the user. Also, a cookie of another application on this host with the name
+    of Flask-Login's own would keep Flask-Login from calling the request loader.
+    """
 
     def init_app(self, app: Flask, add_context_processor: bool = True) -> None:
         app.login_manager = self
@@ -64,7 +66,7 @@ class ByRequest(LoginManager):
 
 
 def init(app: Flask) -> None:
-    """Make `current_user` of each request whom its token names. The settings must be in place."""
+    """Make `current_user` the user of the request's token. `app.extensions["alice"]` must be set before."""
     manager = ByRequest()
     manager.anonymous_user = Anonymous
     manager.request_loader(_loader(app.extensions["alice"].settings))
@@ -79,7 +81,7 @@ _FIND = (
 
 
 def find(token: str, settings: Settings) -> Identity | None:
-    """Whom the token of a live session names. One query, or none for what is no token."""
+    """Return the user of a live session's token, or None. One query; none if the text cannot be a token."""
     if not TOKEN.fullmatch(token):
         return None
     rows = query(_FIND, session.hash_token(token), *session.live_params(settings))
@@ -98,14 +100,14 @@ def _loader(settings: Settings) -> Callable[[Request], Identity | None]:
 
 
 def _token(request: Request) -> str | None:
-    """The request's token. A Bearer header wins, and a wrong one is not made good by the cookie."""
+    """The request's token: the Bearer header's, even if it is wrong, else the cookie's."""
     header = request.environ.get("HTTP_AUTHORIZATION", "")
     if header[:7].lower() == "bearer ":
         return header[7:].strip()
     return request.cookies.get(SESSION_COOKIE)
 
 
-# What signing in and out needs of a request and its answer
+# The device and the cookie, for signing in and out
 
 
 def device() -> Device:
@@ -113,9 +115,9 @@ def device() -> Device:
 
 
 def give_cookie(answer: Response, started: Started) -> Response:
-    """Let the browser keep the token for as long as the session may last.
+    """Set the session cookie, which lasts as long as the session can.
 
-    The session of the cookie that this one replaces ends: nobody has its token any more.
+    If it replaces the cookie of another session, that session ends, because its token is lost.
     """
     replaced = request.cookies.get(SESSION_COOKIE, "")
     if TOKEN.fullmatch(replaced):

@@ -1,4 +1,4 @@
-"""The pages of accounts: registering, signing in and out, the book's code, the account and its devices."""
+"""The pages of accounts: registration, sign-in, book codes, the account and its devices."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from alice.web.validation import Form, form
 blueprint = Blueprint("accounts_pages", __name__)
 
 
-# Coming
+# Sign-in and registration
 
 
 class LoginForm(Form):
@@ -66,7 +66,7 @@ def show_registration() -> Response:
 @blueprint.post("/register")
 @public
 def register() -> Response:
-    """A new reader, signed in at once."""
+    """Register a reader and sign them in."""
     _require_open()
     new = form(RegistrationForm)
     if isinstance(new, dict):
@@ -119,7 +119,7 @@ def _registration_page(errors: dict[str, str], status: int = 200) -> Response:
     return make_response(page, status)
 
 
-# The code of a book
+# Book codes
 
 
 class CodeForm(Form):
@@ -180,7 +180,7 @@ def save_account() -> Response:
 
 
 def _save_name() -> dict[str, str]:
-    """Save what the form says, or answer what is wrong with it."""
+    """Save the names; return a message for each invalid field."""
     names = form(NameForm)
     if isinstance(names, dict):
         return names
@@ -222,12 +222,12 @@ class EndForm(Form):
 @blueprint.get("/account/devices")
 def show_devices() -> str:
     found = session.of_user(current_user.id, settings())
-    return render_template("accounts/devices.html", sessions=[_device(listed) for listed in found])
+    return render_template("accounts/devices.html", sessions=[_device(summary) for summary in found])
 
 
 @blueprint.post("/account/devices")
 def end_devices() -> Response:
-    """Sign one device out, the others, or all."""
+    """Sign out one device, all others, or all."""
     asked = form(EndForm)
     if isinstance(asked, dict):
         raise Invalid("scope must be others or all.", "scope")
@@ -243,18 +243,18 @@ def end_devices() -> Response:
     return redirect(url_for(".show_devices"), 303)
 
 
-def _device(listed: session.Listed) -> dict[str, Any]:
+def _device(summary: session.SessionSummary) -> dict[str, Any]:
     return {
-        "id": listed.id,
-        "device": listed.device,
-        "ip_address": listed.ip_address,
-        "created_at": listed.created_at,
-        "last_active_at": listed.last_active_at,
-        "current": listed.id == current_user.session_id,
+        "id": summary.id,
+        "device": summary.device,
+        "ip_address": summary.ip_address,
+        "created_at": summary.created_at,
+        "last_active_at": summary.last_active_at,
+        "current": summary.id == current_user.session_id,
     }
 
 
-# Where to go
+# Redirects and refusals
 
 
 def local_path(text: str | None) -> str | None:
@@ -276,7 +276,7 @@ def _home(role: str) -> str:
 
 
 def _with_refusal(page: Response, refusal: Refusal) -> Response:
-    """The form again: 429 with its Retry-After after too many tries, else 422."""
+    """The form page as the response to a refusal: 429 with Retry-After for too many tries, else 422."""
     page.status_code = 429 if isinstance(refusal, TooMany) else 422
     page.headers.update(refusal.headers)
     return page

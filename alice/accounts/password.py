@@ -1,7 +1,8 @@
-"""Passwords: which are taken, how they are hashed and verified.
+"""Passwords: which are accepted, how they are hashed and verified.
 
-argon2id for all new ones; bcrypt, which the Go program used, is still understood and replaced at the next
-sign-in. Hashing is meant to be slow and to fill memory, so there are two at a time in a process.
+New passwords are hashed with argon2id; bcrypt hashes, which the Go program made, are still verified, and
+replaced at the next sign-in. Hashing is slow and takes much memory by design, so a process computes at most
+two hashes at a time.
 """
 
 import base64
@@ -20,12 +21,12 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 from alice.database import alice_db
 
 SHORTEST, LONGEST = 8, 256  # characters
-LONGEST_FOR_BCRYPT = 72  # bytes; it knows no longer ones
+LONGEST_FOR_BCRYPT = 72  # bytes; bcrypt uses at most this many
 
 MEMORY, ROUNDS, LANES = 19 * 1024, 2, 1  # KiB, passes, threads: the first choice of OWASP's cheat sheet
 AT_ONCE = 2
 
-# 32 that are not taken for one another; 16 of them are 80 bits.
+# 32 characters that are not mistaken for one another; a password of 16 has 80 random bits.
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 _hasher = PasswordHash(
@@ -35,7 +36,7 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 def acceptable(text: str) -> str:
-    """The text, if it may become a password; else a ValueError that says why not ("must ...")."""
+    """Return the text if it is allowed as a password; else raise ValueError with the reason ("must ...")."""
     if len(text) < SHORTEST:
         raise ValueError(f"must have at least {SHORTEST} characters")
     if len(text) > LONGEST:
@@ -57,16 +58,15 @@ def generate() -> str:
 
 
 def hash_password(password: str) -> str:
-    """Not inside a transaction: it takes tens of milliseconds."""
+    """Hash a new password. Not inside a transaction: it takes tens of milliseconds."""
     with _turn():
         return _hasher.hash(password)
 
 
 def verify(password: str, stored: str | None) -> tuple[bool, str | None]:
-    """Whether the password is the stored one, and what to store instead if its hash is of an old kind.
+    """Return whether the password matches the stored hash, and a new hash if that one is of an old kind.
 
-    With nothing to compare with (None, or a hash of no known kind) it is wrong, and takes as long.
-    Not inside a transaction.
+    If `stored` is None or of an unknown kind, return False after the same time. Not inside a transaction.
     """
     if stored is None or _is_beyond_bcrypt(password, stored):
         stored = _nobodys()
@@ -79,7 +79,7 @@ def verify(password: str, stored: str | None) -> tuple[bool, str | None]:
 
 @cache
 def _nobodys() -> str:
-    """A hash no password has: its digest was not computed from any."""
+    """A hash that no password matches: its digest is all zeros."""
     salt, digest = (base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32))
     return f"$argon2id$v=19$m={MEMORY},t={ROUNDS},p={LANES}${salt}${digest}"
 
@@ -90,7 +90,7 @@ def _is_beyond_bcrypt(password: str, stored: str) -> bool:
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """One of the places for hashing."""
+    """Wait until fewer than AT_ONCE threads are hashing. Raises RuntimeError inside a transaction."""
     if alice_db.in_transaction():
         raise RuntimeError("hashing a password inside a transaction would make everybody wait")
     with _turns:

@@ -1,7 +1,7 @@
 """Sessions: who is signed in, on which device, until when.
 
-A session is a row and its token the key to it. Tokens are 256 random bits; the table holds only their
-SHA-256, so that whoever reads the database cannot sign in with what stands there.
+A session is a row that is found by its token. Tokens are 256 random bits; the table holds only their SHA-256,
+so that read access to the database is not enough to sign in.
 """
 
 import hashlib
@@ -37,18 +37,18 @@ class Session(Model):
 
 
 class Started(NamedTuple):
-    """A new session. This is the only place where its token ever is."""
+    """A new session. Only this object holds its token; times in ms."""
 
     id: str
     token: str
-    user: User  # as read at sign-in, with the role of this moment
+    user: User  # as read at sign-in, but with the current role
     is_verified: bool  # has the code of any book
     created_at: int
     expires_at: int
 
 
-class Listed(NamedTuple):
-    """A session as lists show it. Times in ms."""
+class SessionSummary(NamedTuple):
+    """A session for a list. Times in ms."""
 
     id: str
     user_id: str
@@ -66,8 +66,8 @@ class Listed(NamedTuple):
         return device.describe(self.user_agent)
 
 
-# What makes a session s of a user u live. Those of staff end early: when idle, and after the ordinary time
-# even if they were begun as a reader who stays signed in.
+# The condition under which a session s of a user u is live. A staff session also ends when it is idle, and
+# after session_hours even if the user was a reader with `remember` when it started.
 LIVE = f"(s.expires_at > ? AND (u.role = '{READER}' OR (s.last_active_at > ? AND s.created_at > ?)))"
 
 
@@ -82,13 +82,13 @@ def hash_token(token: str) -> str:
 
 
 def start(user: User, where: Device, settings: Settings, remember: bool = False) -> Started:
-    """Sign the user in. `remember` makes a reader's session last longer, and nobody else's.
+    """Start a session of the user. `remember` makes it last `remember_days`, for readers only.
 
     Raises Unauthenticated if the user was deleted or got another password since `user` was read.
     """
     session_id, token, now = new_id(), secrets.token_urlsafe(32), clock.now()
     with appending():
-        # The row is locked by this, so that a password that changes at this moment ends this session too.
+        # This locks the user's row, so a concurrent change of the password ends this session too.
         rows = query(
             f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? "
             "RETURNING role, EXISTS (SELECT 1 FROM book_access a WHERE a.user_id = users.id)",
@@ -112,14 +112,14 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
 
 
 def sign_out(user_id: str, session_id: str) -> None:
-    """The user ends the session they are in."""
+    """End the user's current session and send `signed_out`."""
     with appending():
         if execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id):
             signals.signed_out.send(None, user_id=user_id, session_id=session_id)
 
 
 def sign_out_everywhere(user_id: str, session_id: str) -> int:
-    """The user ends all their sessions, the one they are in included; answers how many."""
+    """End all sessions of the user and send `signed_out` for the current one; return how many ended."""
     with appending():
         ended = end_all(user_id)
         if ended:
@@ -128,7 +128,7 @@ def sign_out_everywhere(user_id: str, session_id: str) -> int:
 
 
 def end_own(user_id: str, session_id: str, current_id: str) -> bool:
-    """The user ends one of their sessions, maybe the one they are in; answers whether there was one."""
+    """End one of the user's own sessions, perhaps the current one; return whether it existed."""
     if session_id == current_id:
         sign_out(user_id, session_id)
         return True
@@ -136,31 +136,31 @@ def end_own(user_id: str, session_id: str, current_id: str) -> bool:
 
 
 def end_of_user(user_id: str, session_id: str) -> bool:
-    """End one session of the user; answers whether there was one."""
+    """End one session of the user; return whether it existed."""
     with transaction():
         return bool(execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id))
 
 
 def end(session_id: str) -> bool:
-    """End a session, whosever it is; answers whether there was one."""
+    """End a session of any user; return whether it existed."""
     with transaction():
         return bool(execute("DELETE FROM sessions WHERE id = ?", session_id))
 
 
 def end_by_token(token: str) -> None:
-    """End the session of this token, if there is one."""
+    """End the session with this token, if there is one."""
     with transaction():
         execute("DELETE FROM sessions WHERE token_hash = ?", hash_token(token))
 
 
 def end_others(user_id: str, session_id: str) -> int:
-    """End all sessions of the user but one; answers how many."""
+    """End all sessions of the user but this one; return how many ended."""
     with transaction():
         return execute("DELETE FROM sessions WHERE user_id = ? AND id <> ?", user_id, session_id)
 
 
 def end_all(user_id: str | None = None) -> int:
-    """End all sessions of the user (of everybody, for None); answers how many."""
+    """End all sessions of the user (None: of all users); return how many ended."""
     with transaction():
         if user_id is None:
             return execute("DELETE FROM sessions")
@@ -168,7 +168,7 @@ def end_all(user_id: str | None = None) -> int:
 
 
 def cleanup(settings: Settings) -> int:
-    """Delete sessions that are over, and throttles that no longer count; answers how many sessions."""
+    """Delete ended sessions and expired throttles; return how many sessions."""
     now, active_since, created_since = live_params(settings)
     with transaction():
         throttle.cleanup()
@@ -188,8 +188,10 @@ _LIST = (
 )
 
 
-def of_user(user_id: str, settings: Settings, before: str | None = None, limit: int = 500) -> list[Listed]:
-    """The user's live sessions, the newest first, from before a session's id."""
+def of_user(
+    user_id: str, settings: Settings, before: str | None = None, limit: int = 500
+) -> list[SessionSummary]:
+    """The user's live sessions, newest first; with `before`, only those that started before that session."""
     older = [before] if before is not None else []
     rows = query(
         f"{_LIST} AND s.user_id = ? {'AND s.id < ? ' if older else ''}ORDER BY s.id DESC LIMIT ?",
@@ -198,10 +200,10 @@ def of_user(user_id: str, settings: Settings, before: str | None = None, limit: 
     return _listed(rows)
 
 
-def everyones(settings: Settings) -> list[Listed]:
-    """All live sessions, the newest first."""
+def everyones(settings: Settings) -> list[SessionSummary]:
+    """All live sessions, newest first."""
     return _listed(query(f"{_LIST} ORDER BY s.id DESC", *live_params(settings)))
 
 
-def _listed(rows: list[tuple]) -> list[Listed]:
-    return [Listed(*row)._replace(remember=bool(row[6])) for row in rows]
+def _listed(rows: list[tuple]) -> list[SessionSummary]:
+    return [SessionSummary(*row)._replace(remember=bool(row[6])) for row in rows]

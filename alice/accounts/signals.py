@@ -1,10 +1,10 @@
-"""What accounts tell the domains above them.
+"""Signals of accounts, for the domains above it.
 
-Each is sent inside the `appending()` transaction that does it, so that what a listener writes is kept or lost
-together with it:
+Each is sent inside the `appending()` transaction of the action, so that a listener's writes are committed or
+rolled back together with it:
 
     signed_in      user_id, session_id, role
-    signed_out     user_id, session_id (by the user's own wish; a session that runs out says nothing)
+    signed_out     user_id, session_id (the user signed out; an expired session sends nothing)
     book_unlocked  user_id, session_id, book_id
 """
 

@@ -1,7 +1,7 @@
-"""Throttles: how often something may be tried, counted in the database so that every process knows.
+"""Throttles: limits on tries, counted in the database so that all processes share the counts.
 
-Windows are fixed: the first try opens one, and when it has passed, counting starts anew. What is counted is
-committed at once, whatever becomes of the request: none of this runs inside another transaction.
+Windows are fixed: the first try starts one, and the first try after its end starts the next. A count is
+committed at once, even if the request fails afterwards, so nothing here runs inside another transaction.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ class Throttle(Model):
 
 
 class Limit(NamedTuple):
-    """So many tries in so many milliseconds."""
+    """At most `tries` tries in a window of `window` milliseconds."""
 
     name: str
     tries: int
     window: int
 
 
-Try = tuple[Limit, str]  # what is limited, and the subject: an account, an address, a user
+Try = tuple[Limit, str]  # the limit, and its subject: an account, an address, a user
 
 FAILED_LOGINS_OF_ACCOUNT = Limit("login-account", 10, minutes(15))
 FAILED_LOGINS_FROM_ADDRESS = Limit("login-address", 50, minutes(15))
@@ -45,7 +45,7 @@ KEPT_FOR = days(1)  # longer than any window
 
 
 def check(*tries: Try) -> set[Try]:
-    """Raise TooMany if any of these subjects has used up its tries; return those that have a row at all."""
+    """Raise TooMany if any of these subjects has used up its tries; return the tries that have a row."""
     now, by_key = clock.now(), {_key(*each): each for each in tries}
     marks = ", ".join("?" * len(by_key))
     rows = query(f"SELECT key, window_started_at, count FROM throttles WHERE key IN ({marks})", *by_key)
@@ -58,25 +58,25 @@ def check(*tries: Try) -> set[Try]:
 
 
 def take(limit: Limit, subject: str) -> None:
-    """Count a try, and raise TooMany if it was one too many."""
+    """Count a try; raise TooMany if that exceeds the limit."""
     started_at, tries = _count(limit, subject)
     if tries > limit.tries:
         raise _too_many(limit, started_at)
 
 
 def forget(limit: Limit, subject: str) -> None:
-    """Give the subject all its tries back."""
+    """Reset the subject's count."""
     with transaction():
         execute("DELETE FROM throttles WHERE key = ?", _key(limit, subject))
 
 
 def cleanup() -> int:
-    """Delete what no longer counts; answer how many rows that were."""
+    """Delete the rows of past windows; return how many."""
     return execute("DELETE FROM throttles WHERE window_started_at < ?", clock.now() - KEPT_FOR)
 
 
 def network(address: str) -> str:
-    """What counts as one address: an IPv6 customer has a whole /64 of them."""
+    """The address to count: of an IPv6 address its /64, because one customer has all of that."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -86,7 +86,7 @@ def network(address: str) -> str:
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
-# A window that has passed, or lies in the future because the clock was set back, begins anew.
+# A window that has passed, or lies in the future because the clock was set back, is replaced.
 _COUNT = """
     INSERT INTO throttles AS kept (key, window_started_at, count) VALUES (?, ?, 1)
     ON CONFLICT (key) DO UPDATE SET
@@ -105,12 +105,15 @@ def _count(limit: Limit, subject: str) -> tuple[int, int]:
 
 
 def _current(limit: Limit, now: int) -> tuple[int, int]:
-    """When a window began that still counts: whoever waited for their turn to write read the clock before."""
+    """The range of window_started_at that counts as current.
+
+    SKEW of the future is allowed, because a writer reads the clock before it waits for the database's lock.
+    """
     return now - limit.window + 1, now + SKEW
 
 
 def _key(limit: Limit, subject: str) -> str:
-    # Hashed: people mistake the field for the password's, and what they typed would stand here.
+    # Hashed: people type passwords into the e-mail field by mistake, which must not be stored here.
     return f"{limit.name} {hashlib.sha256(subject.encode()).hexdigest()}"
 
 

@@ -17,18 +17,18 @@ READER, CONSULTANT, ADMIN = ROLES = ("reader", "consultant", "admin")
 STAFF = (CONSULTANT, ADMIN)
 
 ONLINE_FOR = minutes(5)  # after the last request, while a session is live
-# What an UPDATE of users sets at a sign of life; all four parameters are its time. After a longer gap a new
-# run of requests begins.
+# The SET clause of an UPDATE of users when the user was seen; all four parameters are that time. A gap
+# longer than ONLINE_FOR starts a new online period.
 SEEN = (
     f"online_since = CASE WHEN ? - last_active_at <= {ONLINE_FOR} THEN COALESCE(online_since, ?) ELSE ? END, "
     "last_active_at = ?"
 )
 
-LONGEST_EMAIL = 254  # characters (RFC 5321, by way of its limit on a path)
+LONGEST_EMAIL = 254  # characters (RFC 5321: a path has at most 256, with its angle brackets)
 LONGEST_NAME = 100
 EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@([\w-]+\.)+[\w-]+")
 
-# What would break a line, or turn the text around it the other way.
+# Categories of characters that can break a line, and controls that reverse the direction of the text.
 BREAKING = ("Cc", "Cs", "Zl", "Zp")
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -43,7 +43,7 @@ class User(Model):
         16, default=READER, constraints=[SQL("CHECK (role IN ('reader', 'consultant', 'admin'))")]
     )
     last_active_at = Millis(null=True, index=True)
-    online_since = Millis(null=True)  # when the present run of requests began
+    online_since = Millis(null=True)  # start of the current online period
     created_at = Millis()
     updated_at = Millis()
 
@@ -52,7 +52,7 @@ class User(Model):
 
 
 class Listed(NamedTuple):
-    """A user as lists show them. Times in ms."""
+    """A user for a list. Times in ms."""
 
     id: str
     email: str
@@ -64,16 +64,16 @@ class Listed(NamedTuple):
     created_at: int
 
 
-# What may stand in a row
+# Normal forms
 
 
 def fold(email: str) -> str:
-    """What is the same address, however it is written."""
+    """The form in which e-mail addresses are compared: trimmed, NFC, lower case."""
     return unicodedata.normalize("NFC", email.strip()).lower()
 
 
 def normal_email(text: str) -> str:
-    """An address as it is stored and compared; ValueError ("must ...") for what is none."""
+    """The stored form of an e-mail address; raises ValueError ("must ...") if the text is not one."""
     email = fold(text)
     if len(email) > LONGEST_EMAIL:
         raise ValueError(f"must have at most {LONGEST_EMAIL} characters")
@@ -83,7 +83,7 @@ def normal_email(text: str) -> str:
 
 
 def normal_name(text: str) -> str:
-    """A name, trimmed; ValueError ("must ...") for what is none. It may be empty."""
+    """The trimmed name, which may be empty; raises ValueError ("must ...") if the text is not allowed."""
     name = text.strip()
     if len(name) > LONGEST_NAME:
         raise ValueError(f"must have at most {LONGEST_NAME} characters")
@@ -125,7 +125,7 @@ def _taken() -> Conflict:
 
 
 def find(email: str) -> User | None:
-    """The user with this e-mail, however it is written."""
+    """The user with this e-mail in any spelling that fold() treats as equal, or None."""
     return User.get_or_none(User.email == fold(email))
 
 
@@ -145,7 +145,7 @@ def everyone(role: str | None = None) -> list[Listed]:
 
 
 def rename(user_id: str, first_name: str | None = None, last_name: str | None = None) -> None:
-    """Change what is given; names in their normal form."""
+    """Change the given names, which must be in normal form; None leaves a name as it is."""
     with transaction():
         execute(
             "UPDATE users SET first_name = COALESCE(?, first_name), last_name = COALESCE(?, last_name), "
@@ -155,14 +155,17 @@ def rename(user_id: str, first_name: str | None = None, last_name: str | None = 
 
 
 def set_role(user_id: str, role: str) -> None:
-    """Takes effect with the user's next request. Raises NotFound."""
+    """Set the user's role, from their next request on. Raises NotFound."""
     with transaction():
         if not execute("UPDATE users SET role = ?, updated_at = ? WHERE id = ?", role, clock.now(), user_id):
             raise NotFound("There is no such user.")
 
 
 def delete(user_id: str) -> None:
-    """Delete the user and all that is theirs, at once; what they used stays used. Raises NotFound."""
+    """Delete the user with all their rows, and record the erasure for tracking. Codes they used stay used.
+
+    Raises NotFound.
+    """
     with transaction():
         if not execute("DELETE FROM users WHERE id = ?", user_id):
             raise NotFound("There is no such user.")

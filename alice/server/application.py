@@ -1,6 +1,6 @@
-"""gunicorn with Alice's settings: how it starts, and what happens in the life of its workers.
+"""gunicorn with Alice's settings: its configuration, its start and the hooks of its workers.
 
-The recorder and the jobs start in each worker after the fork; they drain before it exits.
+The writers, jobs and sinks start in each worker after the fork and stop before it exits.
 """
 
 import logging
@@ -25,14 +25,14 @@ from alice.server.log import Log
 from alice.server.worker import Master, Worker
 from alice.web import answers
 
-KEEP_ALIVE = 75  # seconds; longer than a heartbeat of the reading page and than most proxies keep theirs
-WORKER_GRACE = 20  # seconds for requests in flight when a worker is told to stop
-MASTER_GRACE = 45  # seconds until workers are killed: their grace, and time for the recorder to drain
-WORKER_STALLED = 120  # seconds without a sign of life after which a worker is replaced
+KEEP_ALIVE = 75  # seconds; longer than the reading page's heartbeat interval and most proxies' idle timeout
+WORKER_GRACE = 20  # seconds for requests in flight when a worker stops
+MASTER_GRACE = 45  # seconds until workers are killed: WORKER_GRACE, and time for the recorder to drain
+WORKER_STALLED = 120  # seconds without a heartbeat after which a worker is replaced
 
 
 def run(settings: Settings) -> None:
-    """Serve until told to stop; does not return. Raises ConfigError when it cannot listen."""
+    """Serve until a signal to stop; does not return. Raises ConfigError if it cannot listen."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=Log.error_fmt, datefmt=Log.datefmt)
     listener = listen(settings.host, settings.port)
     memory.return_large_blocks()
@@ -41,7 +41,7 @@ def run(settings: Settings) -> None:
 
 
 class Server(BaseApplication):
-    """gunicorn, configured by Alice's settings and nothing else: no file, no variable of its own."""
+    """gunicorn, configured only by Alice's settings: no file and no environment variable of its own."""
 
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings = settings
@@ -73,7 +73,7 @@ class Server(BaseApplication):
             "keepalive": KEEP_ALIVE,
             "loglevel": "warning",
             "logger_class": Log,
-            # Proxies are believed in alice.web.address, by number and not by address.
+            # alice.web.address reads the proxies' headers; it trusts a number of proxies, not addresses.
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
             "secure_scheme_headers": {},
@@ -88,7 +88,7 @@ class Server(BaseApplication):
 
 
 def refuse_broken_body(error: Exception) -> Response:
-    """A body whose framing turns out to be broken while a view reads it."""
+    """Respond 400 to a body whose framing is broken, which shows only while it is read."""
     return answers.refused(Malformed("The body did not arrive in one piece.", "bad_request"))
 
 
@@ -96,13 +96,13 @@ def say_ready(settings: Settings, arbiter: Arbiter) -> None:
     address = ", ".join(str(listener) for listener in arbiter.LISTENERS)
     print(
         f"Alice is at {settings.public_url or address} (workers: {settings.workers}, "
-        f"threads in each: {settings.threads}). Ctrl-C stops her.",
+        f"threads in each: {settings.threads}). Press Ctrl-C to stop.",
         flush=True,
     )
 
 
 def shorten_grace(arbiter: Arbiter, worker: "Worker") -> None:
-    """A worker gives up on requests well before the master gives up on the worker."""
+    """Have the worker stop waiting for its requests well before the master kills it."""
     worker.cfg.set("graceful_timeout", WORKER_GRACE)
 
 

@@ -9,7 +9,7 @@ BACKLOG = 1024  # connections that the kernel holds until a worker accepts them
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError with one clear line."""
+    """Open a listening socket. Raises ConfigError with a one-line reason."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError):
@@ -17,7 +17,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # gunicorn sets it too, but later: a client that connects before would wait 40 ms for each body.
+        # gunicorn sets it too, but later: clients that connect before would wait 40 ms for each body.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind(address)
         listener.listen(BACKLOG)

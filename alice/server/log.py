@@ -10,18 +10,18 @@ from gunicorn.glogging import Logger
 from alice import clock
 from alice.tracking import eventtracker, littlestats
 
-TELEMETRY = (littlestats.PREFIX, eventtracker.PREFIX)  # what every page of every site sends
+TELEMETRY = (littlestats.PREFIX, eventtracker.PREFIX)  # the paths of tracking requests
 
 
 class Log(Logger):
-    """One line a request on stdout, without address, query string, referrer or anything from a header."""
+    """One line a request on stdout, without client address, query string, referrer or other header."""
 
     error_fmt = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
     datefmt = "%Y-%m-%dT%H:%M:%S%z"
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         if environ["PATH_INFO"].startswith(TELEMETRY) and resp.status.startswith("2"):
-            return  # it is in the event log, and there are too many
+            return  # it is in the event log already, and there are too many to log twice
         path = environ["RAW_URI"].partition("?")[0]
         took = request_time.total_seconds() * 1000
         self.line(environ["REQUEST_METHOD"], path, (resp.status or "500")[:3], resp.sent, took)
@@ -33,7 +33,7 @@ class Log(Logger):
             # One write a line: lines of several processes do not mix.
             os.write(1, text.encode("ascii", "backslashreplace"))
         except OSError:
-            pass  # the reader of our output is gone; the request goes on
+            pass  # stdout is closed; the request goes on
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         if isinstance(sys.exc_info()[1], TimeoutError):

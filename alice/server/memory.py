@@ -1,14 +1,14 @@
-"""What keeps a server process small: settings of the C library's allocator and of Python's collector."""
+"""Keeps a server process small: settings of the C library's allocator and of Python's garbage collector."""
 
 import ctypes
 import gc
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc
-COLLECT_AFTER = 10_000  # objects made and not yet freed
+COLLECT_AFTER = 10_000  # objects allocated and not yet freed
 
 
 def return_large_blocks() -> None:
-    """Have glibc give freed blocks of over 1 MB back to the system, and use two arenas at most.
+    """Have glibc return freed blocks of over 1 MB to the system, and use two arenas at most.
 
     Hashing a password takes 19 MB, which each thread would keep otherwise.
     """
@@ -19,6 +19,6 @@ def return_large_blocks() -> None:
 
 
 def collect_less() -> None:
-    """Have the garbage collector skip what is loaded at start, and run less often within one long list."""
+    """Have the garbage collector skip objects loaded at start, and run less often within one long list."""
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)

@@ -1,7 +1,7 @@
-"""What Alice changes in gunicorn's master, workers and connections.
+"""Alice's changes to gunicorn's master, workers and connections.
 
-Each override names the behaviour of gunicorn 27.0 that it changes. All of them were needed: gunicorn's thread
-pool is small, and browsers open connections in advance that say nothing for a long time.
+Each override names the behaviour of gunicorn 27.0 that it changes. All of them are needed: gunicorn's thread
+pool is small, and browsers open connections in advance that stay idle for a long time.
 """
 
 import errno
@@ -17,14 +17,14 @@ from gunicorn.http import errors as parse_errors
 from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-CLIENT_TIMEOUT = 30  # seconds a client may be silent within a request, or not read its response
+CLIENT_TIMEOUT = 30  # seconds a client may send nothing within a request, or not read its response
 LINGER = 2.0  # seconds for a client to close after its last response
-LINGER_BYTES = 4_000_000  # of a body that is too large, read and dropped meanwhile
+LINGER_BYTES = 4_000_000  # bytes of a body that is too large, read and discarded meanwhile
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
 class Connection(TConn):
-    """A client's connection. gunicorn waits for a silent client without limit; here it times out."""
+    """A client's connection. gunicorn waits for an idle client without limit; here it times out."""
 
     def init(self) -> None:
         super().init()
@@ -40,10 +40,10 @@ class Connection(TConn):
 
 
 class Master(Arbiter):
-    """gunicorn's master, whose workers can be told to stop from their first moment.
+    """gunicorn's master, with workers that can be stopped from their first moment.
 
-    Between fork and the installing of its own handlers a worker of gunicorn handles a signal with its
-    master's handler, which only notes it: that worker would not stop before the master's grace is over. So
+    Between the fork and the installation of its own signal handlers a gunicorn worker has its master's
+    handler, which only notes the signal: the worker would ignore SIGTERM until the master's grace is over. So
     stop signals are blocked from before the fork until the worker has its handlers.
     """
 
@@ -56,10 +56,10 @@ class Master(Arbiter):
 
 
 class Worker(ThreadWorker):
-    """gunicorn's threaded worker, in which a silent connection takes no thread of the pool."""
+    """gunicorn's threaded worker, in which an idle connection takes no thread of the pool."""
 
     def init_signals(self) -> None:
-        """Install the handlers, then let the signals through that Master.spawn_worker() blocked."""
+        """Install the handlers, then unblock the signals that Master.spawn_worker() blocked."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
@@ -71,7 +71,7 @@ class Worker(ThreadWorker):
         self._accept_one(listener)
 
     def _accept_one(self, listener: BaseSocket) -> bool:
-        """Whether there may be more connections to accept."""
+        """Accept one connection; return whether there may be more in the backlog."""
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -86,14 +86,14 @@ class Worker(ThreadWorker):
         return True
 
     def handle(self, conn: Connection) -> bool:
-        """Serve a request. gunicorn lingers in the loop that serves all; here it is done in the pool."""
+        """Serve a request. gunicorn lingers in the loop that serves all connections; here the pool does."""
         kept = super().handle(conn)
         if not kept:
             conn.linger()
         return kept
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """When the worker stops, accept what the kernel holds for it already; gunicorn would reset that."""
+        """When the worker stops, accept the connections in the backlog, which gunicorn would reset."""
         stopping = self._accepting and not enabled and not self.alive
         super().set_accept_enabled(enabled)
         if stopping:
@@ -103,13 +103,13 @@ class Worker(ThreadWorker):
                 listener.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """When the worker stops, end silent connections at the deadline too; gunicorn has none of these."""
+        """When the worker stops, end idle new connections at the deadline too, not only kept-alive ones."""
         super()._cap_keepalive(deadline)
         for connection in self.pending_conns:
             connection.timeout = min(connection.timeout, deadline)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer what could not be parsed. gunicorn would log the address and the query string."""
+        """Respond to a request that cannot be parsed. gunicorn would log the address and the query string."""
         status, reason = _status_of(exc)
         method, path = getattr(req, "method", None) or "-", getattr(req, "path", None) or "-"
         if status == 500:

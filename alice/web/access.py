@@ -8,7 +8,7 @@
     @roles("consultant", "admin")
     def readers(): ...
 
-The mark belongs below the route, next to the function.
+The decorator goes below the route, next to the function.
 """
 
 from collections.abc import Callable
@@ -44,12 +44,15 @@ def roles(*names: str) -> Callable[[View], View]:
 
 
 def allowed(endpoint: str) -> frozenset[str] | None:
-    """The roles an endpoint is open to; PUBLIC for everybody, None for everybody who signed in."""
+    """The roles an endpoint is open to; PUBLIC for everybody, None for every signed-in user."""
     return getattr(current_app.view_functions[endpoint], MARK, None)
 
 
 def check(endpoint: str) -> Response | None:
-    """Let the request pass (None), or send a person to the login page. Raises for everything else."""
+    """Return None if the request may pass, or a redirect to the login page for a person not signed in.
+
+    Raises Unauthenticated for a program that is not signed in, and Forbidden for a wrong role.
+    """
     names = allowed(endpoint)
     if names is PUBLIC:
         return None
@@ -64,7 +67,7 @@ def check(endpoint: str) -> Response | None:
 
 
 def _to_login() -> Response:
-    """To the login page, and back to this page afterwards if it is one that can be fetched again."""
+    """Redirect to the login page; after signing in the user returns to this page, if it was a GET or HEAD."""
     if request.method not in ("GET", "HEAD"):
         return redirect("/login", 303)
     here = request.full_path if request.query_string else request.path

@@ -1,6 +1,6 @@
-"""Where a request comes from and which address it was sent to, as far as that can be believed.
+"""The client's IP address of a request, and the scheme and origin that it was sent to.
 
-Headers such as X-Forwarded-For are written by anybody; they count only behind `ALICE_TRUSTED_PROXIES`.
+Any client can send headers such as X-Forwarded-For, so they count only with `ALICE_TRUSTED_PROXIES`.
 """
 
 from ipaddress import ip_address
@@ -11,7 +11,7 @@ from alice.web.context import settings
 
 
 def client_address() -> str:
-    """The client's IP address: what the outermost trusted proxy saw."""
+    """The client's IP address, as the outermost trusted proxy saw it."""
     return client_behind(
         request.environ.get("REMOTE_ADDR", ""),
         request.environ.get("HTTP_X_FORWARDED_FOR", ""),
@@ -20,7 +20,7 @@ def client_address() -> str:
 
 
 def client_behind(peer: str, forwarded_for: str, proxies: int) -> str:
-    """The nth address from the right of X-Forwarded-For, for n proxies; the peer if that is not there."""
+    """The nth address from the right of X-Forwarded-For, for n proxies; the peer if that is no address."""
     chain = forwarded_for.split(",")
     if proxies == 0 or len(chain) < proxies:
         return peer
@@ -28,7 +28,7 @@ def client_behind(peer: str, forwarded_for: str, proxies: int) -> str:
 
 
 def _plain(text: str) -> str | None:
-    """An address without port and brackets; None if it is none."""
+    """The IP address without port and brackets; None if the text is not an IP address."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -46,8 +46,8 @@ def scheme() -> str:
     if public_url:
         return public_url.partition(":")[0]
     if settings().trusted_proxies and "HTTP_X_FORWARDED_PROTO" in request.environ:
-        # What stands further left the client may have written. Many proxies replace the header and do not
-        # add to it, so there may be fewer values than proxies.
+        # The client may have written the values further left. Many proxies replace the header instead of
+        # appending to it, so there may be fewer values than proxies.
         chain = request.environ["HTTP_X_FORWARDED_PROTO"].split(",")
         proto = chain[-min(settings().trusted_proxies, len(chain))].strip().lower()
         return "https" if proto == "https" else "http"
@@ -60,7 +60,7 @@ def is_secure() -> bool:
 
 
 def is_own_origin(origin: str) -> bool:
-    """Whether an Origin header names this very site."""
+    """Whether an Origin header names this site."""
     public_url = settings().public_url
     if public_url:
         return origin.lower() == public_url.lower()
@@ -69,5 +69,5 @@ def is_own_origin(origin: str) -> bool:
         return False
     if settings().trusted_proxies:
         return origin.lower() == f"{scheme()}://{host}"
-    # A proxy that nobody told us of may terminate TLS: the host has to do.
+    # A proxy that is not configured may terminate TLS, so either scheme is accepted.
     return origin.lower() in (f"http://{host}", f"https://{host}")

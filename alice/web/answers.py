@@ -1,4 +1,4 @@
-"""Errors out: whatever goes wrong leaves here, as JSON for programs and as a page for people."""
+"""Error responses: JSON for programs, a page for people."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from alice.web.json import respond
 
 logger = logging.getLogger(__name__)
 
-# status -> code, title, message, for refusals that Flask or Werkzeug raise
+# status -> code, title, message, for errors that Flask or Werkzeug raise
 STANDARD = {
     400: ("bad_request", "Not understood", "The request could not be understood."),
     404: ("not_found", "Page not found", "There is nothing here."),
@@ -44,14 +44,17 @@ def refused(refusal: Refusal) -> Response:
 
 
 def stopped(error: HTTPException) -> Response:
-    """What Flask and Werkzeug raise. Their own texts stay inside: they can quote the request."""
+    """Respond to an error of Flask or Werkzeug. Its own text is not sent: it can quote the request."""
     code, _, message = STANDARD.get(error.code, ("refused", "", "The request was refused."))
     kept = {name: value for name, value in error.get_headers() if name in KEPT_HEADERS}
     return _answer(error.code, code, message, None, kept)
 
 
 def failed(error: Exception) -> Response:
-    """A fault of ours: logged once, told to nobody. A database that is busy or full is a 503."""
+    """Respond to an unexpected exception: log it once and send a 500 without details.
+
+    A busy or full database is a 503.
+    """
     # The raw path is percent-encoded, so it cannot break the line; the query string may hold secrets.
     path = request.environ.get("RAW_URI", "").partition("?")[0] or repr(request.path)
     user = getattr(g.get("_login_user"), "id", None) or "-"
@@ -78,7 +81,7 @@ def _answer(
 
 
 def _page(status: int, code: str, message: str) -> Response:
-    # The layout shows who is signed in; where the database cannot or should not be asked, nobody is.
+    # The layout shows the signed-in user. If the database cannot or should not be queried, it shows none.
     if "_login_user" not in g and (status >= 500 or database.alice_db.is_closed()):
         g._login_user = current_app.login_manager.anonymous_user()
     title = TITLES.get(status, "Refused")

@@ -1,7 +1,7 @@
-"""Static files. Their addresses carry a hash of all of them, so a browser may keep each for a year.
+"""Static files. Their URLs contain a hash of all static files, so a browser may cache each for a year.
 
-`asset("js/app.js")` is `/static/v-0123456789ab/js/app.js`. The hash stands in the folder and not behind the
-file, so that what a module imports by a relative path is kept as well.
+`asset("js/app.js")` is `/static/v-0123456789ab/js/app.js`. The hash is a folder and not a part of the file's
+name, so that the relative imports of a module contain it as well.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ ASK_AGAIN = "public, no-cache"
 def install(app: Flask) -> None:
     folder = Path(app.root_path) / "static"
     version = app.config["STATIC_VERSION"] = f"v-{fingerprint(folder)}/"
-    app.view_functions["static"] = static  # instead of Flask's, whose rule it keeps
-    app.jinja_env.globals["asset"] = f"/static/{version}{{}}".format  # asked for a dozen times a page
+    app.view_functions["static"] = static  # replaces Flask's view but keeps its URL rule
+    app.jinja_env.globals["asset"] = f"/static/{version}{{}}".format  # called a dozen times per page
 
 
 def fingerprint(folder: Path) -> str:
@@ -35,7 +35,7 @@ def fingerprint(folder: Path) -> str:
 
 @public
 def static(filename: str) -> Response:
-    """A file; one asked for by an older hash is the present one, but not to be kept."""
+    """Send the current file, whatever the hash in the URL; cacheable only with the current hash."""
     versioned = PREFIX.match(filename)
     folder = Path(current_app.root_path) / "static"
     answer = send_from_directory(folder, filename[versioned.end() :] if versioned else filename)

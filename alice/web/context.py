@@ -1,4 +1,4 @@
-"""What a request can reach: Alice's settings, and whether it is answered in JSON."""
+"""Helpers for the current request: the application's settings, and whether to respond in JSON."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from alice.config import Settings
 
 
 def alice() -> Any:
-    """What create_app() keeps for the running application."""
+    """The application's `alice.app.Alice`. Not typed as such, because web may not import app."""
     return current_app.extensions["alice"]
 
 
@@ -17,6 +17,6 @@ def settings() -> Settings:
 
 
 def wants_json() -> bool:
-    """Programs are answered in JSON, people in HTML; the path tells which of them asks."""
+    """Whether to respond in JSON, for programs, or in HTML, for people; the path decides."""
     path = request.environ["PATH_INFO"]
     return path.startswith("/api/") or path in ("/api", "/health")

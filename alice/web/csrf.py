@@ -1,7 +1,7 @@
-"""Requests that another site made somebody's browser send are refused.
+"""Protection against cross-site request forgery: requests that another site makes a user's browser send.
 
-An unsafe request must come from our own origin, or carry a form token. Requests with a Bearer token need
-neither (no other site can add that header), nor do programs, which send no cookie and no origin.
+An unsafe request must come from Alice's own origin or carry a form token. Requests with a Bearer token need
+neither (no other site can add that header), nor do programs, which send no cookie and no Origin.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from alice.web.validation import FORM_TYPE
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 FIELD = "csrf_token"
-COOKIE = "alice_csrf"  # what the token of somebody not signed in is bound to
+COOKIE = "alice_csrf"  # the form token is bound to it while nobody is signed in
 SESSION_COOKIE = "alice_session"
 
 
@@ -32,7 +32,7 @@ def check() -> None:
 
 def csrf_token() -> str:
     """The token for a form on this page, bound to the session (or to a cookie, before signing in)."""
-    if "csrf_token" not in g:  # pages hold several forms
+    if "csrf_token" not in g:  # computed once for all forms of a page
         g.csrf_token = _sign(_subject() or _new_subject())
     return g.csrf_token
 
@@ -49,7 +49,7 @@ def _from_here() -> bool:
 
 
 def _is_program() -> bool:
-    """A call of the JSON API with nothing in it that a browser would have added by itself."""
+    """Whether this calls the JSON API without any header or cookie that a browser adds by itself."""
     environ = request.environ
     return (
         wants_json()
@@ -68,7 +68,7 @@ def _has_token() -> bool:
 
 
 def _subject() -> str | None:
-    """Whom a token is bound to: the session, else the cookie."""
+    """What the form token is bound to: the session's id, else the cookie's value."""
     return current_user.session_id if current_user.is_authenticated else request.cookies.get(COOKIE)
 
 

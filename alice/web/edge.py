@@ -1,4 +1,4 @@
-"""The edge: what happens to every request before its view and after it, in one place and in this order."""
+"""The edge: the steps before and after the view of every request, in their order."""
 
 from io import BytesIO
 from typing import Any
@@ -14,12 +14,12 @@ from alice.web import access, answers, assets, csrf, headers, health, templating
 from alice.web.context import wants_json
 from alice.web.validation import MAX_BODY
 
-# These need neither the session nor a connection made for them.
+# Endpoints that need neither the session nor a database connection opened for them.
 BARE = frozenset(("static", "health.health", "tracker.tracker_js"))
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Make the application's edge; its blueprints may be registered before or after."""
+    """Install the hooks, error handlers and middleware; blueprints may be registered before or after."""
     app.request_class = AliceRequest
     app.session_interface = NoSession()
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, MAX_FORM_PARTS=100)
@@ -33,14 +33,17 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def admit() -> Response | None:
-    """Let the request in, with a connection, if it is one that its sender may make."""
+    """Check path, size, access and CSRF of the request, and open its database connection.
+
+    Returns None to go on to the view, or a redirect to the login page. Raises a Refusal.
+    """
     environ = request.environ
     if "\0" in environ["PATH_INFO"]:
-        raise NotFound()  # no name holds one, and PostgreSQL takes none
+        raise NotFound()  # no name contains a NUL, and PostgreSQL refuses it
     if (request.content_length or 0) > MAX_BODY:
         raise TooLarge()
     rule = request.url_rule
-    if rule is None:  # unknown path or method: Flask says so next; its page shows who is signed in
+    if rule is None:  # Flask raises 404 or 405 next; the error page shows the signed-in user
         if not wants_json():
             database.ensure_open()
         return None
@@ -55,10 +58,10 @@ def admit() -> Response | None:
 
 
 def _take_in(environ: dict[str, Any]) -> None:
-    """Have the whole body before a connection is lent: a slow sender waits alone.
+    """Read the whole body before a database connection is opened, so that a slow client does not hold one.
 
-    Read at once, not through Werkzeug's stream: that costs as much again, and would cut a body of unknown
-    length where it gets too long, and say nothing.
+    Not through Werkzeug's stream, which would double the cost and silently truncate a chunked body that is
+    too long. Raises TooLarge, and ClientDisconnected if the body is incomplete.
     """
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     size = MAX_BODY + 1 if chunked else request.content_length
@@ -81,12 +84,12 @@ def leave(error: BaseException | None = None) -> None:
 
 class AliceRequest(Request):
     def _get_file_stream(self, *args: Any, **kwargs: Any) -> BytesIO:
-        """Uploads are small and stay in memory: nothing is written outside the data folder."""
+        """Keep uploads in memory: they are small, and nothing is written outside the data folder."""
         return BytesIO()
 
 
 class NoSession(SessionInterface):
-    """Flask's own session is not used: a session is a row, and its cookie only the key to it."""
+    """Disable Flask's own session: a session of Alice is a row, and the cookie holds only its token."""
 
     _none = NullSession()
 

@@ -1,4 +1,4 @@
-"""What every answer carries: headers that keep browsers from doing what Alice never asks of them."""
+"""Security headers of every response, and its default for caching."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,9 +29,9 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 class Headers:
-    """WSGI middleware: fixed lists, appended as they are, cost far less than an after_request hook.
+    """WSGI middleware: appending fixed lists of headers costs far less than an after_request hook.
 
-    What says nothing about caching may not be kept by anybody: nearly everything here is somebody's own.
+    A response without Cache-Control gets `no-store`, because nearly all responses are personal.
     """
 
     def __init__(self, application: Callable, secure: bool) -> None:

@@ -1,4 +1,4 @@
-"""GET /health: whether Alice can do her work, for whoever watches over her."""
+"""GET /health: whether Alice works, for monitoring."""
 
 import peewee
 from flask import Blueprint, Response
@@ -14,7 +14,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/health")
 @public
 def health() -> Response:
-    """200 when the database answers, else 503."""
+    """Respond 200 if the database can be queried, else 503."""
     try:
         database.ensure_open()
         database.query("SELECT 1 FROM users LIMIT 1")

@@ -1,4 +1,4 @@
-"""JSON out."""
+"""JSON responses."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ CONTENT_TYPE = "application/json"
 
 
 def respond(data: Any, status: int = 200) -> Response:
-    """An answer in JSON. Keys are str; dataclasses and lists of tuples are fine; NaN becomes null."""
+    """A JSON response. Keys must be str; dataclasses and lists of tuples are allowed; NaN becomes null."""
     return Response(orjson.dumps(data), status, content_type=CONTENT_TYPE)

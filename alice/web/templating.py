@@ -1,4 +1,4 @@
-"""What every template can use, beside what Flask and Flask-Login bring."""
+"""Globals and filters of all templates, in addition to those of Flask and Flask-Login."""
 
 from flask import Flask
 from markupsafe import Markup
@@ -13,7 +13,7 @@ def install(app: Flask) -> None:
 
 
 def time_tag(at: int | None) -> Markup:
-    """A time (milliseconds) in UTC, in a form that js/time.js turns into the reader's own."""
+    """A time (milliseconds) as a <time> element in UTC, which js/time.js converts to the local time."""
     if at is None:
         return Markup("never")
     stamp = rfc3339(at)

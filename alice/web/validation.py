@@ -1,7 +1,7 @@
-"""What comes in: bodies, query strings and forms, each declared as a pydantic model and bounded.
+"""Validation of JSON bodies, query strings and forms, each declared as a pydantic model with bounds.
 
-Bodies are strict ("10" is no integer), query strings and forms convert. The first error found is the one
-that is told, with the path of its field.
+Bodies are strict ("10" is not an integer), query strings and forms are converted. For bodies and query
+strings only the first error is reported, with the path of its field.
 """
 
 import re
@@ -37,7 +37,7 @@ class Query(BaseModel):
 
 
 class Form(BaseModel):
-    """An HTML form: text is converted, fields of no interest (such as the token) are ignored."""
+    """An HTML form: text is converted, unknown fields (such as the CSRF token) are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -46,15 +46,15 @@ def _json_text(value: dict[str, Any]) -> str:
     try:
         text = orjson.dumps(value)
     except TypeError as error:
-        known = (reason for sign, reason in _UNKEEPABLE.items() if sign in str(error))
-        raise ValueError(next(known, "holds what cannot be kept")) from None
-    # Of what came as JSON only too large a float is written as null without being one.
+        reasons = (reason for sign, reason in _UNKEEPABLE.items() if sign in str(error))
+        raise ValueError(next(reasons, "holds a value that cannot be kept")) from None
+    # orjson writes infinity as null. A JSON body yields infinity only for a number that is too large.
     if b"null" in text and _holds_infinity(value):
         raise ValueError("holds a number too large to be kept")
     return text.decode()
 
 
-# what orjson says -> what we say
+# part of orjson's message -> our message
 _UNKEEPABLE = {"64-bit": "holds a number of more than 64 bits", "ecursion": "is nested too deeply"}
 
 
@@ -66,7 +66,7 @@ def _holds_infinity(value: Any) -> bool:
     return isinstance(value, list) and any(map(_holds_infinity, value))
 
 
-# A JSON object of any content that can be kept and sent again; as JSON text from here on.
+# A JSON object of any content that can be stored and sent again; validated into JSON text.
 JsonText = Annotated[dict[str, Any], AfterValidator(_json_text)]
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -87,7 +87,7 @@ def parse(model: type[Model], raw: bytes) -> Model:
         if first["type"] == "json_invalid":
             raise _not_json(raw, first) from None
         if b"NaN" in raw or b"Infinity" in raw:
-            _refuse_what_cannot_be_kept(raw)  # what is no JSON has no wrong values either
+            _refuse_what_cannot_be_kept(raw)  # malformed JSON is reported before wrong values
         raise _invalid(first) from None
     if b"NaN" in raw or b"Infinity" in raw or b"\\u0000" in raw:
         _refuse_what_cannot_be_kept(raw)
@@ -98,7 +98,7 @@ def _not_json(raw: bytes, error: ErrorDetails) -> Malformed | Invalid:
     if "recursion limit" not in error.get("ctx", {}).get("error", ""):
         return Malformed("The body is not JSON.")
     try:
-        orjson.loads(raw)  # goes deeper
+        orjson.loads(raw)  # accepts deeper nesting than pydantic
     except orjson.JSONDecodeError:
         return Malformed("The body is not JSON, or nested too deeply.")
     return Invalid("The body is nested too deeply.")
@@ -136,7 +136,7 @@ def form(model: type[Model]) -> Model | dict[str, str]:
 
 
 def explain(error: ValidationError) -> str:
-    """What is wrong first, in a sentence that names the field."""
+    """The first error, as a sentence that names the field."""
     first = error.errors(include_url=False, include_input=False)[0]
     return f"{_path(first['loc']) or 'The body'} {_reason(first)}."
 
@@ -202,7 +202,7 @@ def _reason(error: ErrorDetails) -> str:
 
 
 def _refuse_what_cannot_be_kept(raw: bytes) -> None:
-    """NaN is no JSON though the fast parser takes it, and PostgreSQL keeps no text with a NUL in it."""
+    """Raise Malformed for NaN, which pydantic accepts, and Invalid for NUL, which PostgreSQL cannot store."""
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -213,7 +213,7 @@ def _refuse_what_cannot_be_kept(raw: bytes) -> None:
 
 
 def _nul_in(value: Any, path: str) -> str | None:
-    """The path of the first text with a NUL in it."""
+    """The path of the first string or key that contains a NUL, or None."""
     if isinstance(value, str):
         return path if "\0" in value else None
     if isinstance(value, dict):
