@@ -146,7 +146,7 @@ _NEWEST_ACTIVE = (
 
 
 # A reader as lists show them: id, e-mail, first and last name, newest sign of life (ms), book, page, status,
-# why stuck. Plain tuples, because a list of hundreds costs mainly what is done for each row.
+# why stuck. Plain tuples, because the work per row is most of the cost of a list of hundreds.
 Shown = tuple[str, str, str, str, int | None, str | None, int | None, str, str | None]
 
 

@@ -1,4 +1,4 @@
-"""books: what is known of each book, and whether a user may open it."""
+"""books: one row per book, and which of them a user may open."""
 
 from typing import Any
 

@@ -41,7 +41,7 @@ def read(path: Path, **given: str | None) -> Manuscript:
 
 
 def publish(book_id: str, new: Edition) -> Outcome:
-    """Store the edition in one transaction. What is unchanged keeps its id; readers keep their places."""
+    """Store the edition in one transaction. Unchanged rows keep their ids, readers their places."""
     with transaction():
         _lock(book_id, new)
         old, old_ids = edition.stored(book_id)
@@ -93,7 +93,7 @@ def _lock(book_id: str, new: Edition) -> None:
 def _store(book_id: str, new: Edition, ids: Ids) -> None:
     """Write the edition over the old one. Rows that stay are updated, never deleted and inserted again.
 
-    Numbers are unique within a book and rows may swap theirs, so all old numbers are made negative first.
+    Numbers are unique within a book and rows may swap them, so all old numbers are made negative first.
     """
     database.execute("UPDATE chapters SET number = -1 - number WHERE book_id = ?", book_id)
     database.execute("UPDATE sections SET section_number = -section_number WHERE book_id = ?", book_id)
