@@ -1,6 +1,6 @@
-"""The activities that accounts make: signing in and out, unlocking a book. Only readers' are logged.
+"""Signal listeners that log signing in, signing out and unlocking a book. Only readers are logged, not staff.
 
-Each listens to a signal and writes inside the transaction that sent it, so both are kept or neither.
+Each writes inside the sender's transaction, so both are committed or neither.
 """
 
 from alice import clock, database

@@ -1,4 +1,4 @@
-"""What reading pages and other clients send: activities and heartbeats."""
+"""The endpoints for what clients report: activities and heartbeats."""
 
 from flask import Blueprint, Response
 from flask_login import current_user
@@ -26,7 +26,7 @@ class Heartbeat(Body):
 @blueprint.post("/activity/track")
 @roles(READER)
 def track_activity() -> Response:
-    """One activity, or up to 100; a 2xx means committed."""
+    """Log one activity, or up to 100. A 2xx status means that they are committed."""
     report = body(track.Track)
     reader = current_user._get_current_object()
     rows = track.activities(reader.id, reader.role, report, settings().require_book_code)
@@ -41,7 +41,7 @@ def track_activity() -> Response:
 @blueprint.post("/heartbeat")
 @roles(READER)
 def heartbeat() -> Response:
-    """The page in view; written within a few seconds."""
+    """Note which page the reader has in view; it is written within a few seconds."""
     beat = body(Heartbeat)
     reader = current_user._get_current_object()
     book = access.require(reader.id, reader.role, beat.book_id, settings().require_book_code)

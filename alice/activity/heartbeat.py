@@ -1,4 +1,4 @@
-"""Heartbeat middleware: every authenticated request is a sign of life, and none waits for it."""
+"""Notes at every authenticated request that the user is active. No request waits until this is written."""
 
 from flask import Flask, g, request
 
@@ -6,11 +6,11 @@ from alice import clock
 from alice.activity.presence import write_last_active
 from alice.web.context import alice
 
-BACKGROUND = "HTTP_X_ALICE_BACKGROUND"  # a page that refreshes itself: nobody need be there
+BACKGROUND = "HTTP_X_ALICE_BACKGROUND"  # sent by pages that refresh themselves: the user may be away
 
 
 def install(app: Flask) -> None:
-    """Register behind the edge, which finds out who asks."""
+    """Call after the edge is installed: its before_request function loads the user."""
     app.before_request(beat)
 
 

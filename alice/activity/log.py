@@ -1,7 +1,7 @@
-"""activity_logs: what readers did. The truth; everything else about readers follows from it.
+"""activity_logs: what readers did. reader_states, page_reads and reading_progress are derived from it.
 
-`append` is the one writer of the log and of what changes with it in the same transaction: the reader's
-state, the pages read and the places in the books.
+Only `append` writes the log. It updates the reader's state, the pages read and the places in the books in the
+same transaction.
 """
 
 from collections.abc import Sequence as Rows
@@ -30,7 +30,7 @@ class ActivityLog(Model):
     page_number = IntegerField(null=True)
     section_id = CharField(36, null=True)  # no foreign key: a later import may drop the section
     metadata = TextField(null=True)  # a JSON object
-    occurred_at = Millis()  # when the reader's device says, clamped
+    occurred_at = Millis()  # by the clock of the reader's device, clamped by activity.track
     created_at = Millis()  # when it was appended
 
     class Meta:
@@ -41,49 +41,49 @@ class ActivityLog(Model):
 class Appended(TypedDict):
     id: str
     seq: int
-    created: bool  # False: this id was in the log before, and nothing changed
+    created: bool  # False: a duplicate id, nothing changed
 
 
 class ForeignId(Exception):
-    """An activity id that another reader has used."""
+    """The activity id is in the log already, for another reader."""
 
 
 def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> list[Appended]:
-    """Append what a reader did, in the order given; answer each one's id and seq.
+    """Append a reader's activities in the order given; return the id and seq of each.
 
-    An id the reader used before is answered as it was and changes nothing; one of another reader's raises
-    ForeignId. Runs inside `appending()` or an operation of the recorder.
+    A duplicate id changes nothing: the seq of its existing row is returned, or ForeignId raised if that row
+    belongs to another reader. Call inside `appending()` or an operation of the recorder.
     """
     database.require_appending()
     added, last = _insert(user_id, session_id, activities)
-    if added == len(activities):  # the usual case, and the hot one
+    if added == len(activities):  # fast path: no duplicate ids
         _follow(user_id, activities)
         seqs = range(last - added + 1, last + 1)
         return [{"id": a.id, "seq": seq, "created": True} for a, seq in zip(activities, seqs, strict=True)]
     inserted = _newest(added)
-    known = _find(user_id, [activity.id for activity in activities if activity.id not in inserted])
+    existing = _find(user_id, [activity.id for activity in activities if activity.id not in inserted])
     created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
     if created:
         _follow(user_id, sorted(created.values(), key=lambda activity: inserted[activity.id]))
-    # An id that stands twice among these was created once: by the first of them.
+    # If an id occurs twice in `activities`, only the first one is created.
     return [
-        {"id": a.id, "seq": inserted.get(a.id) or known[a.id], "created": created.get(a.id) is a}
+        {"id": a.id, "seq": inserted.get(a.id) or existing[a.id], "created": created.get(a.id) is a}
         for a in activities
     ]
 
 
 def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> tuple[int, int]:
-    """Insert the rows whose id is new; answer how many those are, and the seq of the last.
+    """Insert the rows whose id is new; return how many, and the seq of the last.
 
-    They are the newest of the log, one after the other and in the order given: nobody else appends until this
-    transaction ends.
+    They are the newest rows of the log and in the order given, because nothing else is appended until this
+    transaction ends. If no id was a duplicate, their seqs are consecutive.
     """
     values = chain.from_iterable([(user_id, session_id, *activity) for activity in activities])
     return database.append(_insert_sql(len(activities)), *values)
 
 
 def _newest(count: int) -> dict[str, int]:
-    """The seq by id of the newest rows."""
+    """The seq by id of the `count` newest rows."""
     return dict(database.query("SELECT id, seq FROM activity_logs ORDER BY seq DESC LIMIT ?", count))
 
 
@@ -97,7 +97,7 @@ def _insert_sql(rows: int) -> str:
 
 
 def _find(user_id: str, ids: list[str]) -> dict[str, int]:
-    """The seq of each id that is in the log already."""
+    """The seq of each id. Raises ForeignId for an id of another reader."""
     if not ids:
         return {}
     marks = ", ".join("?" * len(ids))
@@ -109,7 +109,7 @@ def _find(user_id: str, ids: list[str]) -> dict[str, int]:
 
 
 def _follow(user_id: str, activities: list[Activity]) -> None:
-    """Bring the state, the pages read and the reader's places up to the log."""
+    """Update the reader's state, pages read and places with activities that were appended."""
     current = state.load(user_id) or State()
     left = [page for page in map(current.apply, activities) if page is not None]
     current.total_pages_read += page_read.count(user_id, page_read.tally(activities, left))

@@ -29,7 +29,7 @@ class PageRead(Model):
 
 @dataclass(slots=True)
 class Reads:
-    """What some activities add to one page."""
+    """What a list of activities adds to the row of one page."""
 
     first_read_at: int
     last_read_at: int
@@ -41,7 +41,7 @@ Tally = dict[tuple[str, int], Reads]
 
 
 def tally(activities: Iterable[Activity], left: Iterable[PageLeft], into: Tally | None = None) -> Tally:
-    """Sum up the views of each page, and how long those that were left had been open."""
+    """Add up the views of each page, and the dwell time of the pages left. Adds to `into` if given."""
     pages = {} if into is None else into
     for activity in activities:
         if activity.activity_type != PAGE_VIEW:
@@ -67,7 +67,7 @@ _NEVER = 1 << 62  # later than any time, so that min() with it changes nothing
 
 
 def count(user_id: str, pages: Tally) -> int:
-    """Add the tally to the table; answer how many pages were read for the first time."""
+    """Add the tally to the table; return how many pages were read for the first time."""
     new = 0
     viewed = {page: reads for page, reads in pages.items() if reads.times}
     if viewed:

@@ -1,7 +1,7 @@
-"""Signs of life: when a session and its user were last seen, and which page they have open.
+"""When a session and its user were last active, and which page the user has open.
 
-All of it is touched, not committed with the request: the recorder writes the last value of each key every few
-seconds, and losing one in a crash is harmless.
+Requests do not wait for this: they call `recorder.touch`, and the recorder writes the last value of each key
+every few seconds. Losing a value in a crash is harmless.
 """
 
 from collections.abc import Hashable, Iterable
@@ -15,8 +15,8 @@ from alice.accounts.user import SEEN, User
 from alice.clock import minutes, seconds
 from alice.database import Millis, Model
 
-LONGEST_BEAT = seconds(90)  # the page sends one a minute; of a longer gap not all was spent on it
-NEW_STAY_AFTER = minutes(10)  # a gap after which the same page counts anew
+LONGEST_BEAT = seconds(90)  # the most that one heartbeat adds to the dwell time; pages send one a minute
+NEW_STAY_AFTER = minutes(10)  # after a longer gap the dwell time of the page starts again at 0
 
 
 class ReadingPresence(Model):
@@ -31,10 +31,10 @@ class ReadingPresence(Model):
 
 
 def write_last_active(values: Iterable[tuple[Hashable, Any]]) -> None:
-    """Touch writer: key is (session_id, user_id), value the time (ms)."""
+    """Write touched values: the key is (session_id, user_id), the value the time (ms)."""
     seen = [(at, session_id, user_id) for (session_id, user_id), at in values]
-    # PostgreSQL locks rows one by one. Everybody takes users before sessions, and here by id: nobody waits in
-    # a circle with another process that writes the same rows.
+    # PostgreSQL locks rows one by one. To avoid a deadlock with another process that writes the same rows,
+    # every writer locks users before sessions, and this function locks each in the order of the ids.
     database.execute_many(
         f"UPDATE users SET {SEEN} WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
         [(at, at, at, at, user_id, at) for at, _, user_id in sorted(seen, key=itemgetter(2))],
@@ -45,7 +45,7 @@ def write_last_active(values: Iterable[tuple[Hashable, Any]]) -> None:
     )
 
 
-# The row is selected from users, so that a heartbeat that outlives its user writes nothing.
+# Selects from users, so that nothing is inserted if the user was deleted before the heartbeat is written.
 _BEAT = (
     "INSERT INTO reading_presence AS kept (user_id, book_id, page_number, seen_at, dwell_ms) "
     "SELECT id, ?, ?, ?, 0 FROM users WHERE id = ? "
@@ -61,5 +61,5 @@ _BEAT = (
 
 
 def write_presence(values: Iterable[tuple[Hashable, Any]]) -> None:
-    """Touch writer: key is the user's id, value (book_id, page_number, time in ms)."""
+    """Write touched values: the key is the user's id, the value (book_id, page_number, time in ms)."""
     database.execute_many(_BEAT, [(book, page, at, user_id) for user_id, (book, page, at) in sorted(values)])

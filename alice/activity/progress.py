@@ -1,4 +1,4 @@
-"""reading_progress: where a reader left each book. A new edition of the book moves it along."""
+"""reading_progress: where each reader left each book. A new edition of a book moves these places."""
 
 from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ class ReadingProgress(Model):
 _FOLLOW = (
     "INSERT INTO reading_progress AS kept (user_id, book_id, last_page, section_id, last_read_at) "
     "VALUES (?, ?, ?, ?, ?) ON CONFLICT (user_id, book_id) DO UPDATE SET "
-    # Viewing a page again does not lose the section chosen on it.
+    # Viewing a page again keeps the section chosen on it.
     "section_id = CASE WHEN excluded.section_id IS NULL AND excluded.last_page = kept.last_page "
     "THEN kept.section_id ELSE excluded.section_id END, "
     "last_page = excluded.last_page, last_read_at = excluded.last_read_at "
@@ -36,7 +36,7 @@ _FOLLOW = (
 
 
 def follow(user_id: str, activities: Iterable[Activity]) -> None:
-    """Move the reader's place in each book to the newest view among these; an older one moves nothing."""
+    """Move the reader's place in each book to the newest view, unless the stored place is newer."""
     newest: dict[str, Activity] = {}
     for activity in activities:
         if activity.activity_type in VIEWS and activity.page_number is not None:
@@ -53,12 +53,12 @@ def places(user_id: str) -> dict[str, int]:
 
 
 def move(sender: object, *, book_id: str, moves: Moves) -> None:
-    """Put every reader's place where the new edition has it; inside the transaction of the import."""
+    """Listener of book_recut: move every reader's place to the new edition, in the import's transaction."""
     rows = database.query(
         "SELECT user_id, last_page, section_id FROM reading_progress WHERE book_id = ?", book_id
     )
     database.execute_many(
-        # Whoever turned a page meanwhile is further on already.
+        # Compare last_page again: a reader may have turned to another page meanwhile.
         "UPDATE reading_progress SET last_page = ?, section_id = ? "
         "WHERE user_id = ? AND book_id = ? AND last_page = ?",
         [

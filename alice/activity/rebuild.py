@@ -1,4 +1,4 @@
-"""Recompute what follows from the log, and say where the tables differed."""
+"""Recompute reader_states and page_reads from the log, and report where they differed."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Difference(NamedTuple):
 
 
 def readers() -> list[str]:
-    """Everyone the log or a derived table knows."""
+    """The ids of all users who occur in the log or in a derived table."""
     rows = database.query(
         "SELECT user_id FROM activity_logs UNION SELECT user_id FROM reader_states "
         "UNION SELECT user_id FROM page_reads"
@@ -36,9 +36,9 @@ def readers() -> list[str]:
 
 
 def rebuild(user_id: str) -> list[Difference]:
-    """Recompute one reader's state and page reads from the log; write and answer what differed.
+    """Recompute one reader's state and page reads from the log; write and return the differences.
 
-    A transaction of its own, so that readers who go on reading are never blocked for long.
+    One transaction per reader, so that the log is never locked for long.
     """
     with database.appending():
         rebuilt, reads = fold(Activity(*row) for row in database.query(_ROWS, user_id))
@@ -49,7 +49,7 @@ def rebuild(user_id: str) -> list[Difference]:
 
 
 def fold(activities: Iterator[Activity]) -> tuple[State | None, Tally]:
-    """The state and the page reads that these activities imply, in their order."""
+    """The state and the page reads after these activities, in their order; no state if there are none."""
     current = State()
     reads: Tally = {}
     for activity in activities:

@@ -1,7 +1,7 @@
-"""reader_states: one row a reader, what the log implies about them.
+"""reader_states: one row per reader, derived from the log.
 
-`State.apply` is the only place that says what an activity changes; the hot path and `rebuild` both fold the
-log with it, in the order of `seq`.
+`State.apply` is the only place that defines what an activity changes. `log.append` and `rebuild` both use it,
+in the order of `seq`.
 """
 
 import json
@@ -26,8 +26,8 @@ from alice.activity.types import (
 from alice.clock import minutes
 from alice.database import Millis, Model
 
-KEEP_DWELLS = 20  # the newest page dwells, of which the median is the reader's own pace
-LONGEST_DWELL = minutes(10)  # whoever stays longer without any activity is taken to be away
+KEEP_DWELLS = 20  # the newest dwell times; their median is the reader's own pace
+LONGEST_DWELL = minutes(10)  # a reader without any activity for longer is taken to be away
 
 
 class ReaderState(Model):
@@ -83,9 +83,9 @@ class State:
     updated_at: int = 0
 
     def apply(self, activity: Activity) -> "PageLeft | None":
-        """Fold one activity in; answer the page that was left by it, if one was.
+        """Apply one activity; return the page that the reader left with it, or None.
 
-        A late activity (older than the newest) counts, but moves nothing.
+        A late activity (older than the newest) is added to the totals, but does not move the reader.
         """
         kind, at = activity.activity_type, activity.occurred_at
         if kind not in VIEWS:
@@ -136,7 +136,7 @@ class State:
         self.book_id, self.current_page, self.current_section_id = book_id, page, None
         self.page_entered_at = at
         if self.page_viewed_at == at:
-            self.page_viewed_at = at - 1  # that was the page before, in the same millisecond
+            self.page_viewed_at = at - 1  # that view was of the page before, in the same millisecond
         self.page_lookups = self.page_ai_questions = 0
 
     def _leave(self, at: int) -> "PageLeft | None":
@@ -146,7 +146,7 @@ class State:
         if dwell <= LONGEST_DWELL:
             self.recent_dwells = [*self.recent_dwells, dwell][-KEEP_DWELLS:]
         if (self.page_viewed_at or 0) < self.page_entered_at:
-            return None  # looked something up there, but never had it in view
+            return None  # the reader was active there, but never viewed the page
         return PageLeft(self.book_id, self.current_page, min(dwell, LONGEST_DWELL))
 
 

@@ -1,4 +1,4 @@
-"""What a reader is doing, derived when it is asked: idle, active, reading or stuck.
+"""What a reader is doing, derived on request: idle, active, reading or stuck.
 
 Rules (the first that matches): idle: logged out, or no sign of life for 10 minutes. Stuck: on one page with
 5 lookups or AI questions, or on it for longer than max(3 x the reader's own median, 5 minutes), or back and
@@ -29,7 +29,7 @@ class Presence(NamedTuple):
     book_id: str
     page_number: int
     seen_at: int  # ms
-    dwell_ms: int  # visible on that page so far
+    dwell_ms: int  # how long that page has been in view
 
 
 class Status(NamedTuple):
@@ -38,7 +38,7 @@ class Status(NamedTuple):
 
 
 def derive(state: State, presence: Presence | None, last_active_at: int | None, now: int) -> Status:
-    """The status at `now` (ms) of a reader with this state, presence and newest request."""
+    """The status at `now` (ms) of a reader whose last request was at `last_active_at` (ms)."""
     seen_at = presence.seen_at if presence else 0
     if _logged_out(state, seen_at):
         return AT_EASE[IDLE]
@@ -51,10 +51,10 @@ def derive(state: State, presence: Presence | None, last_active_at: int | None, 
 def at_ease(
     page_viewed_at: int | None, section_viewed_at: int | None, seen_at: int | None, alive_at: int, now: int
 ) -> Status:
-    """The status of a reader who is neither signed out nor stuck.
+    """The status of a reader who is neither signed out nor stuck; all times in ms.
 
-    That is so, without looking at more, if the log implies neither and the heartbeats' dwell is at most
-    STUCK_AFTER_DWELL.
+    The caller may assume this, without the other columns, if the status stored with the state is active or
+    reading and the dwell time of the presence is at most STUCK_AFTER_DWELL.
     """
     seen_at = seen_at or 0
     if now - alive_at > IDLE_AFTER and now - seen_at > IDLE_AFTER:
@@ -69,12 +69,12 @@ AT_EASE = {name: Status(name, None) for name in (IDLE, ACTIVE, READING)}
 
 
 def implied(state: State) -> str:
-    """The status that the log alone implies, at the moment of the newest activity; what the table keeps."""
+    """The status from the log alone, at the time of the newest activity. It is stored in reader_states."""
     return derive(state, None, None, state.last_activity_at).name
 
 
 def stuck_reason(state: State, presence: Presence | None) -> str | None:
-    """Why a consultant should look, in words; None when there is no reason."""
+    """Why the reader is stuck, as a text for consultants; None if the reader is not."""
     if state.open_help_requests:
         return "asked for help"
     questions = state.page_lookups + state.page_ai_questions
@@ -93,7 +93,7 @@ def _logged_out(state: State, seen_at: int) -> bool:
 
 
 def _dwell(state: State, presence: Presence | None) -> int:
-    """How long the reader has been on the current page: by the log, or by what heartbeats saw."""
+    """How long (ms) the reader has been on the current page: the longer of log and heartbeats."""
     logged = state.last_activity_at - state.page_entered_at if state.page_entered_at else 0
     if presence and (presence.book_id, presence.page_number) == (state.book_id, state.current_page):
         return max(logged, presence.dwell_ms)

@@ -1,10 +1,10 @@
-"""What a reader's client reports: checked against the library, clamped, and handed to the log."""
+"""Checks what a reader's client reports against the library, and makes rows of the log from it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, RootModel, StringConstraints, model_validator
-from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+from typing_extensions import TypedDict  # the one that pydantic needs before Python 3.12
 
 from alice import clock, database
 from alice.activity.types import CLIENT_NAMES, SECTION_VIEW, VIEWS, Activity
@@ -14,7 +14,7 @@ from alice.ids import new_id
 from alice.library import access
 from alice.web.validation import STRICT, JsonText
 
-OLDEST = days(30)  # what a client reports as older is taken to be this old
+OLDEST = days(30)  # an activity reported as older is logged as this old
 MAX_METADATA = 4096  # bytes of JSON
 MAX_BATCH = 100
 
@@ -33,13 +33,13 @@ def _bounded(text: str) -> str:
 
 
 class Report(TypedDict, total=False):
-    """One activity, as clients send it. A dict: a model would take half as long again to fill and to read."""
+    """One activity, as clients send it. A TypedDict, as a model takes 50 % longer to fill and read."""
 
     __pydantic_config__ = STRICT
 
     id: Id | None
     activity_type: Name | None
-    event_type: Name | None  # the Go program's name for it
+    event_type: Name | None  # what the Go program calls activity_type
     book_id: Annotated[str, Field(max_length=200)] | None
     page_number: Annotated[int, Field(ge=1, le=1_000_000)] | None
     section_id: Id | None
@@ -68,9 +68,9 @@ class Track(RootModel[Reports]):
 
 
 def activities(user_id: str, role: str, report: Track, code_required: bool) -> list[Activity]:
-    """The log rows that are reported. At most two queries.
+    """The reported activities as rows of the log. At most two queries.
 
-    Raises Invalid, NotFound (no such book) or Forbidden `book_locked`; the field names the item at fault.
+    Raises Invalid (its `field` is the path in the body), NotFound (no such book) or Forbidden `book_locked`.
     """
     now = clock.now()
     given = report.root["activities"] if report.several else [report.root]
@@ -109,7 +109,7 @@ def _activity(
     field = given.get
     name, old_name = field("activity_type"), field("event_type")
     if (name is None) == (old_name is None):
-        raise _invalid(index, "activity_type", "is required, once")
+        raise _invalid(index, "activity_type", "is required, and only once: event_type is its old name")
     kind = CLIENT_NAMES[name or old_name]
     book_id, page_number, section_id = field("book_id"), field("page_number"), field("section_id")
     if kind in VIEWS:
@@ -127,7 +127,7 @@ def _activity(
 
 
 def _clamped(occurred_at: datetime | None, now: int) -> int:
-    """The client's time (ms), or the nearest that can be believed."""
+    """The client's time (ms), clamped to between OLDEST ago and now."""
     if occurred_at is None:
         return now
     at = (occurred_at - _EPOCH) // _MILLISECOND
@@ -158,7 +158,7 @@ def _check_place(book: access.Opening | None, page_number: int | None, index: in
 
 
 def _path(index: int | None, field: str) -> str:
-    """Where a field stands: in the only report, or in one of several."""
+    """The path of a field in the body, which is one report or a list of several."""
     return field if index is None else f"activities[{index}].{field}"
 
 

@@ -43,8 +43,8 @@ OLD_NAMES = {
     "FEEDBACK_SUBMISSION": ActivityType.FEEDBACK,
 }
 
-# Plain text, as rows hold it: comparing that with a member of the enum takes several times as long, and the
-# log is folded at a microsecond a row.
+# Plain strings, as in rows: comparing a string with a member of the enum takes several times as long, and
+# applying a row of the log takes only a microsecond.
 PAGE_VIEW, SECTION_VIEW = ActivityType.PAGE_VIEW.value, ActivityType.SECTION_VIEW.value
 WORD_LOOKUP, AI_INTERACTION = ActivityType.WORD_LOOKUP.value, ActivityType.AI_INTERACTION.value
 HELP_REQUEST, HELP_RESOLVED = ActivityType.HELP_REQUEST.value, ActivityType.HELP_RESOLVED.value
@@ -52,7 +52,7 @@ LOGOUT = ActivityType.LOGOUT.value
 
 VIEWS = frozenset({PAGE_VIEW, SECTION_VIEW})
 
-# What a reader's own client may report; the server writes the rest where it happens.
+# What a reader's client may report. The server logs the other types itself.
 FROM_CLIENTS = {
     ActivityType.PAGE_VIEW,
     ActivityType.SECTION_VIEW,
@@ -64,7 +64,7 @@ FROM_CLIENTS = {
     ActivityType.FEEDBACK,
 }
 
-# What each name means that a client may use, the Go program's included.
+# The activity type of each name that a client may send, including the names of the Go program.
 CLIENT_NAMES = {kind.value: kind.value for kind in FROM_CLIENTS} | {
     old: kind.value for old, kind in OLD_NAMES.items()
 }

@@ -1,4 +1,4 @@
-"""The consultant API: the contract of the founding document, and what it lacked."""
+"""The consultant API: active and online readers, all readers, activities, and one reader in detail."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
@@ -21,7 +21,7 @@ blueprint = Blueprint("consultant_api", __name__, url_prefix="/api/consultant")
 
 Row = TypeVar("Row")
 Limit = Annotated[int, Field(ge=1, le=500)]
-# Where a list goes on that is ordered by time: the time (ms) and the id of its last item.
+# The cursor of a list ordered by time: the time (ms) and the id of the last item.
 Moment = Annotated[str, StringConstraints(pattern=r"^\d{1,15}_[0-9a-f-]{36}$")]
 
 
@@ -59,61 +59,61 @@ class OneReader(Query):
 @roles(*STAFF)
 def active_readers() -> Response:
     """Readers with a sign of life in the last minutes, the newest first."""
-    asked = query(ActiveReaders)
-    found = queries.active_readers(asked.minutes, _moment(asked.before), asked.limit + 1)
-    return _list("readers", found, asked.limit, _reader, _moment_of)
+    params = query(ActiveReaders)
+    found = queries.active_readers(params.minutes, _moment(params.before), params.limit + 1)
+    return _list("readers", found, params.limit, _reader, _moment_of)
 
 
 @blueprint.get("/online-readers")
 @roles(*STAFF)
 def online_readers() -> Response:
     """Readers with a live session and a request in the last 5 minutes."""
-    asked = query(OnlineReaders)
-    found = queries.online_readers(_moment(asked.before), asked.limit + 1)
+    params = query(OnlineReaders)
+    found = queries.online_readers(_moment(params.before), params.limit + 1)
     now = clock.now()
 
     def item(reader: Reader) -> dict[str, Any]:
         return _reader(reader.shown(now)) | {"online_since": _time(reader.online_since)}
 
-    return _list("readers", found, asked.limit, item, _moment_of)
+    return _list("readers", found, params.limit, item, _moment_of)
 
 
 @blueprint.get("/readers")
 @roles(*STAFF)
 def readers() -> Response:
     """Every reader, the newest account first."""
-    asked = query(Readers)
-    found = queries.readers(asked.before, asked.limit + 1)
+    params = query(Readers)
+    found = queries.readers(params.before, params.limit + 1)
     now = clock.now()
 
     def item(reader: Reader) -> dict[str, Any]:
         return _reader(reader.shown(now)) | _totals(reader) | {"created_at": rfc3339(reader.created_at)}
 
-    return _list("readers", found, asked.limit, item, lambda reader: reader.id)
+    return _list("readers", found, params.limit, item, lambda reader: reader.id)
 
 
 @blueprint.get("/recent-activities")
 @roles(*STAFF)
 def recent_activities() -> Response:
     """The newest activities of all readers."""
-    asked = query(RecentActivities)
-    found = queries.recent_activities(asked.before, asked.limit + 1)
-    return _list("activities", found, asked.limit, _activity, lambda row: row.seq)
+    params = query(RecentActivities)
+    found = queries.recent_activities(params.before, params.limit + 1)
+    return _list("activities", found, params.limit, _activity, lambda row: row.seq)
 
 
 @blueprint.get("/reader/activity")
 @roles(*STAFF)
 def reader_activity() -> Response:
-    """What a reader did in the last hours, in numbers."""
-    asked = query(ReaderActivity)
-    _existing(asked.user_id)
-    return respond(queries.summary(asked.user_id, asked.hours)._asdict())
+    """How often a reader did what in the last hours."""
+    params = query(ReaderActivity)
+    _existing(params.user_id)
+    return respond(queries.summary(params.user_id, params.hours)._asdict())
 
 
 @blueprint.get("/reader/state")
 @roles(*STAFF)
 def reader_state() -> Response:
-    """Where a reader is and what the log implies."""
+    """A reader's place, totals and status."""
     reader = _existing(query(OneReader).user_id)
     status, stuck_reason = reader.status(clock.now())
     return respond(
@@ -180,7 +180,10 @@ def _activity(row: ActivityRow) -> dict[str, Any]:
 def _list(
     name: str, found: list[Row], limit: int, item: Callable[[Row], Any], cursor: Callable[[Row], Any]
 ) -> Response:
-    """A page of a list, of which one row more than `limit` was asked; `next_before` is null at the end."""
+    """Respond with at most `limit` items, of which up to `limit` + 1 were queried to see whether more follow.
+
+    `next_before` is the cursor of the last item, or null at the end of the list.
+    """
     items = [*map(item, found[:limit])]
     more = cursor(found[limit - 1]) if len(found) > limit else None
     return respond({"count": len(items), name: items, "next_before": more})
@@ -194,7 +197,7 @@ def _moment(before: str | None) -> tuple[int, str] | None:
 
 
 def _moment_of(reader: Sequence[Any]) -> str:
-    """Where a list goes on: both a Reader and what is shown of one begin alike."""
+    """The cursor after this Reader or Shown: in both, the id is at index 0 and the time at index 4."""
     return f"{reader[4]}_{reader[0]}"
 
 

@@ -1,4 +1,4 @@
-"""The consultant's page: who is online, where, since when, how they do, and what just happened."""
+"""The consultant's page: the online readers with place, time and status, and the newest activities."""
 
 import json
 from typing import Any
@@ -18,38 +18,38 @@ from alice.web.access import roles
 blueprint = Blueprint("consultant_pages", __name__)
 
 ONLINE_COUNTED = 1000
-ONLINE_SHOWN = 200  # those who are stuck first
+ONLINE_SHOWN = 200  # stuck readers first
 ACTIVITIES_SHOWN = 30
-# What is shown changes with the log and, more slowly, with time: statuses age without an activity.
+# A status can change with time, without an activity, so the ETag changes at least this often.
 AGES_EVERY = seconds(5)
 
 
 @blueprint.get("/consultant")
 @roles(*STAFF)
 def dashboard() -> str:
-    """The whole page; it then asks for its live part by itself."""
+    """The whole page. Its script then requests the live part every second."""
     return render_template("consultant/dashboard.html", **live_data())
 
 
 @blueprint.get("/consultant/live")
 @roles(*STAFF)
 def live() -> Response:
-    """The live part alone; 304 while nothing has changed."""
+    """The live part alone; 304 while the ETag is the same."""
     version = quote_etag(f"{queries.newest_seq()}-{clock.now() // AGES_EVERY}")
     if request.headers.get("If-None-Match") == version:
         return Response(status=304, headers={"ETag": version})
-    answer = make_response(render_template("consultant/_live.html", **live_data()))
-    answer.headers["ETag"] = version
-    return answer
+    response = make_response(render_template("consultant/_live.html", **live_data()))
+    response.headers["ETag"] = version
+    return response
 
 
 def live_data() -> dict[str, Any]:
-    """What both show. Four queries, however many readers there are."""
+    """The variables of both templates, by three queries for any number of readers."""
     now, titles = clock.now(), book.titles()
     readers = queries.online_readers(None, ONLINE_COUNTED)
     activities = queries.recent_activities(None, ACTIVITIES_SHOWN)
     online = [_online(reader, titles, now) for reader in readers]
-    online.sort(key=lambda reader: reader["status"] != STUCK)  # whoever needs help stands first
+    online.sort(key=lambda reader: reader["status"] != STUCK)  # stuck readers first
     statuses = [reader["status"] for reader in online]
     return {
         "online": online[:ONLINE_SHOWN],

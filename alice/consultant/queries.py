@@ -1,7 +1,7 @@
-"""What consultants ask: who is active, who is online, what happened, how a reader does.
+"""The queries of consultants: active and online readers, activities, one reader.
 
-Every list leaves the database as tuples in a fixed number of queries and is cut by a cursor. Of people only
-readers are listed; the status shown is derived at the moment of asking.
+Every list takes a fixed number of queries, comes as tuples and is paged with a cursor. Users other than
+readers are not listed. A status is derived at the time of the query.
 """
 
 import json
@@ -17,10 +17,10 @@ from alice.clock import DAY, hours, minutes
 
 
 class Reader(NamedTuple):
-    """A reader as the tables have them; what is not yet known is None. Times in ms.
+    """A reader with state and presence; a value not known yet is None. Times in ms.
 
-    Its fields are the columns of a row, those of reader_states by their own names: lists are long, and are
-    not copied into objects.
+    The fields are the columns of a row. Those from reader_states have the same names as in State, so that
+    `status.derive` takes a Reader, too, and long lists are not copied into other objects.
     """
 
     id: str
@@ -64,7 +64,7 @@ class Reader(NamedTuple):
     def status(self, now: int) -> Status:
         """What the reader is doing at `now` (ms)."""
         if self.last_activity_at is None:
-            return NOBODY_YET
+            return NO_ACTIVITY
         presence = None
         if self.heartbeat_at is not None:
             presence = Presence(
@@ -76,7 +76,7 @@ class Reader(NamedTuple):
         return (*self[:5], self.book_id, self.current_page, *self.status(now))
 
 
-NOBODY_YET = Status(IDLE, None)
+NO_ACTIVITY = Status(IDLE, None)
 
 
 class ActivityRow(NamedTuple):
@@ -129,8 +129,8 @@ _GLANCE = (
     "s.page_viewed_at, s.section_viewed_at, p.seen_at, "
     f"s.status IN ('{ACTIVE}', '{READING}') AND COALESCE(p.dwell_ms, 0) <= {STUCK_AFTER_DWELL} AS at_ease"
 )
-# The second part finds those whose last request is known by its activity only: a heartbeat is written seconds
-# later, and may be lost.
+# The second SELECT finds readers whose last request shows only in last_activity_at: users.last_active_at is
+# written seconds later, and may be lost.
 _ACTIVE = f"""
     SELECT {_GLANCE} FROM users u {_WITH_STATE}
     WHERE u.last_active_at >= ? AND u.role = '{READER}'
@@ -146,12 +146,12 @@ _NEWEST_ACTIVE = (
 
 
 # A reader as lists show them: id, e-mail, first and last name, newest sign of life (ms), book, page, status,
-# why stuck. Plain tuples: what is done for each row is what a list of hundreds costs.
+# why stuck. Plain tuples, because the work per row is most of the cost of a list of hundreds.
 Shown = tuple[str, str, str, str, int | None, str | None, int | None, str, str | None]
 
 
 def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: int) -> list[Shown]:
-    """Readers with a sign of life in the last minutes, newest first, from before (ms, user id)."""
+    """Readers active in the last `within_minutes`, newest first; `before` is a cursor (ms, user id)."""
     now = clock.now()
     since = now - minutes(within_minutes)
     found = [] if before else database.query(f"{_ACTIVE} LIMIT ?", since, since, since, limit + 1)
@@ -159,29 +159,29 @@ def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: i
         at, user_id = before or (_END_OF_TIME, "")
         found = database.query(_NEWEST_ACTIVE, since, since, since, at, at, user_id, limit)
     else:
-        # Nearly always they fit in, and rows as wide as these are sorted faster here than by the database.
+        # Nearly always all readers fit in, and rows this wide are sorted faster here than by the database.
         found.sort(key=itemgetter(0), reverse=True)
         found.sort(key=itemgetter(4), reverse=True)
     return _shown(found, now)
 
 
 def _shown(rows: list[tuple], now: int) -> list[Shown]:
-    """Only those who may be stuck, or are signed out, are looked at more closely; in one query."""
+    """Add the statuses. Readers who may be stuck or signed out need all columns: one more query for them."""
     unclear = [row[0] for row in rows if not row[10]]
     if unclear:
         marks = ", ".join("?" * len(unclear))
         found = _readers(database.query(f"{_ALL} AND u.id IN ({marks})", *unclear))
-        closely = {reader.id: reader.status(now) for reader in found}
+        derived = {reader.id: reader.status(now) for reader in found}
     return [
         (
             *row[:7],
-            *(at_ease(row[7], row[8], row[9], row[4], now) if row[10] else closely.get(row[0], NOBODY_YET)),
+            *(at_ease(row[7], row[8], row[9], row[4], now) if row[10] else derived.get(row[0], NO_ACTIVITY)),
         )
         for row in rows
     ]
 
 
-# Ordered, cut and shown by one and the same time, or the cursor would stand still.
+# Shown, sorted and paged by the same time: otherwise the cursor would not advance.
 _ONLINE = f"""
     SELECT u.id, u.email, u.first_name, u.last_name, u.last_active_at, {_OTHER_COLUMNS}, u.online_since
     FROM users u {_WITH_STATE}
@@ -203,7 +203,7 @@ _ALL = f"SELECT {_COLUMNS} FROM users u {_WITH_STATE} WHERE u.role = '{READER}' 
 
 
 def readers(before: str | None, limit: int) -> list[Reader]:
-    """Every reader, the newest account first, from before a user id."""
+    """All readers, the newest account first; `before` is a cursor (a user id)."""
     if before is None:
         return _readers(database.query(f"{_ALL} ORDER BY u.id DESC LIMIT ?", limit))
     return _readers(database.query(f"{_ALL} AND u.id < ? ORDER BY u.id DESC LIMIT ?", before, limit))
@@ -234,13 +234,13 @@ _AFTER = f"{_ACTIVITIES} WHERE a.seq > ? ORDER BY a.seq LIMIT ?"
 
 
 def recent_activities(before: int | None, limit: int) -> list[ActivityRow]:
-    """The newest rows of the log, the newest first, from before a seq."""
+    """The newest rows of the log, newest first; `before` is a cursor (a seq)."""
     rows = database.query(_RECENT, _END_OF_TIME if before is None else before, limit)
     return [ActivityRow(*row) for row in rows]
 
 
 def activities_after(seq: int, limit: int = 500) -> list[ActivityRow]:
-    """What was appended since, the oldest first."""
+    """Up to `limit` rows of the log after `seq`, oldest first."""
     return [ActivityRow(*row) for row in database.query(_AFTER, seq, limit)]
 
 

@@ -49,5 +49,5 @@ def _page(found: page.OpenPage) -> dict[str, object]:
 
 
 def _who() -> tuple[str, str, bool]:
-    """Who asks, and whether books take a code here."""
+    """The user's id and role, and whether this server requires book codes."""
     return current_user.id, current_user.role, settings().require_book_code

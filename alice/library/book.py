@@ -1,4 +1,4 @@
-"""Books."""
+"""books: one row per book, and which of them a user may open."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _SHOWN = ("id", "title", "author", "description", "language", "total_pages")
 
 
 class Book(Model):
-    id = TextField(primary_key=True)  # the slug, for ever
+    id = TextField(primary_key=True)  # the slug; never changes
     title = TextField()
     author = TextField()
     description = TextField(default="")
@@ -32,13 +32,13 @@ def titles() -> dict[str, str]:
 
 
 def first() -> dict[str, Any] | None:
-    """The book that came first, as anybody may know it; None if there is none yet."""
+    """The oldest book, with its public columns; None if there is none yet."""
     rows = database.query("SELECT id, title, author, description FROM books ORDER BY created_at, id LIMIT 1")
     return dict(zip(_SHOWN, rows[0], strict=False)) if rows else None
 
 
 def shelf(user_id: str, role: str, code_required: bool = True) -> list[dict[str, Any]]:
-    """All books by title, each with whether the user may open its pages."""
+    """All books by title, each with `unlocked`: whether the user may open its pages."""
     return _seen_by(user_id, access.opens_all(role, code_required), "ORDER BY b.title, b.id")
 
 
@@ -48,10 +48,10 @@ def find(book_id: str, user_id: str, role: str, code_required: bool = True) -> d
     return found[0] if found else None
 
 
-def _seen_by(user_id: str, opens_all: bool, which: str, *params: str) -> list[dict[str, Any]]:
+def _seen_by(user_id: str, opens_all: bool, clauses: str, *params: str) -> list[dict[str, Any]]:
     rows = database.query(
         "SELECT b.id, b.title, b.author, b.description, b.language, b.total_pages, a.user_id FROM books b "
-        f"LEFT JOIN book_access a ON a.book_id = b.id AND a.user_id = ? {which}",
+        f"LEFT JOIN book_access a ON a.book_id = b.id AND a.user_id = ? {clauses}",
         user_id,
         *params,
     )

@@ -1,4 +1,4 @@
-"""A book as its rows: what is stored of it, and what a manuscript would make of it."""
+"""Editions: the rows of a book, either stored in the database or made from a manuscript."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ class SectionRow(NamedTuple):
 
 
 class Edition(NamedTuple):
-    """All of a book but its ids. Two editions are equal if nobody could tell them apart."""
+    """All rows of a book without their ids, so that editions with the same content are equal."""
 
     facts: Facts | None
     chapters: list[ChapterRow]
@@ -79,7 +79,7 @@ def _section_rows(pages: Sequence[CutPage]) -> Iterator[SectionRow]:
 
 
 def stored(book_id: str) -> tuple[Edition, Ids]:
-    """The edition that is in the database; one without facts if there is none."""
+    """The edition in the database, and its ids. Its facts are None if there is no such book."""
     facts = database.query(
         "SELECT title, author, description, language, total_pages, total_words FROM books WHERE id = ?",
         book_id,
@@ -122,7 +122,7 @@ def _kept(old: list[str], ids: list[str], new: list[str]) -> list[str]:
 
 
 class Moves:
-    """Where the places of an old edition are in the new one."""
+    """Maps places in an old edition to places in the new one."""
 
     def __init__(self, old: Edition, old_ids: Ids, new: Edition, new_ids: Ids) -> None:
         self._old_pages = [row.page_number for row in old.sections]
@@ -132,10 +132,11 @@ class Moves:
         self._last_page = len(new.pages)
 
     def place(self, page_number: int, section_id: str | None) -> tuple[int, str | None]:
-        """The new page and section of a place.
+        """The page and section in the new edition of a place in the old one.
 
-        A place follows its section, or else the first one of its page; where that is gone, the nearest that
-        is left, rather before than after. Without any the page number stays, within the book.
+        A place follows its section or, without one, the first section of its page. If that section is gone,
+        the nearest one that was kept is taken; of two at the same distance, the earlier. If none was kept,
+        the page number stays the same, but at most the last page. A place without a section gets none.
         """
         at = self._index.get(section_id) if section_id else None
         has_section = at is not None
@@ -147,6 +148,7 @@ class Moves:
         return self._pages[nearest], nearest if has_section else None
 
     def _outwards(self, at: int) -> Iterator[str]:
+        """The old section ids by their distance from index `at`."""
         for distance in range(len(self._old_ids)):
             for near in (at - distance, at + distance):
                 if 0 <= near < len(self._old_ids):

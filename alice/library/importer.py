@@ -1,4 +1,4 @@
-"""Importing a book: a file becomes a manuscript, the manuscript pages and sections, these the book's rows."""
+"""Importing a book: from a file to a manuscript, to pages and sections, to rows in the database."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -13,7 +13,7 @@ from alice.library.manuscript import BadBook, Draft, Manuscript, compose
 from alice.library.signals import book_recut
 from alice.library.text import clean
 
-LARGEST_FILE = 50 * 1024 * 1024
+LARGEST_FILE = 50 * 1024 * 1024  # bytes
 
 FORMATS: dict[str, Callable[[bytes], Draft]] = {
     ".md": lambda content: markdown.read(_text(content)),
@@ -30,9 +30,9 @@ class Outcome(StrEnum):
 
 
 def read(path: Path, **given: str | None) -> Manuscript:
-    """The manuscript in a file; `given` are the facts (id, title, author) that win over its own.
+    """The manuscript in a file. The `given` facts (id, title, author) override those in the file.
 
-    Raises BadBook for whatever is wrong with the file.
+    Raises BadBook if the file cannot be read or imported.
     """
     file_format = FORMATS.get(path.suffix.lower())
     if file_format is None:
@@ -41,7 +41,7 @@ def read(path: Path, **given: str | None) -> Manuscript:
 
 
 def publish(book_id: str, new: Edition) -> Outcome:
-    """Store the edition in one transaction; what is unchanged keeps its id, and readers their places."""
+    """Store the edition in one transaction. Unchanged rows keep their ids, readers their places."""
     with transaction():
         _lock(book_id, new)
         old, old_ids = edition.stored(book_id)
@@ -81,7 +81,7 @@ def _text(content: bytes) -> str:
 
 
 def _lock(book_id: str, new: Edition) -> None:
-    """Have the book's row, changed or not: a second import of the same book waits for this one."""
+    """Insert or lock the book's row, so that another import of the same book waits for this one."""
     now = clock.now()
     database.execute(
         "INSERT INTO books (id, title, author, description, language, total_pages, total_words, created_at, "
@@ -91,9 +91,9 @@ def _lock(book_id: str, new: Edition) -> None:
 
 
 def _store(book_id: str, new: Edition, ids: Ids) -> None:
-    """Write the edition over the old one, row by row, so that what is kept is never deleted in between.
+    """Write the edition over the old one. Rows that stay are updated, never deleted and inserted again.
 
-    Numbers are unique in a book and rows change theirs, so all step out of the way first, below zero.
+    Numbers are unique within a book and rows may swap them, so all old numbers are made negative first.
     """
     database.execute("UPDATE chapters SET number = -1 - number WHERE book_id = ?", book_id)
     database.execute("UPDATE sections SET section_number = -section_number WHERE book_id = ?", book_id)

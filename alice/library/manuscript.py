@@ -1,4 +1,4 @@
-"""A book as its author wrote it: chapters of paragraphs, verse and breaks, whatever file it came from.
+"""Manuscripts: books as chapters of paragraphs, verse and breaks, independent of the file format.
 
 The formats turn a file into a `Draft`; `compose` finds its chapters and makes it a `Manuscript`.
 """
@@ -16,7 +16,7 @@ LONGEST_TITLE = 300
 
 
 class BadBook(Exception):
-    """A file that is no readable book. The message is one line for the person who imports it."""
+    """The file cannot be imported as a book. The message is one line for the person who imports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """Numbered from 1 in order; 0 is what stands before the first chapter."""
+    """Numbered from 1 in order; 0 is the text before the first chapter."""
 
     number: int
     title: str
@@ -67,14 +67,17 @@ class Manuscript:
 
 @dataclass(slots=True)
 class Draft:
-    """What a format found in a file: facts such as `title` and `author`, and the text as it flows."""
+    """What a format found in a file: facts such as `title` and `author`, and the text in order."""
 
     facts: dict[str, str] = field(default_factory=dict)
     flow: list[Block | Heading] = field(default_factory=list)
 
 
 def compose(draft: Draft, **given: str | None) -> Manuscript:
-    """The draft as a manuscript; what is `given` (id, title, author) wins over the file's own facts."""
+    """The draft as a manuscript. The `given` facts (id, title, author) override those in the file.
+
+    Raises BadBook if there is no text, no title, or a title or id that cannot be used.
+    """
     if not any(words(block for block in draft.flow if not isinstance(block, Heading))):
         raise BadBook("there is no text in it")
     facts = draft.facts | {name: value for name, value in given.items() if value is not None}
@@ -99,7 +102,7 @@ def compose(draft: Draft, **given: str | None) -> Manuscript:
 
 
 def words(blocks: Iterable[Block]) -> Iterator[str]:
-    """Every word of the blocks in order: what white space separates."""
+    """Every word of the blocks in order; words are separated by white space."""
     for block in blocks:
         match block:
             case Paragraph(text):
@@ -111,7 +114,7 @@ def words(blocks: Iterable[Block]) -> Iterator[str]:
 
 
 def slugify(title: str) -> str:
-    """Letters, digits and dashes of a title; empty where it has none in the Latin alphabet."""
+    """An id from the title: a-z, 0-9 and single dashes. Empty if the title has no Latin letter or digit."""
     letters = unicodedata.normalize("NFKD", title.lower()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", letters.replace("'", ""))[:LONGEST_ID].strip("-")
 
@@ -120,14 +123,14 @@ _NUMBERED = re.compile(r"chapter\s+(?:[ivxlcdm]+|\d+|[a-z-]+(?=\s*[.:—–]))(?
 
 
 def chapter_title(heading: str) -> str:
-    """`Chapter I: Down the Rabbit-Hole` without its number; a bare `Chapter I` stays."""
+    """The heading without its number, such as `Chapter I: ` before a title; a bare `Chapter I` stays."""
     heading = tidy(heading)
     number = _NUMBERED.match(heading)
     return heading[number.end() :] or heading.rstrip(" .:—–-") if number else heading
 
 
 class TextBuilder:
-    """Collects marked text line by line, as the formats meet it."""
+    """Collects marked text line by line while a format reads a file."""
 
     def __init__(self) -> None:
         self._lines: list[list[Run]] = [[]]
@@ -143,7 +146,7 @@ class TextBuilder:
         return flowing(run for line in self._lines for run in (*line, Run(" ")))
 
     def block(self) -> Paragraph | Verse | None:
-        """Verse where more than one line has text, else a paragraph; None where there is nothing."""
+        """Verse if more than one line has text, else a paragraph; None if no line has text."""
         lines = [indented(line) for line in self._lines]
         if sum(map(bool, lines)) > 1:
             return verse(lines)
@@ -152,13 +155,17 @@ class TextBuilder:
 
 
 def verse(lines: Iterable[Text]) -> Verse | None:
-    """Lines as verse, an empty line between stanzas; None where there is no word."""
+    """Lines as verse; empty lines separate stanzas. None if all lines are empty."""
     stanzas = tuple(tuple(group) for full, group in groupby(lines, key=bool) if full)
     return Verse(stanzas) if stanzas else None
 
 
 def _title_apart(flow: list[Block | Heading], title: str) -> tuple[str, list[Block | Heading]]:
-    """The heading that names the book, not a chapter: the only first-level one, or the title itself."""
+    """Remove the heading that is the book's title; return it ("" if there is none) and the other blocks.
+
+    It is the first of at least two headings of levels 1 and 2, and either the only one of level 1 or equal to
+    `title`, ignoring case.
+    """
     headings = [block for block in flow if isinstance(block, Heading) and block.level <= 2]
     if len(headings) < 2:
         return "", flow
@@ -181,7 +188,10 @@ def _chapters(flow: list[Block | Heading], book_title: str) -> Iterator[Chapter]
 
 
 def _split(flow: list[Block | Heading]) -> Iterator[tuple[Heading | None, list[Block]]]:
-    """Headings of the first two levels start chapters; where there are none, the highest level does."""
+    """The heading and the blocks of each chapter; the blocks before the first chapter have no heading.
+
+    Headings of levels 1 and 2 start chapters; if there are none, those of the highest level that occurs.
+    """
     lowest = max(2, min((block.level for block in flow if isinstance(block, Heading)), default=2))
     chapter, blocks = None, list[Block]()
     for block in flow:

@@ -30,7 +30,7 @@ class PageSection(NamedTuple):
 
 
 class OpenPage(NamedTuple):
-    """A page as it is read."""
+    """A page with its sections, and what is shown of its chapter and book."""
 
     book_id: str
     book_title: str
@@ -67,9 +67,10 @@ _LOAD = (
 
 
 def load(book_id: str, page_number: int) -> OpenPage | None:
-    """A page with its sections, in one query; None if there is none.
+    """A page with its sections, in one query; None if there is no such page.
 
-    It does not ask who reads: `access.openings` does. A number beyond 64 bits raises OverflowError.
+    Does not check whether the user may open the book: see `access`. Raises OverflowError for a number of more
+    than 64 bits.
     """
     rows = database.query(_LOAD, book_id, page_number)
     return OpenPage(*rows[0][:10], [PageSection(*row[10:]) for row in rows]) if rows else None

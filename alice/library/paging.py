@@ -11,10 +11,11 @@ from alice.library.pieces import End, Piece, pieces
 WORDS_PER_PAGE = 190
 WORDS_PER_SECTION = 45
 
-# What a cut costs, in squares of the deviation from the wanted size: a page would rather be 20 % too long or
-# short than end within a paragraph, and 45 % than within a stanza.
+# The cost of a cut by what it follows, as the square of an equally bad deviation from the wanted size: a page
+# that ends within a paragraph is as bad as one that is 20 % too long or short (0.2² = 0.04), and one that
+# ends within a stanza as bad as 45 %.
 _COST = {End.PARAGRAPH: 0.0, End.SENTENCE: 0.04, End.LINE: 0.2, End.HEADING: 0.4}
-# Beyond this many times the wanted size a longer page is never better than two.
+# A page longer than this many times the wanted size is never better than two pages.
 _LONGEST = 2
 
 
@@ -52,9 +53,9 @@ def pages(
 
 
 def _parted(pieces: Sequence[Piece], wanted: int) -> list[Sequence[Piece]]:
-    """The pieces in parts of about the wanted number of words: of all ways to cut, the cheapest.
+    """Split the pieces into parts of about `wanted` words, with the lowest total cost (dynamic programming).
 
-    Looking at all parts at once balances them, so that none is left with a few words at the end.
+    Minimising the total, instead of filling one part after the other, leaves no last part of a few words.
     """
     cheapest = [0.0]
     starts = [0]
@@ -73,12 +74,12 @@ def _parted(pieces: Sequence[Piece], wanted: int) -> list[Sequence[Piece]]:
 
 
 def _parts_ending(pieces: Sequence[Piece], end: int, wanted: int) -> Iterator[tuple[int, int]]:
-    """(start, words) of the parts up to `end` that are worth a look; at least the last piece alone."""
+    """(start, words) of the possible parts that end at `end`; at least the one of the last piece alone."""
     words = longest = 0
     for start in range(end - 1, -1, -1):
         words += pieces[start].words
         longest = max(longest, pieces[start].words)
-        # A piece too long for any part may still take a short neighbour in.
+        # The longest piece does not count: if it is too long itself, short neighbours may still join it.
         if start < end - 1 and words - longest > _LONGEST * wanted:
             return
         yield start, words

@@ -1,4 +1,4 @@
-"""The least that is never cut: sentences of prose and lines of verse."""
+"""Pieces: the units that are never cut, which are sentences of prose and lines of verse."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from alice.library.text import Text, cut, plain
 
 
 class End(IntEnum):
-    """What a piece ends with, in the order of how well a page can end there."""
+    """What a piece ends with, from the best to the worst place to end a page."""
 
     PARAGRAPH = 0  # or a stanza
     SENTENCE = 1
@@ -23,7 +23,7 @@ class Piece:
     text: Text
     words: int
     is_verse: bool
-    starts: bool  # a paragraph or a stanza
+    starts: bool  # whether it is the first of a paragraph or a stanza
     end: End
     break_before: bool = False
     break_after: bool = False

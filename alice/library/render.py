@@ -1,7 +1,7 @@
-"""A section as plain text and as HTML. Whatever is in the text is escaped: only these tags leave here.
+"""A section as plain text and as HTML. All text is escaped; the only tags are p, span, em, strong and hr.
 
-Styles come from outside: `.line` is shown as a block with its spaces kept; `.continued` is a paragraph or
-stanza that began in the section before.
+The style sheet shows `.line` as a block with its spaces kept. `.continued` marks a paragraph or stanza that
+began in the section before.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def _block(block: Sequence[Piece]) -> str:
 
 
 def _line(piece: Piece) -> str:
-    # The newline keeps lines apart where no style does; at the end of a block it is not shown.
+    # The newline separates the lines where there is no CSS; at the end of a block it is not shown.
     return f'<span class="line">{_marked(piece.text)}\n</span>'
 
 

@@ -1,4 +1,4 @@
-"""Sections: the few sentences of a page that help is about."""
+"""Sections: parts of a page, of a few sentences each, that help can refer to."""
 
 from peewee import SQL, CharField, IntegerField, TextField
 

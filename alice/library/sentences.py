@@ -16,7 +16,7 @@ _INITIALS = re.compile(r"(?:[A-Z]\.)*[A-HJ-Z]")
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """(start, end) of each sentence, without the space between them.
 
-    In doubt a sentence goes on: `‘Oh!’ said Alice` and `Mr. Smith` are not cut.
+    In doubt there is no cut: `‘Oh!’ said Alice` and `Mr. Smith` stay whole.
     """
     start = 0
     for mark in _END.finditer(text):

@@ -1,7 +1,7 @@
-"""What the library tells those who keep places in its books."""
+"""The signals that the library sends; modules that store places in books listen to them."""
 
 from blinker import Signal
 
-# book_recut.send(book_id=..., moves=...): sent inside the transaction that cuts a book anew, once its new
-# pages and sections are in place. `moves` is a library.edition.Moves.
-book_recut = Signal("a book was cut anew")
+# book_recut.send(book_id=..., moves=...): sent inside the transaction of an import that changes a book, after
+# the new pages and sections are written. `moves` is a library.edition.Moves.
+book_recut = Signal("a book was replaced by a new edition")

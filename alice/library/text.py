@@ -1,4 +1,4 @@
-"""Marked text, as all formats make it and the renderer reads it: runs of letters with emphasis."""
+"""Marked text: runs of characters with emphasis. The formats make it, the renderer reads it."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ def plain(text: Text) -> str:
 
 
 def flowing(runs: Iterable[Run]) -> Text:
-    """Runs with single spaces, none at the ends, neighbours of the same marks joined."""
+    """The runs as one line: single spaces, none at the ends, neighbours with the same marks joined."""
     tidied: list[Run] = []
     space_before = True
     for run in runs:
@@ -46,7 +46,7 @@ def indented(runs: Iterable[Run]) -> Text:
 
 
 def cut(text: Text, start: int, end: int) -> Text:
-    """The letters from `start` to `end`, with their marks."""
+    """The characters from `start` to `end`, with their marks."""
     pieces, at = [], 0
     for run in text:
         piece = run.text[max(start - at, 0) : max(end - at, 0)]
@@ -65,7 +65,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\ufeff\ufffe\uf
 
 
 def clean(text: str) -> str:
-    """Text with plain newlines and composed letters, without control characters and soft hyphens."""
+    """Text in Unicode form NFC, with plain newlines, without control characters and soft hyphens."""
     text = re.sub("\r\n?|\u2028|\u2029", "\n", text)
     return _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
 

@@ -1,4 +1,4 @@
-"""The reader's pages: the way in, the shelf and the book."""
+"""The reader's pages: the landing page, the shelf and the pages of a book."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class Turn(Form):
 @blueprint.get("/")
 @public
 def landing() -> Response | str:
-    """What Alice is, for those who are not signed in; everybody else's work."""
+    """What Alice is. Signed-in users are redirected: staff to the dashboard, readers to the shelf."""
     if current_user.is_staff:
         return redirect("/consultant", 303)
     if current_user.is_authenticated:
@@ -40,7 +40,7 @@ def landing() -> Response | str:
 
 @blueprint.get("/shelf")
 def shelf() -> str:
-    """The books, and where the reader left each."""
+    """The books, each with the page where the reader left it."""
     books = book.shelf(current_user.id, current_user.role, settings().require_book_code)
     places = progress.places(current_user.id)
     return render_template(
@@ -52,15 +52,15 @@ def shelf() -> str:
 
 @blueprint.get("/read/<book_id>")
 def resume(book_id: str) -> Response:
-    """To the page where the reader left the book, on whatever device."""
+    """Redirect to the page where the reader left the book, on any device."""
     opening = _open(book_id)
-    here = min(progress.places(current_user.id).get(book_id, 1), opening.total_pages)
-    return redirect(url_for(".read", book_id=book_id, page_number=here), 303)
+    page_number = min(progress.places(current_user.id).get(book_id, 1), opening.total_pages)
+    return redirect(url_for(".read", book_id=book_id, page_number=page_number), 303)
 
 
 @blueprint.get("/read/<book_id>/<int:page_number>")
 def read(book_id: str, page_number: int) -> str:
-    """A page of the book. This logs nothing: the page itself tells when it has been in view."""
+    """A page of the book. Logs nothing: the page's script reports the view once it was in view."""
     opening = _open(book_id)
     found = page.load(book_id, page_number) if 1 <= page_number <= opening.total_pages else None
     if found is None:
@@ -72,12 +72,12 @@ def read(book_id: str, page_number: int) -> str:
 def turn(book_id: str) -> Response:
     """Turn to a page without JavaScript: logs the view and goes there."""
     opening = _open(book_id)
-    asked = form(Turn)
-    if isinstance(asked, dict) or asked.page_number > opening.total_pages:
+    wanted = form(Turn)
+    if isinstance(wanted, dict) or wanted.page_number > opening.total_pages:
         raise Invalid(f"This book has pages 1 to {opening.total_pages}.", "page_number")
     if current_user.role == READER:
-        _log_view(book_id, asked.page_number)
-    return redirect(url_for(".read", book_id=book_id, page_number=asked.page_number), 303)
+        _log_view(book_id, wanted.page_number)
+    return redirect(url_for(".read", book_id=book_id, page_number=wanted.page_number), 303)
 
 
 def _open(book_id: str) -> access.Opening:
@@ -92,7 +92,7 @@ def _log_view(book_id: str, page_number: int) -> None:
 
 
 def _shown(found: OpenPage) -> dict[str, Any]:
-    """What the template needs of a page."""
+    """The template's variables for a page."""
     return {
         "book": {
             "id": found.book_id,

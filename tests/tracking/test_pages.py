@@ -20,8 +20,8 @@ def test_a_site_says_what_is_collected(client: FlaskClient, site: SiteRow) -> No
 
     assert page.status_code == 200
     for word in (
-        "Wonderland", "wonderland.example", "30 minutes", "No cookie is set", "optOut", "go after 7 days",
-        "as the proxy or the time zone tells it",
+        "Wonderland", "wonderland.example", "30 minutes", "No cookie is set", "optOut",
+        "deleted after 7 days", "found from the proxy or the time zone",
     ):  # fmt: skip
         assert word in page.text
 

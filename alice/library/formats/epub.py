@@ -54,7 +54,7 @@ class _Files:
         self._archive = archive
         self._unpacked = 0
         if len(archive.namelist()) > MOST_FILES:
-            raise BadBook("it holds more files than a book can")
+            raise BadBook(f"it holds more files than the {MOST_FILES} allowed")
 
     def text(self, path: str) -> str | None:
         """The file as text; None if there is no such file."""
@@ -65,7 +65,7 @@ class _Files:
         # zipfile reads no more than the size a member declares, so their sum is a true bound.
         self._unpacked += member.file_size
         if self._unpacked > MOST_UNPACKED:
-            raise BadBook("it unpacks to more than a book can be")
+            raise BadBook(f"it unpacks to more than {MOST_UNPACKED >> 20} MB")
         content = self._archive.read(member)
         if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too
             raise BadBook("it declares XML entities, which are not expanded here")
@@ -94,13 +94,13 @@ class _Book:
         self._items = dict(self._manifest())
 
     def facts(self) -> dict[str, str]:
-        """Title, author, language and description, as far as the metadata say."""
+        """Title, author, language and description, as far as the metadata have them."""
         facts = {name: self._metadata(name)[:1] for name in ("title", "language", "description")}
         facts["author"] = self._metadata("creator")
         return {name: ", ".join(values) for name, values in facts.items() if values}
 
     def flow(self) -> Iterator[Block | Heading]:
-        """The blocks of all documents. One without a heading is called as in the table of contents."""
+        """The blocks of all documents. One without a heading gets its title from the table of contents."""
         titles = self._titles()
         for path in self._spine():
             document = self._files.text(path)
@@ -123,7 +123,7 @@ class _Book:
             yield item.get("id"), _Item(path, item.get("media-type"), item.get("properties").split())
 
     def _spine(self) -> Iterator[str]:
-        """The path of each document, in order, but for the table of contents and what stands aside."""
+        """The paths of the documents in order, without the table of contents and non-linear documents."""
         spine = self._package.find("spine")
         if spine is None:
             raise _broken()
@@ -135,9 +135,9 @@ class _Book:
                 yield item.path
 
     def _titles(self) -> dict[str, str]:
-        """The title of each document that an entry of the table of contents names as a whole.
+        """The title by path of each document that the table of contents links to as a whole.
 
-        The table of contents of EPUB 3 (a `nav` of type toc) counts before that of EPUB 2 (the NCX).
+        The table of contents of EPUB 3 (a `nav` of type toc) is preferred to that of EPUB 2 (the NCX).
         """
         found: dict[str, str] = {}
         for item in self._items.values():
@@ -189,7 +189,7 @@ def _decoded(content: bytes, path: str) -> str:
 
 
 def _encoding(content: bytes) -> str:
-    """As XML says: a byte order mark, else the declaration, else UTF-8."""
+    """The encoding, as XML defines it: from the byte order mark, else the declaration, else UTF-8."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     declared = _DECLARED.match(content)

@@ -1,4 +1,4 @@
-"""Facts about a book at the head of a text: `key: value` lines between two lines of `---`."""
+"""Front matter: facts about a book at the head of a text, `key: value` lines between two lines of `---`."""
 
 from alice.library.manuscript import BadBook
 

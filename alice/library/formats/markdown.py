@@ -10,12 +10,12 @@ from alice.library.formats.front_matter import facts_and_body
 from alice.library.manuscript import Block, Break, Draft, Heading, TextBuilder, Verse, verse
 from alice.library.text import Run, Text, indented, plain
 
-# Without HTML a tag is text like any other, and is escaped as such.
+# With HTML off, a tag is ordinary text and is escaped.
 _PARSER = MarkdownIt("commonmark", {"html": False})
 
 
 def read(source: str) -> Draft:
-    """The draft of a Markdown text; raises BadBook where its front matter is broken."""
+    """The draft of a Markdown text; raises BadBook if its front matter is broken."""
     facts, body = facts_and_body(source)
     return Draft(facts, list(_flow(_PARSER.parse(body))))
 
@@ -62,7 +62,7 @@ def _fenced(content: str) -> Verse | None:
 
 
 def _line(source: str) -> Text:
-    """A literal line: its leading spaces stay, emphasis within it works."""
+    """A line of a fenced block: leading spaces are kept, emphasis is read as Markdown."""
     words = source.lstrip()
     inline = _PARSER.parseInline(words)[0].children or []
     return indented([Run(" " * (len(source) - len(words))), *_inline(inline).text()])

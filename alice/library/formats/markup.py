@@ -1,7 +1,7 @@
 """A tolerant reader for the XML files of an EPUB: container, package, table of contents.
 
-Real books hold undeclared entities, missing end tags and wrong prefixes. Nothing here is an error, and no
-entity but HTML's own is expanded.
+Real books have undeclared entities, missing end tags and wrong prefixes. None of these is an error. Only the
+entities of HTML are expanded.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from alice.library.text import tidy
 
 
 class Element:
-    """An element: its name without prefix in lower case, its attributes, and what stands in it."""
+    """An element: its name without prefix in lower case, its attributes and its content."""
 
     def __init__(self, name: str, attributes: dict[str, str]) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Element:
                 yield from part.find_all(name)
 
     def find(self, name: str) -> "Element | None":
-        """The first of them."""
+        """The first element of this name below this one; None if there is none."""
         return next(self.find_all(name), None)
 
     @property
@@ -48,7 +48,7 @@ class Element:
 
 
 def parse(document: str) -> Element:
-    """The document as one element without a name, whatever it holds."""
+    """The document as an element without a name that contains all of it. Raises nothing."""
     parser = _Tree()
     parser.feed(document)
     parser.close()
@@ -56,7 +56,7 @@ def parse(document: str) -> Element:
 
 
 class _Tree(HTMLParser):
-    DEEPEST = 100  # levels; what is nested deeper is put on the last
+    DEEPEST = 100  # levels; deeper elements are added to the last level
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

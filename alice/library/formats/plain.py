@@ -19,13 +19,13 @@ _EDGES = re.compile(r"^\*\*\* ?(?:START|END) OF (?:THE|THIS) .*$", re.MULTILINE)
 
 
 def read(source: str) -> Draft:
-    """The draft of a plain text; raises BadBook where its front matter is broken."""
+    """The draft of a plain text; raises BadBook if its front matter is broken."""
     facts, body = facts_and_body(source)
     return Draft(facts, list(_flow(_without_edges(body))))
 
 
 def _without_edges(body: str) -> str:
-    """Text libraries put their own words around a book and mark where it starts and ends."""
+    """The text between the START and END lines of a text library; all of it if there are no such lines."""
     parts = _EDGES.split(body)
     return parts[1] if len(parts) == 3 else body
 
@@ -74,6 +74,6 @@ def _line(line: str) -> Text:
 
 
 def _runs(text: str) -> Iterator[Run]:
-    """`_so_` is how plain texts write italics."""
+    """The runs of a plain text, in which `_so_` means italics."""
     for at, part in enumerate(_ITALICS.split(text)):
         yield Run(part, em=at % 2 == 1)

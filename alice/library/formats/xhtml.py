@@ -16,7 +16,7 @@ BLOCKS = {
 EMPHASIS = {"em", "i", "cite", "dfn"}
 STRONG = {"strong", "b"}
 NOT_TEXT = {"head", "script", "style", "nav", "svg", "math", "template", "audio", "video", "object", "iframe"}
-NOT_THE_BOOK = {"pg-boilerplate", "pagenum"}  # what text libraries add
+NOT_THE_BOOK = {"pg-boilerplate", "pagenum"}  # classes of what text libraries add
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -24,7 +24,7 @@ _Attributes = list[tuple[str, str | None]]
 
 
 class _Inline(NamedTuple):
-    """An open element within a block, with the marks of those around it."""
+    """An open inline element, and the marks of text inside it."""
 
     tag: str
     em: bool
@@ -61,7 +61,7 @@ class _Letters(HTMLParser):
 
 
 class _Document(HTMLParser):
-    """Reads as browsers do: nothing is an error, and no entity but HTML's own means anything."""
+    """As tolerant as a browser: nothing is an error, and only the entities of HTML are expanded."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -101,7 +101,7 @@ class _Document(HTMLParser):
                 self._newline()
                 self._add(line)
         else:
-            # Only hard spaces indent: the source's own line ends and spaces mean one space.
+            # Only no-break spaces indent: other white space is one space, as in HTML.
             data = re.sub(r"[ \t\n]+", " ", data)
             self._add(data.lstrip(" ") if self._line_is_empty else data)
 

@@ -1,4 +1,4 @@
-// Book codes are written XXXX-XXXX-XXXX while they are typed or pasted; the caret stays where it was.
+// Formats book codes as XXXX-XXXX-XXXX while they are typed or pasted; the caret keeps its place.
 
 const LENGTH = 12;
 

@@ -1,4 +1,4 @@
-// Forms marked data-form: a second click does not send them twice, and the first wrong field gets the focus.
+// Forms marked data-form: a second click does not send the form again, and the first invalid field gets the focus.
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -11,7 +11,7 @@ document.addEventListener("submit", (event) => {
   event.submitter?.setAttribute("aria-busy", "true");
 });
 
-// A page that comes back from the browser's memory can be sent again.
+// A page restored from the browser's back/forward cache can be sent again.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;

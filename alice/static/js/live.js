@@ -1,30 +1,30 @@
-// A region marked data-live is asked for again every second while it is in view; what has not changed is left
-// alone, so that focus, selection and scrolling survive.
+// Fetches each region marked data-live again every second while the page is in view. Elements that have not changed
+// stay in the document, so that focus, selection and scrolling survive.
 
-const EVERY = 1_000;
-const SLOWEST = 10_000;
-const GIVE_UP_AFTER = 8_000;
+const EVERY = 1_000; // ms
+const SLOWEST = 10_000; // ms; the longest wait after failures
+const GIVE_UP_AFTER = 8_000; // ms; the timeout of a request
 
-const asSent = new WeakMap(); // element -> its HTML as the server sent it, before anything changed it here
+const asSent = new WeakMap(); // element -> its HTML as the server sent it, before other scripts changed it
 
 function follow(region, note) {
   let wait = EVERY;
   let etag = null;
   let timer = 0;
   let asking = false;
-  let over = false;
+  let signedOut = false;
 
   async function ask() {
-    if (asking || over || document.hidden) return;
+    if (asking || signedOut || document.hidden) return;
     asking = true;
     try {
-      const answer = await fetch(region.dataset.url, {
+      const response = await fetch(region.dataset.url, {
         headers: { "X-Alice-Background": "1", ...(etag && { "If-None-Match": etag }) },
         cache: "no-store",
         redirect: "manual",
         signal: AbortSignal.timeout(GIVE_UP_AFTER),
       });
-      await take(answer);
+      await take(response);
     } catch {
       wait = Math.min(wait * 2, SLOWEST);
       say(note, "lost", "Connection lost. Trying again…");
@@ -33,16 +33,16 @@ function follow(region, note) {
     timer = setTimeout(ask, wait);
   }
 
-  async function take(answer) {
-    if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) {
-      over = true;
+  async function take(response) {
+    if (response.type === "opaqueredirect" || response.status === 401 || response.status === 403) {
+      signedOut = true;
       say(note, "lost", "You have been signed out. Reload the page to sign in again.");
       return;
     }
-    if (answer.status !== 304 && !answer.ok) throw new Error(answer.statusText);
-    if (answer.ok) {
-      etag = answer.headers.get("ETag");
-      update(region, await answer.text());
+    if (response.status !== 304 && !response.ok) throw new Error(response.statusText);
+    if (response.ok) {
+      etag = response.headers.get("ETag");
+      update(region, await response.text());
     }
     wait = EVERY;
     say(note, "live", "Live");
@@ -75,22 +75,22 @@ function update(region, html) {
   }
 }
 
-/** Keeps the rows that are the same, puts the others in, drops the rest. Rows are known by data-key. */
+/** Makes `rows` equal to `fresh`: keeps unchanged rows, inserts new ones, removes the rest. data-key is a row's id. */
 function mergeRows(rows, fresh) {
-  const known = new Map(Array.from(rows.children, (row) => [row.dataset.key, row]));
+  const unused = new Map(Array.from(rows.children, (row) => [row.dataset.key, row]));
   let at = rows.firstElementChild;
   for (const row of [...fresh.children]) {
-    const old = known.get(row.dataset.key);
+    const old = unused.get(row.dataset.key);
     const kept = asSent.get(old) === row.outerHTML ? old : remembered(row, old);
     if (kept === at) at = at.nextElementSibling;
     else rows.insertBefore(kept, at);
-    known.delete(row.dataset.key);
+    unused.delete(row.dataset.key);
     if (old && old !== kept) {
       if (old === at) at = at.nextElementSibling;
       old.remove();
     }
   }
-  for (const row of known.values()) row.remove();
+  for (const row of unused.values()) row.remove();
 }
 
 function remembered(row, old) {

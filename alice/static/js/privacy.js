@@ -1,7 +1,7 @@
-// The visitor's choice on the privacy page. The tracker keeps it; without one nothing is counted anyway.
+// The visitor's choice on the privacy page. The tracker stores it; if there is no tracker, nothing is counted.
 
 const choice = document.querySelector("[data-choice]");
-const said = document.querySelector("[data-said]");
+const note = document.querySelector("[data-said]");
 const WORDS = {
   out: "This browser is no longer counted.",
   in: "This browser is counted from now on.",
@@ -13,12 +13,12 @@ function choose(event) {
   const { opt } = button.dataset;
   if (opt === "out") window.littlestats.optOut();
   else window.littlestats.optIn();
-  said.textContent = WORDS[opt];
+  note.textContent = WORDS[opt];
 }
 
 if (window.littlestats) {
   choice.hidden = false;
   choice.addEventListener("click", choose);
 } else {
-  said.textContent = "This browser is not counted: it asks not to be, or blocks the script.";
+  note.textContent = "This browser is not counted: it asks not to be counted, or it blocks the script.";
 }

@@ -1,19 +1,19 @@
-// Tells the server what its reader does with the page on display: seen it, still on it, at which section.
+// Reports to the server that the reader has viewed the page, still has it in view, and chose a section.
 
 import { FAILED, SIGNED_OUT, insist, post } from "./report.js";
 import { uuid7 } from "./uuid.js";
 
 const ACTIVITY = "/api/activity/track";
 const HEARTBEAT = "/api/heartbeat";
-const SEEN_AFTER = 1_000;
-const BEAT_EVERY = 60_000;
+const SEEN_AFTER = 1_000; // ms in view
+const BEAT_EVERY = 60_000; // ms
 
 const sheet = document.querySelector("[data-reading]");
 const note = document.querySelector("[data-note]");
 const place = { book_id: sheet.dataset.bookId, page_number: Number(sheet.dataset.pageNumber) };
 const tracked = sheet.dataset.track === "true";
 
-// Displays: each has its own id, and is reported when it has been in view for a second.
+// Views: a page view has its own id and is reported when the page has been in view for a second.
 
 let display;
 
@@ -22,7 +22,7 @@ function begin(id) {
   follow();
 }
 
-/** Counts the second from the moment the page comes into view. */
+/** Starts to count the second when the page comes into view; stops when it is hidden. */
 function follow() {
   clearTimeout(display.timer);
   if (document.hidden || display.due) return;
@@ -42,23 +42,23 @@ function leave() {
   if (display.due && !display.done) post(ACTIVITY, view(display));
 }
 
-// Heartbeats: while the page is in view, and when it comes back into view after a while.
+// Heartbeats: every minute while the page is in view, and when it comes back into view after more than that.
 
-let beaten = Date.now();
+let lastBeat = Date.now();
 let nextBeat = 0;
 
 function keepBeating() {
   clearTimeout(nextBeat);
-  if (!document.hidden) nextBeat = setTimeout(beat, beaten + BEAT_EVERY - Date.now());
+  if (!document.hidden) nextBeat = setTimeout(beat, lastBeat + BEAT_EVERY - Date.now());
 }
 
 async function beat() {
-  beaten = Date.now();
+  lastBeat = Date.now();
   keepBeating();
   tell(await post(HEARTBEAT, place));
 }
 
-// Sections: the one the reader points at is where they are.
+// Sections: a click on a section says that the reader is there.
 
 function choose(section) {
   if (section.ariaCurrent) return;
@@ -77,7 +77,7 @@ function pointed(event) {
   if (section && getSelection().isCollapsed) choose(section);
 }
 
-// What the reader should know about it.
+// Messages to the reader about these reports.
 
 function tell(outcome) {
   if (outcome === SIGNED_OUT) say("You have been signed out. ", signIn());

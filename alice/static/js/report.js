@@ -1,19 +1,19 @@
-// What the reading page tells the server. A report outlives the page that sends it (keepalive).
+// Posts reports to the server. A request continues after its page is closed (keepalive).
 
 export const DELIVERED = "delivered";
 export const REFUSED = "refused";
 export const SIGNED_OUT = "signed out";
 export const FAILED = "failed";
 
-const FIRST_WAIT = 2_000;
-const LONGEST_WAIT = 30_000;
+const FIRST_WAIT = 2_000; // ms
+const LONGEST_WAIT = 30_000; // ms
 const TRY_AGAIN = new Set([408, 425, 429]);
 
 /** Posts once and returns one of the four outcomes above; never throws. */
 export async function post(url, body) {
-  let answer;
+  let response;
   try {
-    answer = await fetch(url, {
+    response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
@@ -22,22 +22,25 @@ export async function post(url, body) {
   } catch {
     return FAILED;
   }
-  if (answer.ok) return DELIVERED;
-  if (answer.status === 401) return SIGNED_OUT;
-  return answer.status < 500 && !TRY_AGAIN.has(answer.status) ? REFUSED : FAILED;
+  if (response.ok) return DELIVERED;
+  if (response.status === 401) return SIGNED_OUT;
+  return response.status < 500 && !TRY_AGAIN.has(response.status) ? REFUSED : FAILED;
 }
 
-/** Posts until it is delivered or refused; `told` hears of each outcome. Sending twice must be harmless. */
-export async function insist(url, body, told) {
+/**
+ * Posts again and again while the outcome is FAILED; returns the last outcome. Calls `onOutcome` with each. The
+ * request must be idempotent, as it may arrive twice.
+ */
+export async function insist(url, body, onOutcome) {
   for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
     const outcome = await post(url, body);
-    told(outcome);
+    onOutcome(outcome);
     if (outcome !== FAILED) return outcome;
     await pause(wait);
   }
 }
 
-/** Until the time is over or the network is back. */
+/** Resolves after `ms` milliseconds, or as soon as the network is back. */
 function pause(ms) {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);

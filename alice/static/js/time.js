@@ -1,4 +1,4 @@
-// Every <time> says how long ago it was, in the reader's own language of time; its title gives the local time.
+// Shows in every <time> how long ago it was, in the page's language; its title is the local date and time.
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -10,7 +10,7 @@ const ago = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const date = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
 const moment = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "medium" });
 
-/** What to write for a time that passed `age` ms ago; clocks that disagree make no future. */
+/** The text for the time `at`, `age` ms ago. A time in the future (clocks that differ) counts as now. */
 function wording(at, age) {
   if (age < MINUTE) return "just now";
   if (age < HOUR) return ago.format(-Math.floor(age / MINUTE), "minute");

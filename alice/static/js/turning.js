@@ -1,10 +1,10 @@
-// Turning pages: by link, arrow key, swipe and page box. Without this file the same forms post.
+// Turning pages: by link, arrow key, swipe and page box. Without JavaScript the forms post instead.
 
 const SWIPE_AT_LEAST = 60; // px
 const SWIPE_WITHIN = 800; // ms
-const EDGE = 24; // px at the sides belong to the browser's own gestures
+const EDGE = 24; // px at each side, left to the browser's own gestures
 
-/** A button that would post becomes a link, which can be opened elsewhere and leaves a clean history. */
+/** Replaces a submit button by a link, which can be opened in a new tab and adds no POST to the history. */
 function asLink(button) {
   const link = document.createElement("a");
   link.href = button.dataset.href;

@@ -1,6 +1,6 @@
-// What a signed-in reader does on Alice's own pages, in the dialect of the UserTracker: movements in sessions,
-// one session a tab. Pages that want it call initialize() once; nothing is sent before, and nothing at all for a
-// reader whose browser objects (Do Not Track, Global Privacy Control).
+// Tracks a signed-in reader on Alice's own pages with the UserTracker API: movements in sessions, one session per
+// tab. A page calls initialize() once; nothing is sent before that. Nothing is sent at all if the browser asks not to
+// be tracked (Do Not Track, Global Privacy Control).
 
 import { insist, post } from "./report.js";
 import { uuid7 } from "./uuid.js";
@@ -9,11 +9,11 @@ const TRACK = "/api/track";
 const SESSION = "/api/track/session";
 const ANALYTICS = "/api/track/analytics";
 const SESSION_KEY = "alice_tracking_session";
-const FLUSH_AFTER = 2_000;
-const BATCH = 10;
-const MOST_WAITING = 500; // the server takes as many at once
+const FLUSH_AFTER = 2_000; // ms
+const BATCH = 10; // movements that are sent without waiting longer
+const MOST_WAITING = 500; // movements; also the most that the server takes in one request
 
-const objects = navigator.globalPrivacyControl || navigator.doNotTrack === "1";
+const optedOut = navigator.globalPrivacyControl || navigator.doNotTrack === "1";
 
 let user = null;
 let session = null;
@@ -22,11 +22,12 @@ let timer = 0;
 let sending = false;
 
 /**
- * Begins to track `userId`, who must be the reader that is signed in. What was tracked before counts from here
- * on. Calling it again changes nothing. Resolves when the session is known to the server, to whether it is.
+ * Starts tracking `userId`, which must be the signed-in reader. Movements tracked before this call are sent, too.
+ * A second call does nothing. Resolves to true once the server has the session, to false if it refused or the
+ * browser asks not to be tracked.
  */
 export async function initialize(userId) {
-  if (objects || user !== null) return !objects;
+  if (optedOut || user !== null) return !optedOut;
   user = userId;
   session = sessionOfTab();
   addEventListener("pagehide", leave);
@@ -41,9 +42,9 @@ export function trackPageView(path = location.pathname) {
   trackEvent("page_view", { path });
 }
 
-/** Tracks `event`, one of the dialect's own (click, scroll, hover, form_interaction) or any other name. */
+/** Tracks `event`: one that the API defines (click, scroll, hover, form_interaction) or any other name. */
 export function trackEvent(event, data = {}) {
-  if (objects) return;
+  if (optedOut) return;
   const movement = { id: uuid7(), event, timestamp: Date.now(), data: { path: location.pathname, ...data } };
   waiting = [...waiting, structuredClone(movement)].slice(-MOST_WAITING);
   if (waiting.length >= BATCH) flush();
@@ -51,16 +52,16 @@ export function trackEvent(event, data = {}) {
 }
 
 /**
- * What is known of the reader since `timeRange` (1h, 24h, 7d, 30d): the answer of the server, which says in
- * `nextBefore` where the next page begins. `options`: before, limit, event, path, session. Throws an Error with
- * what the server said, or that there is no initialize().
+ * Returns the reader's sessions and movements of the last `timeRange` (1h, 24h, 7d, 30d), as the body of the response;
+ * `nextBefore` is the cursor of the next page. `options`: before, limit, event, path, session. Throws an Error with
+ * the server's message, or if initialize() was not called.
  */
 export async function getAnalytics(timeRange = "24h", options = {}) {
   if (user === null) throw new Error("Call initialize() first.");
   const query = new URLSearchParams({ userId: user, timeRange, ...options });
-  const answer = await fetch(`${ANALYTICS}?${query}`);
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error ?? answer.statusText);
+  const response = await fetch(`${ANALYTICS}?${query}`);
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.error ?? response.statusText);
   return body;
 }
 
@@ -71,7 +72,7 @@ function later() {
   timer = setTimeout(flush, FLUSH_AFTER);
 }
 
-/** Sends what waits, and goes on trying; the ids keep a movement that arrives twice from counting twice. */
+/** Sends the waiting movements, again while that fails. A duplicate is not counted: each movement has its id. */
 async function flush() {
   clearTimeout(timer);
   timer = 0;
@@ -92,7 +93,7 @@ const batch = (movements) => ({
   movements: movements.map((movement) => ({ userId: user, sessionId: session, ...movement })),
 });
 
-/** The same for as long as the tab lives; for this page only where nothing may be kept. */
+/** The session id of this tab; a new one for each page if sessionStorage is not allowed. */
 function sessionOfTab() {
   try {
     sessionStorage[SESSION_KEY] ??= uuid7();

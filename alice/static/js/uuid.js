@@ -1,4 +1,4 @@
-/** A new UUIDv7: ids made one after the other sort by their time. Works without a secure context. */
+/** A new UUIDv7 (RFC 9562): ids sort by the time they were made. Works without a secure context. */
 export function uuid7(now = Date.now()) {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   for (let i = 5, rest = now; i >= 0; i -= 1, rest = Math.floor(rest / 256)) bytes[i] = rest % 256;
