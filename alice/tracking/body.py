@@ -1,4 +1,4 @@
-"""Bodies of telemetry: JSON of any shape, but of bounded size, depth and width."""
+"""Request bodies with events: JSON of any shape, but of bounded size, depth and width."""
 
 from typing import Any
 
@@ -15,8 +15,10 @@ MAX_NAME = 200  # characters of a key
 
 
 def read(raw: bytes) -> Any:
-    """The JSON document. Raises Malformed (400) for what is none, or deeper or wider than allowed, and
-    TooLarge (413) above 1 MB.
+    """Parse a JSON body.
+
+    Raises Malformed (400) if it is not JSON, is deeper or wider than allowed, or has a NUL character in a
+    string; raises TooLarge (413) above 1 MB.
     """
     if len(raw) > MAX_BATCH:
         raise TooLarge()
@@ -26,13 +28,13 @@ def read(raw: bytes) -> Any:
         raise Malformed("The body is not JSON.") from None
     if type(document) in _CONTAINERS:
         _check(document, MAX_DEPTH + 2)
-    if b"\\u0000" in raw and _holds_nul(document):  # JSON has no other way to write it
+    if b"\\u0000" in raw and _holds_nul(document):  # the only way to write NUL in JSON
         raise Malformed("A text holds a character that cannot be kept.")
     return document
 
 
 def batch(document: Any, name: str = "events") -> list[Any]:
-    """What the document holds under the name. Raises Malformed unless that is a list of 1 to 500."""
+    """The list that the document holds under `name`. Raises Malformed (400) unless it has 1 to 500 items."""
     items = document.get(name) if isinstance(document, dict) else None
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_EVENTS:
         raise Malformed(f"{name} must be a list of 1 to {MAX_EVENTS}.")
@@ -45,7 +47,7 @@ def require_small(event: Any, raw: bytes) -> None:
         raise TooLarge("One event may hold at most 64 KB.")
 
 
-_CONTAINERS = frozenset((dict, list))  # as they come from JSON, which knows no subclasses
+_CONTAINERS = frozenset((dict, list))  # the exact types: a JSON parser returns no subclasses
 
 
 def _check(container: dict[str, Any] | list[Any], depth: int) -> None:
@@ -55,7 +57,7 @@ def _check(container: dict[str, Any] | list[Any], depth: int) -> None:
         if len(container) > MAX_KEYS:
             raise Malformed(f"An object has more than {MAX_KEYS} keys.")
         if container and max(map(len, container)) > MAX_NAME:
-            raise Malformed("The name of a value is too long.")
+            raise Malformed(f"A key has more than {MAX_NAME} characters.")
         container = container.values()
     for child in container:
         if type(child) in _CONTAINERS:

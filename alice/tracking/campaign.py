@@ -1,24 +1,24 @@
-"""Where somebody comes from: the campaign in an address, the host of a referrer, and one word for both.
+"""Where a visitor comes from: the campaign in a URL, the host of a referrer, and the bucket for both.
 
-Of an address only its path and the campaign's parameters are kept: other parameters may hold anything.
-Nothing here raises for what a client sends; what cannot be read is None.
+Of a URL only its path and the campaign's parameters are stored: other parameters may hold anything. No
+function here raises because of what a client sends; values that cannot be parsed become None.
 """
 
 import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-MAX_PATH = 1024  # bytes of UTF-8: PostgreSQL's indexes hold no more than 2,700 of a row
+MAX_PATH = 1024  # bytes of UTF-8: an index entry of PostgreSQL holds at most 2,700
 MAX_VALUE = 200  # characters of a campaign's parameter
 MAX_HOST = 253  # characters, as in DNS
-MAX_QUERY = 8192  # characters that are looked through
+MAX_QUERY = 8192  # characters; the rest is ignored
 
 DIRECT = "Direct"
 UNKNOWN = "unknown"
 
 
 class Campaign(NamedTuple):
-    """What an address says about a campaign; each at most 200 characters, None if it says nothing."""
+    """The campaign's parameters in a URL: each at most 200 characters, None if missing."""
 
     source: str | None = None  # utm_source, else source, else ref
     medium: str | None = None
@@ -29,8 +29,8 @@ class Campaign(NamedTuple):
 
 
 class Address(NamedTuple):
-    host: str | None  # lower case, without port and sign-in
-    path: str | None  # begins with a slash; at most 1,024 bytes; None if the address is of no page
+    host: str | None  # lower case, without port, user name and password
+    path: str | None  # begins with a slash; at most 1,024 bytes; None if the URL is not a page's
     campaign: Campaign
 
 
@@ -39,9 +39,9 @@ NOWHERE = Address(None, None, NO_CAMPAIGN)
 
 
 def address(url: str, host: str | None = None) -> Address:
-    """Split a path with its query, or a whole address; `host` is answered for an address without one.
+    """Split a path with its query, or a whole URL; `host` is the default for a URL without one.
 
-    What is neither (such as `file:` and `javascript:`) is NOWHERE.
+    Returns NOWHERE for anything else, such as `file:` and `javascript:`.
     """
     rest = _clean(url).partition("#")[0]
     if not rest.startswith("/") or rest.startswith("//"):
@@ -64,9 +64,9 @@ def _cut(path: str) -> str:
 
 
 def referrer(text: str, own_hosts: frozenset[str]) -> str | None:
-    """The host a referrer names, without `www.`; None for one of our own, and for what names none.
+    """The host of a referrer, without `www.`; None if it is one of `own_hosts`, or if there is no host.
 
-    A bare host is taken as well as an address; an Android app is named by its package.
+    The referrer may be a URL or a bare host. The host of an Android app is its package name.
     """
     text = _clean(text)
     try:
@@ -83,7 +83,7 @@ def referrer(text: str, own_hosts: frozenset[str]) -> str | None:
 
 
 def bucket(campaign: Campaign | None, referrer_host: str | None) -> str:
-    """`source|medium|campaign` with `unknown` for what is missing; without any, the host; else `Direct`."""
+    """`source|medium|campaign`, `unknown` for missing parts; if all are missing, the host, else `Direct`."""
     if campaign and (campaign.source or campaign.medium or campaign.name):
         return "|".join(part or UNKNOWN for part in (campaign.source, campaign.medium, campaign.name))
     return referrer_host or DIRECT
@@ -114,7 +114,7 @@ _PARAMETERS = frozenset(
 
 
 def _clean(text: str) -> str:
-    """The text without control characters and lone surrogates, which no database keeps."""
+    """Remove control characters and lone surrogates, and strip. PostgreSQL refuses NUL and surrogates."""
     if not text.isprintable():
         text = _UNKEEPABLE.sub("", text)
     return text.strip()
@@ -124,15 +124,15 @@ _UNKEEPABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def _host(name: str | None) -> str | None:
-    """A host name in lower case, without the dot that may end it; None if it holds what none does."""
+    """The host name without a trailing dot; None if it is too long or has invalid characters."""
     if not name or len(name) > MAX_HOST or not _HOST.fullmatch(name):
         return None
     return name.rstrip(".") or None
 
 
-_HOST = re.compile(r"[\w.:-]+")  # with the colons of IPv6
+_HOST = re.compile(r"[\w.:-]+")  # colons: IPv6
 
 
 def _bare(own: str) -> str:
-    """A host of ours as referrers are compared with it."""
+    """Normalise one of our own hosts, to compare it with a referrer's."""
     return own.lower().removeprefix("www.").rstrip(".")

@@ -1,7 +1,7 @@
-"""Which country a request comes from, as an ISO 3166 code, and who said so.
+"""The country of a request, as an ISO 3166 code, and the source it was found in.
 
-First a header of a proxy, if the admin named one; then the admin's database; then the browser's time zone. A
-zone in which several countries lie tells the one that the tz database names it under: its main city's.
+Sources are tried in this order: a proxy's header, if the admin named one; the admin's database; the browser's
+time zone. A zone of several countries counts as the one the tz database lists it under, its main city's.
 """
 
 import logging
@@ -29,11 +29,13 @@ UNKNOWN = Country(None, None)
 
 
 class Countries:
-    """`header` is a proxy's header, such as CF-IPCountry, and believed: name one only if the proxy sets it in
-    every request. `mmdb` is a country or city database in MaxMind's format; a new file is put in its place by
-    renaming, never by writing over it (it is mapped into memory), and is read after a restart.
+    """Finds the country of a request.
 
-    Raises ConfigError if that file is none.
+    `header` is a proxy's header, such as CF-IPCountry. It is trusted: name one only if the proxy sets it in
+    every request. `mmdb` is a country or city database in MaxMind's format. It is mapped into memory: replace
+    it by renaming a new file to its name, never by overwriting it. The new file is read after a restart.
+
+    Raises ConfigError if that file cannot be read as such a database.
     """
 
     def __init__(self, header: str | None = None, mmdb: Path | None = None) -> None:
@@ -41,7 +43,7 @@ class Countries:
         self._reader = _open(mmdb) if mmdb else None
 
     def find(self, environ: Mapping[str, Any], address: str, timezone: str | None) -> Country:
-        """The country, from the first that knows it; UNKNOWN if none does. Raises nothing."""
+        """The country from the first source that knows it, else UNKNOWN. Raises nothing."""
         if self._header and (code := _code(environ.get(self._header))):
             return Country(code, HEADER)
         if self._reader is not None and (code := self._look_up(self._reader, address)):
@@ -54,9 +56,9 @@ class Countries:
         try:
             return _in_record(reader.get(_plain(address)))
         except ValueError:
-            return None  # no address, or IPv6 and a database of IPv4
+            return None  # not an address, or IPv6 in a database of IPv4 only
         except maxminddb.InvalidDatabaseError:
-            logger.error("The country database is damaged; the time zone tells countries until a restart.")
+            logger.error("The country database is damaged; time zones are used until a restart.")
             self._reader = None
             return None
 
@@ -66,17 +68,17 @@ def _open(path: Path) -> maxminddb.Reader:
         return maxminddb.open_database(path, maxminddb.MODE_AUTO)
     except (OSError, maxminddb.InvalidDatabaseError):
         raise ConfigError(
-            f"ALICE_COUNTRY_DATABASE: {path} is no .mmdb file that can be read. Load it again, or unset it."
+            f"ALICE_COUNTRY_DATABASE: {path} is not a readable .mmdb file. Download it again, or unset it."
         ) from None
 
 
 def _plain(address: str) -> str:
-    """IPv4 as itself where a dual-stack socket dresses it as IPv6."""
+    """Convert an IPv4-mapped IPv6 address (::ffff:192.0.2.1), as dual-stack sockets give it, to IPv4."""
     return address.lower().removeprefix("::ffff:") if "." in address else address
 
 
 def _in_record(record: Any) -> str | None:
-    """The code in a record: `{"country": {"iso_code": "DE"}}`, or flat, as some makers have it."""
+    """The code in a record: `{"country": {"iso_code": "DE"}}`, or flat, as some vendors have it."""
     if not isinstance(record, dict):
         return None
     for name in ("country", "registered_country", "country_code"):
@@ -87,7 +89,7 @@ def _in_record(record: Any) -> str | None:
 
 
 def _code(text: Any) -> str | None:
-    """A country's code in capitals; None for what is none, such as XX and T1."""
+    """The country code in capitals; None for any other value, such as XX and T1."""
     if not isinstance(text, str):
         return None
     code = text.strip().upper()
@@ -99,12 +101,12 @@ def _code(text: Any) -> str | None:
 
 @cache
 def _codes() -> frozenset[str]:
-    return frozenset(code for code, *_ in _rows("iso3166.tab")) | {"XK"}  # Kosovo, not in ISO yet widely used
+    return frozenset(code for code, *_ in _rows("iso3166.tab")) | {"XK"}  # Kosovo: not ISO, but widely used
 
 
 @cache
 def _of_zones() -> dict[str, str]:
-    """Time zone -> country: some 520 names, old ones included, since browsers still say Asia/Calcutta."""
+    """Time zone -> country: about 520 names, old ones included, since browsers still send Asia/Calcutta."""
     countries = {zone: code for code, _, zone, *_ in _rows("zone.tab")}
     links = {new: old for kind, old, new in _links() if kind == "L"}
     for name, zone in links.items():
@@ -113,7 +115,7 @@ def _of_zones() -> dict[str, str]:
     return countries | _MERGED
 
 
-# Old names that are links to a zone with the same clock in another country.
+# Old names that the tz database links to a zone with the same clock in another country.
 _MERGED = {
     "Africa/Asmera": "ER",
     "Africa/Timbuktu": "ML",

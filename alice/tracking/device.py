@@ -1,7 +1,7 @@
-"""Which device, browser and system a request comes from, and whether a program sent it.
+"""Device, browser and operating system of a request, and whether a bot sent it.
 
-The user agent says it, and client hints say it better where a browser sends them. An iPad that asks for
-desktop pages calls itself a Mac; nothing in a request tells them apart.
+They are read from the user agent, and from client hints, which are more precise, if the browser sends them.
+An iPad that requests desktop pages identifies itself as a Mac; no header distinguishes the two.
 """
 
 import re
@@ -13,8 +13,8 @@ from ua_parser.core import Domain, UserAgent
 from ua_parser.regex import Resolver
 
 DESKTOP, MOBILE, TABLET, BOT = "desktop", "mobile", "tablet", "bot"
-KNOWN_AT_ONCE = 4096  # answers kept by a process; the strings behind them are kept in memory only
-MAX_AGENT = 512  # characters that are looked at
+KNOWN_AT_ONCE = 4096  # results cached per process; the headers they come from are in memory only
+MAX_AGENT = 512  # characters; the rest is ignored
 MAX_HINT = 256
 MAX_NAME = 40
 
@@ -22,7 +22,7 @@ MAX_NAME = 40
 class Device(NamedTuple):
     kind: str | None  # desktop, mobile, tablet or bot
     browser: str | None
-    browser_version: str | None  # the first number of it
+    browser_version: str | None  # major version only
     os: str | None
 
 
@@ -30,9 +30,9 @@ UNSAID = Device(None, None, None, None)
 
 
 def of(user_agent: str, hints: Mapping[str, str]) -> Device:
-    """What a request's User-Agent and its Sec-CH-UA headers (by name in lower case, as sent) tell.
+    """The device of a request, from its User-Agent and Sec-CH-UA headers (by name in lower case, as sent).
 
-    Televisions and consoles count as desktop. What does not pretend to be a browser is a bot.
+    Televisions and consoles count as desktop. A client that does not identify itself as a browser is a bot.
     """
     get = hints.get
     return _of(
@@ -57,9 +57,9 @@ def _of(agent: str, brands: str, mobile: str, platform: str) -> Device:
 
 @cache
 def _matcher() -> Resolver:
-    """The patterns, read when the first request asks: a twentieth of a second and some 13 MB a process.
+    """The patterns, loaded at the first request: this takes 50 ms and about 13 MB per process.
 
-    The patterns of devices stay out: they would double that, and name models, not kinds.
+    Device patterns are not loaded: they would double that, and they name models, not kinds.
     """
     from ua_parser_builtins.lazy import MATCHERS
 
@@ -67,11 +67,11 @@ def _matcher() -> Resolver:
     return Resolver((agents, systems, []))
 
 
-# Programs
+# Bots
 
 
 def _is_bot(agent: str, brands: str) -> bool:
-    """Whether a program sent this. Every browser says Mozilla (or Opera) and, in parentheses, its system."""
+    """Whether a bot sent this. Every browser sends Mozilla/ or Opera/ and, in parentheses, its system."""
     if not agent.startswith(("Mozilla/", "Opera/")) or "(" not in agent:
         return True
     return bool(_PROGRAM.search(agent)) or "Headless" in brands
@@ -79,8 +79,8 @@ def _is_bot(agent: str, brands: str) -> bool:
 
 _PROGRAM = re.compile(
     r"""
-      (?<!cu)bot(?![a-z])                                         # but CUBOT makes telephones
-    | compatible;\s(?!.*(?:msie|konqueror|iemobile|trident))      # how crawlers introduce themselves
+      (?<!cu)bot(?![a-z])                                         # but not CUBOT, a brand of phones
+    | compatible;\s(?!.*(?:msie|konqueror|iemobile|trident))      # how crawlers identify themselves
     | crawl | spider | slurp | scrap | archiver | indexer | nutch | heritrix | bubing | datanyze | favicon
     | headless | phantomjs | puppeteer | playwright | selenium | electron-fetch | jsdom
     | lighthouse | pagespeed | gtmetrix | pingdom | uptime | monitor | statuscake | synthetic | ptst/
@@ -96,7 +96,7 @@ _PROGRAM = re.compile(
 
 
 def _branded(brands: str) -> tuple[str, str | None] | None:
-    """The browser that `"Chromium";v="141", "Opera";v="125", "Not?A_Brand";v="8"` is about."""
+    """Name and version: `"Chromium";v="141", "Opera";v="125", "Not?A_Brand";v="8"` is Opera 125."""
     for brand, version in _BRAND.findall(brands):
         if brand in _BRANDS:
             return _BRANDS[brand], version
@@ -122,7 +122,7 @@ _BRANDS = {
 
 
 def _browser(said: UserAgent | None) -> tuple[str | None, str | None]:
-    """One name for a browser on all its devices, and its version: `Chrome Mobile iOS` is Chrome."""
+    """Name and major version. The name is the same on all devices: `Chrome Mobile iOS` is Chrome."""
     if said is None:
         return None, None
     name = _BUILD.sub("", said.family).strip()
@@ -148,7 +148,7 @@ _LINUXES = (
 )
 # fmt: on
 
-# What the user agent or the hint says -> one name for it.
+# Name in the user agent or the client hint -> name that Alice stores.
 _SYSTEMS = {
     **{name: name for name in _NAMES},
     **dict.fromkeys(_LINUXES, "Linux"),

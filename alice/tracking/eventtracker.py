@@ -2,11 +2,11 @@
 
 Everything is under `/api/v1/events`: `POST session` (also as `session/init`), `session/validate`,
 `session/renew`, `session/flush`, `track`, `batch-track`, and `GET session/:id`. A session is a visit.
-Answers are `{success, data}`, refusals `{success: false, error}`. An expired session answers 200 with
-`new_session_id`, so that the client renews and sends the event again.
+Responses are `{success, data}`, errors `{success: false, error}`. For an expired session the response is 200
+with `new_session_id`, so that the client renews the session and sends the event again.
 
-What is answered is committed, so nothing ever waits in a buffer: `events_in_buffer` and `flushed_events` are
-0, and `flushed_to_tinybird` is false because sinks read the log later, on their own.
+Events are committed before the response, so there is no buffer: `events_in_buffer` and `flushed_events` are
+0. `flushed_to_tinybird` is false because sinks read the log later, on their own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ from alice.tracking.text import texts
 from alice.tracking.visit import VARIANT, Dialect, Expired, VisitRow, attributes_of
 
 PREFIX = "/api/v1/events/"
-ATTRIBUTION_DAYS = 30  # how long after an old session's end a renewal carries its attribution over
+ATTRIBUTION_DAYS = 30  # how long after an old session's last activity a renewal copies its attribution
 EXPIRED = "Session expired"
 NOT_FOUND = "Session not found"
 KINDS = {
@@ -42,21 +42,21 @@ KINDS = {
     "engagement": Kind.ENGAGEMENT,
     "system": Kind.SYSTEM,
 }
-PAGE_VIEW = "page-view"  # the event_id by which clients without the type "pageview" mean one
-# Ids that a session carries along, besides those of the A/B test.
+PAGE_VIEW = "page-view"  # the event_id of page views from clients that lack the type "pageview"
+# Fields stored as a session's context. Those of the A/B test have columns of their own.
 CONTEXT = (
     "project_id", "workspace_id", "campaign_id", "landing_page_id", "attribution_id", "segment_id",
     "environment", "campaign_environment", "campaign_slug", "original_hostname", "is_ephemeral",
 )  # fmt: skip
 SHOWN = ("project_id", "workspace_id", "campaign_id", "landing_page_id")
-# Of an event, what is kept as it is; the rest is its kind, name, time, id and visit.
+# Fields of an event stored as its properties. The others become its kind, name, time, id and visit.
 PROPERTIES = tuple(
     name
     for name in Event.model_fields
     if name not in ("session_id", "project_id", "id", "timestamp", "event_type", "event_id")
 )
 
-# Pages of any origin may send, and nothing here looks at a cookie.
+# Pages of any origin may send events; no cookie is read here.
 PREFLIGHT = [
     OPEN,
     ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
@@ -66,7 +66,7 @@ PREFLIGHT = [
 
 
 def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Caller) -> Answer:
-    """Answer a request to the dialect's addresses."""
+    """Respond to a request below PREFIX."""
     name = path.removeprefix(PREFIX)
     post = POSTS.get(name)
     shown = None if post else _shown_session(name)
@@ -86,7 +86,7 @@ def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Calle
 
 
 def _shown_session(name: str) -> str | None:
-    """The session's id in `session/:id`, as WSGI hands it over: bytes in the clothes of Latin-1."""
+    """The id in `session/:id`, or None. WSGI decodes the path's UTF-8 bytes as Latin-1 (PEP 3333)."""
     where, _, session_id = name.partition("/")
     if where != "session" or not session_id or "\0" in session_id:
         return None
@@ -128,7 +128,7 @@ def _init(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
 
 
 def _validate(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
-    """Whether the session is live; asking is a sign of life."""
+    """Check whether the session is live. The check counts as activity and extends a live session."""
     asked = check(Named, _read(raw))
     if caller.objects:
         return 200, {"success": True, "valid": True, "reason": "not_tracked"}
@@ -145,7 +145,7 @@ def _validate(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
 
 
 def _renew(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
-    """Open a session that carries on where the visitor of an old one came from."""
+    """Open a session with the attribution of an old one; without an old one, with what the client sent."""
     asked = check(Renewal, _read(raw))
     site = _site(tracking, asked.project_id)
     old = None if caller.objects else _old_visit(tracking, site, asked)
@@ -153,7 +153,7 @@ def _renew(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
     if caller.objects:
         return _success(_untracked(new, asked, site) | {"user_id": asked.user_id})
     user_id = None if _is_ephemeral(asked, old) else asked.user_id or (old.user_id if old else None)
-    # What an old visit knows of where somebody came from is not mixed with anything newer.
+    # The attribution of an old visit is copied as it is, not mixed with newer values.
     origin = {} if old else _preserved(asked) or _origin(asked)
     visit = tracking.renew(
         site,
@@ -168,7 +168,9 @@ def _renew(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
 
 
 def _old_visit(tracking: Tracking, site: SiteRow, asked: Renewal) -> VisitRow | None:
-    """The visit that is carried on, unless it is too long ago, or consent to know who it was is withdrawn."""
+    """The visit to renew. None if it is unknown or inactive for over ATTRIBUTION_DAYS, or if it has a user
+    but the client is ephemeral now (consent withdrawn).
+    """
     if asked.old_session_id is None:
         return None
     old = tracking.find(Dialect.EVENT_TRACKER, asked.old_session_id, site.number)
@@ -178,14 +180,14 @@ def _old_visit(tracking: Tracking, site: SiteRow, asked: Renewal) -> VisitRow | 
 
 
 def _is_ephemeral(asked: Renewal, old: VisitRow | None) -> bool:
-    """As the client says; else as the old session was."""
+    """The client's value; if it sent none, the old session's."""
     if asked.is_ephemeral is None and old is not None:
         return bool(old.context.get("is_ephemeral"))
     return bool(asked.is_ephemeral)
 
 
 def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]:
-    """What is told of a renewed session besides its state; who it is only if the client said so itself."""
+    """A renewal's response besides the state. `user_id` is only what the client itself sent, if anything."""
     with database.connected(database.events_db):
         variant = attributes_of(visit.number, VARIANT)
         words = texts([*variant.values()])
@@ -210,7 +212,7 @@ def _show(tracking: Tracking, session_id: str) -> Answered:
 
 
 def _state(visit: VisitRow) -> dict[str, Any]:
-    """Whoever knows a session's id is told ids, times (ms) and its sequence; not who it is, or from where."""
+    """What anyone who knows the session's id may read: ids, times (ms), sequence; no user or attribution."""
     context = visit.context
     return {
         "session_id": visit.session_id,
@@ -225,7 +227,7 @@ def _state(visit: VisitRow) -> dict[str, Any]:
 
 
 def _untracked(session_id: str, asked: Session, site: SiteRow) -> dict[str, Any]:
-    """The session of somebody who objects to being tracked: they are answered, and nothing is kept."""
+    """The response to a client that sends DNT or GPC: the session is not stored."""
     return {
         "session_id": session_id,
         "session_duration_minutes": (_idle(asked) or site.idle_ms) // minutes(1),
@@ -238,7 +240,7 @@ def _idle(asked: Session) -> int | None:
     return minutes(asked.session_timeout_minutes) if asked.session_timeout_minutes else None
 
 
-# Who it is, and where they come from
+# Visitor and attribution
 
 
 def _key(tracking: Tracking, site: SiteRow, session_id: str, user_id: str | None, caller: Caller) -> VisitKey:
@@ -267,7 +269,7 @@ def _details(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping
 
 
 def _origin(asked: Session) -> dict[str, str]:
-    """The referrer and campaign that a request names itself, or in the address of its page."""
+    """Referrer and campaign: from the request's own fields, else current_url_utm, else the page's query."""
     found = dict(parse_qsl(urlsplit(asked.page_url or asked.uri or "").query))
     if isinstance(asked, Renewal):
         found |= _texts(asked.current_url_utm)
@@ -277,7 +279,7 @@ def _origin(asked: Session) -> dict[str, str]:
 
 
 def _preserved(asked: Renewal) -> dict[str, str]:
-    """The attribution that the client has kept for itself."""
+    """The attribution that the client has stored and sends with a renewal."""
     return _texts(asked.preserved_attribution)
 
 
@@ -317,7 +319,10 @@ def _hit(event: Event) -> Hit:
 
 
 def _later_details(events: Sequence[Event]) -> VisitDetails | None:
-    """What a session may hear of first from its events: where it came from, and the A/B test."""
+    """Attribution of the first event with a page_url, and the A/B test of the first event with one.
+
+    They fill in what the session lacks; None if no event has either.
+    """
     details = None
     for event in events:
         if event.page_url:
@@ -335,18 +340,18 @@ def _later_details(events: Sequence[Event]) -> VisitDetails | None:
 
 
 class Failure(NamedTuple):
-    """An event of a batch that was not kept."""
+    """An event of a batch that was not stored."""
 
     index: int
     error: str
     new_session_id: str | None = None
 
 
-Group = list[tuple[int, Event]]  # events of one session with their places in the batch
+Group = list[tuple[int, Event]]  # events with their index in the batch
 
 
 def _batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
-    """Append events of one or several sessions; those of a session all at once."""
+    """Append events of one or several sessions, in one transaction per session."""
     items = body.batch(body.read(raw))
     if len(items) > 1:
         tracking.admit(caller, cost=len(items) - 1)
@@ -363,7 +368,7 @@ def _batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
 
 
 def _checked(items: list[Any], raw: bytes) -> tuple[Group, list[Failure]]:
-    """The good events of a batch, in their order, and what is wrong with the others."""
+    """Return the valid events of a batch in their order, and a Failure for each invalid one."""
     good, failed = [], []
     for index, item in enumerate(items):
         try:
@@ -375,7 +380,7 @@ def _checked(items: list[Any], raw: bytes) -> tuple[Group, list[Failure]]:
 
 
 def _groups(tracking: Tracking, events: Group) -> tuple[list[tuple[Found, Group]], list[Failure]]:
-    """The events by the session that they mean, whether they name its project or not; and those of none."""
+    """Group the events by session; return the groups, and a Failure for each whose session is unknown."""
     find = cache(partial(_find, tracking))
     groups: dict[int, tuple[Found, Group]] = {}
     lost = []
@@ -403,7 +408,10 @@ def _processed(events: int) -> dict[str, Any]:
 
 
 def _batch_answer(total: int, failed: list[Failure]) -> Answered:
-    """Success when all are kept. Else 200 if some are, or only a renewal is wanted; 404 or 400 if none is."""
+    """Return 200 and success if all events were stored.
+
+    Otherwise 200 if some were, or if a session must be renewed; 404 if no event's session exists; else 400.
+    """
     data = _processed(total - len(failed))
     if not failed:
         return _success(data)
@@ -447,8 +455,8 @@ def _site(tracking: Tracking, project_id: str) -> SiteRow:
 def _find(tracking: Tracking, session_id: str, project_id: str | None = None) -> Found | None:
     """The newest session of this name of the project, and its site.
 
-    If no project is named, the one that has been live for longest: whoever opens another of this name on a
-    site of theirs does not get its events.
+    Without a project: of all sites' sessions of this name the oldest live one, else the newest. So nobody can
+    divert a live session's events by opening one of the same name on another site.
     """
     if project_id is None:
         visit = tracking.find_anywhere(Dialect.EVENT_TRACKER, session_id)
@@ -468,9 +476,9 @@ def _require(tracking: Tracking, session_id: str, project_id: str | None = None)
 
 
 def _successor(tracking: Tracking, site: SiteRow, visit: VisitRow) -> str:
-    """The id for a session that follows this one: a UUIDv7 that nobody can guess.
+    """The id of the session that follows this one: a UUIDv7 that cannot be guessed.
 
-    It is the same at every call, so that tabs that renew at once meet in one session.
+    Every call returns the same id, so that tabs that renew at the same time share one session.
     """
     secret = int.from_bytes(tracking.visitors.known(site, f"after:{visit.number}").hash)
     return uuid7(visit.started_at, secret & (1 << 74) - 1)

@@ -1,7 +1,7 @@
-"""What the EventTracker dialect takes: sessions and events of `events_v1`, each declared and bounded.
+"""Request bodies of the EventTracker dialect: sessions and events of `events_v1`, typed and bounded.
 
-Unknown keys are ignored, as in the original. Texts are kept as they come; addresses of pages lose what a
-query may say about a person.
+Unknown keys are ignored, as in the original program. Texts are stored unchanged, but URLs lose every query
+parameter that is not a campaign's, since it may be personal data.
 """
 
 import re
@@ -16,21 +16,21 @@ from alice.errors import Malformed
 from alice.web.validation import explain
 
 NUMERIC = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# What of a query is kept: where a campaign sent somebody from.
+# The only query parameters that are stored.
 CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "ref", "source")
 
 
 def _number(value: Any) -> Any:
-    """A numeric text as the number that it shows."""
+    """Convert a numeric string; return anything else unchanged, to be validated as a float."""
     if not isinstance(value, str):
         return value
     if len(value) > 40 or not NUMERIC.fullmatch(value.strip()):
-        raise ValueError("must be a number, or a text that shows one")
+        raise ValueError("must be a number, or a numeric string")
     return float(value)
 
 
 def _uuid(text: str) -> str:
-    """Ids are known across all visitors of a site, so they must be unlikely to meet."""
+    """Require a UUID: ids are unique per site, so those of different visitors must not collide."""
     try:
         return str(UUID(text))
     except ValueError:
@@ -45,9 +45,10 @@ def _millis(text: str) -> int:
 
 
 def _clean_url(text: str) -> str:
-    """An address without its fragment, sign-in, and query but for the campaign's part.
+    """Remove the fragment, user name and password, and all query parameters but the campaign's.
 
-    Of what leads to no page (mailto:, tel:, javascript:) only the scheme is left.
+    Of a URL that is not a page's (mailto:, tel:, javascript:) only the scheme is left; of an invalid one,
+    nothing.
     """
     try:
         scheme, host, path, query, _ = urlsplit(text.strip())
@@ -60,7 +61,7 @@ def _clean_url(text: str) -> str:
 
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
-Label = Annotated[str, Field(max_length=200)]  # an id of somebody else's that may be empty
+Label = Annotated[str, Field(max_length=200)]  # an id from another system; may be empty
 Short = Annotated[str, Field(max_length=1000)]
 Url = Annotated[str, Field(max_length=4096), AfterValidator(_clean_url)]
 Number = Annotated[float, BeforeValidator(_number)]
@@ -74,7 +75,7 @@ class Request(BaseModel):
 
 
 class Named(Request):
-    """A call that only names its session."""
+    """A request that holds only the id of its session."""
 
     session_id: Id
 
@@ -109,7 +110,7 @@ class Session(Told):
     ab_test_variant_id: Label | None = None
     environment: Label | None = None
     campaign_environment: Label | None = None
-    is_ephemeral: bool | None = None  # without consent: nothing may make the visitor known again
+    is_ephemeral: bool | None = None  # no consent: the visitor must not be recognised later
     session_timeout_minutes: Timeout | None = None  # None: the site's
 
 
@@ -167,7 +168,7 @@ Model = TypeVar("Model", bound=Request)
 
 
 def check(model: type[Model], document: Any) -> Model:
-    """The document as this model. Raises Malformed (400) that names the first field at fault."""
+    """Validate `document` as `model`. Raises Malformed (400), which names the first invalid field."""
     try:
         return model.model_validate(document)
     except ValidationError as error:

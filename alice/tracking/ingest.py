@@ -1,6 +1,6 @@
-"""The front door of public ingest: a plain WSGI callable that stands before Flask.
+"""The entry point of public ingest: a plain WSGI callable in front of Flask.
 
-A beacon needs no routing, session, form or template. It shares the pipeline with the rest, and nothing else.
+A beacon needs no routing, session, form or template. It shares only the pipeline with the Flask application.
 """
 
 import logging
@@ -28,7 +28,7 @@ _HEADERS = [
 
 
 class Ingest:
-    """Takes what is for a public dialect, and hands everything else on."""
+    """Handles requests to the public dialects and passes all others on to the Flask application."""
 
     def __init__(self, application: Application, tracking: Tracking) -> None:
         self._application = application
@@ -58,7 +58,7 @@ class Ingest:
         try:
             who = caller(environ, tracking.trusted_proxies)
             return handle(tracking, environ["REQUEST_METHOD"], path, raw, who)
-        except Exception as error:  # whatever it is, the page that sent this must not suffer
+        except Exception as error:  # any error becomes a response that the page can read
             if database.is_temporary(error):
                 logger.warning("an event could not be kept: %s", error)
                 return _failed(503, "Alice is busy. Please try again.", ("Retry-After", "1"))
@@ -67,12 +67,12 @@ class Ingest:
 
 
 def _failed(status: int, message: str, *headers: tuple[str, str]) -> Answer:
-    """An error that a page of any origin may read, so that it knows whether to try again."""
+    """An error response that pages of any origin may read, to know whether to try again."""
     return Answer(status, {"success": False, "error": message}, [OPEN, *headers])
 
 
 def _read(environ: dict[str, Any]) -> bytes | None:
-    """The body; None when it is too large."""
+    """The body; None if it is too large. Raises OSError if the client disconnects before its end."""
     if "HTTP_TRANSFER_ENCODING" in environ:
         raw = environ["wsgi.input"].read(MAX_BATCH + 1)
         return raw if len(raw) <= MAX_BATCH else None

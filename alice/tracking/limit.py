@@ -1,9 +1,9 @@
-"""How many events a minute one address may send and one site may get.
+"""Rate limits: events per minute from one address and for one site.
 
-Each process counts for itself, in memory: with n processes a client may get up to n times as far. A window
-begins with the first event after the last one ended and is one for all, so that around its end up to twice
-the number may pass within a minute. No address is kept: counters are named by a keyed hash, and the key
-goes with the window.
+Each process counts on its own, in memory: with n processes a client may send up to n times the limit. All
+counters of a limit share a fixed window. It begins with the first event after the previous one ended, so up
+to twice the limit can pass within a minute around that point. No address is stored: counters are named by a
+keyed hash, and each window has a new key.
 """
 
 import secrets
@@ -14,14 +14,14 @@ from alice import clock
 from alice.clock import minutes, seconds
 
 WINDOW = minutes(1)
-MOST_COUNTERS = 50_000  # of each limit, about 5 MB; further names share some
-SHARED = 256  # counters
+MOST_COUNTERS = 50_000  # per limit, about 5 MB; further names share counters
+SHARED = 256  # counters for all further names
 
 
 class Limits:
-    """What a client may send: so many events a minute `per_address`, and `per_site` from all of them.
+    """At most `per_address` events per minute from a client, and `per_site` from all clients of a site.
 
-    All addresses of an IPv6 /64 count as one: each household has so many.
+    All addresses of an IPv6 /64 count as one, since each household has a whole /64.
     """
 
     def __init__(self, per_address: int = 600, per_site: int = 60_000) -> None:
@@ -29,10 +29,10 @@ class Limits:
         self._of_site = _Limit(per_site)
 
     def check(self, address: str | None, site_id: str | None, cost: int = 1) -> int | None:
-        """Count `cost` events of an address, a site, or both: None if they may come, else the seconds to
-        wait, at least 1.
+        """Count `cost` events of an address, a site, or both. Return None if they are allowed, else the
+        seconds to wait, at least 1.
 
-        A limit that refuses does not count them. A batch of more events than a window allows takes all of it.
+        A limit that refuses does not count them. A batch that exceeds the limit counts as a whole window.
         """
         wait = None
         if address is not None:
@@ -43,7 +43,7 @@ class Limits:
 
 
 class _Limit:
-    """A fixed window: so many events in each, counted by name."""
+    """A fixed window that allows `amount` events for each name."""
 
     def __init__(self, amount: int) -> None:
         self._amount = amount
@@ -53,10 +53,10 @@ class _Limit:
         self._begins = self._ends = 0  # ms
 
     def take(self, name: str, cost: int) -> int | None:
-        """Count the events: None if they fit into the window, else the seconds until the next one."""
+        """Count the events. Return None if they fit into the window, else the seconds until the next one."""
         now = clock.now()
         with self._lock:
-            if not self._begins <= now < self._ends:  # it is over, or the clock was set back
+            if not self._begins <= now < self._ends:  # the window is over, or the clock was set back
                 self._counts = {}
                 self._secret = secrets.randbits(64)
                 self._begins, self._ends = now, now + WINDOW
@@ -68,7 +68,7 @@ class _Limit:
             return None
 
     def _counter(self, name: str) -> int:
-        # Python's hash of a text has a key of its own in each process (PEP 456).
+        # Python's hash of a string is keyed, with a random key per process (PEP 456).
         counter = hash((self._secret, name))
         if len(self._counts) >= MOST_COUNTERS and counter not in self._counts:
             return counter % SHARED
@@ -76,7 +76,7 @@ class _Limit:
 
 
 def _network(address: str) -> str:
-    """What stands for an address: itself, or the first half of IPv6."""
+    """The name under which an address is counted: IPv4 itself, or the first 64 bits of IPv6."""
     if ":" not in address:
         return address
     try:

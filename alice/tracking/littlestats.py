@@ -1,7 +1,7 @@
 """The LittleStats dialect: what tracker.js sends.
 
-`POST /api/v2/track/:siteId` takes one payload or `{"events": [...]}`, answers `{success, cache}`. Without
-consent a visitor is known for a day, by a hash; with it, by an id that their browser keeps.
+`POST /api/v2/track/:siteId` takes one payload or `{"events": [...]}`; the response is `{success, cache}`.
+Without consent a visitor is recognised for a day, by a hash; with it, by an id that their browser stores.
 """
 
 import re
@@ -29,7 +29,7 @@ PREFIX = "/api/v2/track/"
 PREFLIGHT = [
     ("Access-Control-Allow-Methods", "POST, OPTIONS"),
     ("Access-Control-Allow-Headers", "Content-Type"),
-    # Beacons of JSON ask for it; nothing here looks at a cookie.
+    # Browsers require it for beacons with JSON; no cookie is read here.
     ("Access-Control-Allow-Credentials", "true"),
     ("Access-Control-Max-Age", "86400"),
 ]
@@ -40,7 +40,7 @@ KINDS = {
     "page_exit": Kind.PAGE_EXIT,
     "heartbeat": Kind.HEARTBEAT,
 }
-# Events that the add-ons of tracker.js send; they are kinds of their own.
+# Names that the add-ons of tracker.js use for custom events; stored as kinds of their own.
 NAMED_KINDS = {
     "click": Kind.CLICK,
     "scroll": Kind.SCROLL,
@@ -48,9 +48,9 @@ NAMED_KINDS = {
     "form_submit": Kind.FORM_SUBMIT,
 }
 
-# What a batch may say once for all of its events.
+# Fields that a batch may hold once for all its events.
 COMMON = ("url", "referrer", "screen", "language", "timezone", "visitorId", "consent")
-MAX_ADDRESS = 4000  # characters of an address that are looked at
+MAX_ADDRESS = 4000  # characters of a URL; the rest is ignored
 
 Short = Annotated[str, StringConstraints(max_length=200)]
 
@@ -61,7 +61,7 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     type: Literal["pageview", "event", "identify", "page_exit", "heartbeat"] = "pageview"
-    # Known across all visitors of the site: long enough to be random.
+    # Unique per site, across all its visitors: must be long enough to be random.
     eventId: Annotated[str, Field(min_length=16, max_length=64)] | None = None  # noqa: N815 - the dialect's
     timestamp: Annotated[float, Field(ge=0, lt=1e15)] | None = None
     url: str | None = None
@@ -79,7 +79,7 @@ class Payload(BaseModel):
 
 
 def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Caller) -> Answer:
-    """Answer a request to the dialect's address."""
+    """Respond to a request below PREFIX."""
     headers = [OPEN]
     try:
         tracking.admit(caller)
@@ -98,7 +98,7 @@ def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Calle
 
 
 def _permission(caller: Caller, site: SiteRow) -> list[tuple[str, str]]:
-    """The headers that let the sender's page read the answer. Raises Forbidden for a page of elsewhere."""
+    """CORS headers for pages of the site, of its `origins` and of Alice. Raises Forbidden for others."""
     origin = caller.environ.get("HTTP_ORIGIN")
     if origin is None:
         return []
@@ -133,7 +133,7 @@ def _take(tracking: Tracking, site: SiteRow, raw: bytes, caller: Caller) -> dict
 
 
 def _payloads(raw: bytes) -> tuple[list[Payload], list[dict[str, Any]]]:
-    """The good ones, and what is wrong with the others of a batch. Raises Refusal for a single bad one."""
+    """The valid payloads of a batch and the errors of the others. A single invalid one raises Refusal."""
     document = body.read(raw)
     if not isinstance(document, dict):
         raise Malformed("The body must be an object.")
@@ -164,13 +164,13 @@ def _payload(item: Any) -> Payload:
 
 
 def _visitor(payload: Payload) -> tuple[bool, str | None]:
-    """Whose event it is: whether they consent, and then the id that their browser keeps."""
+    """Whether the visitor has consented, and if so the id that their browser stores."""
     granted = payload.consent == "granted"
     return granted, payload.visitorId if granted else None
 
 
 def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: Caller) -> Recorded:
-    """Keep payloads of one visitor."""
+    """Store payloads of one visitor."""
     granted, name = _visitor(payloads[0])
     if name:
         key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{name}"))
@@ -188,7 +188,7 @@ def _details(payloads: list[Payload], site: SiteRow, caller: Caller, granted: bo
         timezone=first.timezone,
         screen=first.screen if first.screen and _SCREEN.fullmatch(first.screen) else None,
     )
-    # Not by the first event: it may be left over from an earlier visit.
+    # Not from the first event, which may be left over from an earlier visit.
     viewed = next((payload for payload in payloads if payload.type == "pageview"), None)
     if viewed is not None:
         details.referrer = _referrer(viewed, site, caller)
@@ -207,7 +207,7 @@ def _place(url: str) -> campaign.Address:
     return _address(url[:MAX_ADDRESS])
 
 
-# Most of what a site's visitors send names the same few pages.
+# Most events of a site are on the same few pages.
 _address = lru_cache(maxsize=2048)(campaign.address)
 
 

@@ -1,7 +1,8 @@
-"""Movements as the UserTracker dialect gives them back: sessions, and pages of what was done in them.
+"""The read side of the UserTracker dialect: sessions, and their movements in pages.
 
-A session is all visits of one name of one user: its times are the newest visit's, its movements are those of
-all of them. What a range holds is counted from movements, whether or not their visits are closed.
+A session is all visits of one user with the same session id. Its times are those of the newest visit; its
+movements are those of all of them. A session is in a time range if it has a movement in it, even if its
+visits are still open.
 """
 
 import re
@@ -19,22 +20,22 @@ from alice.tracking.usertracker import KINDS, NAMES
 from alice.tracking.visit import COLUMNS, Dialect, VisitRow
 
 CURSOR = re.compile(r"(\d{1,15})-(\d{1,18})")
-MOST_SESSIONS = 500  # in one answer
+MOST_SESSIONS = 500  # in one response
 RECENT = 10
 
 DIALECT = int(Dialect.USER_TRACKER)
 
 
 class Range(NamedTuple):
-    """Whose movements, and since when (ms)."""
+    """The movements of a user or of a whole site, since a time (ms)."""
 
     site: SiteRow
-    user_id: str | None  # None: everybody's on the site
+    user_id: str | None  # None: all users of the site
     since: int = 0
 
 
 class Filters(NamedTuple):
-    """Which of them only; None: all."""
+    """Further conditions for movements; None: no condition."""
 
     event: str | None = None
     path: str | None = None
@@ -42,7 +43,7 @@ class Filters(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Movements, the newest first, and the cursor that the next page begins before (None: there is none)."""
+    """Movements, newest first, and the cursor for the next page (None: this is the last one)."""
 
     movements: list[dict[str, Any]]
     next_before: str | None
@@ -52,9 +53,9 @@ class Page(NamedTuple):
 
 
 def page(of: Range, limit: int, before: str | None = None, only: Filters = Filters()) -> Page:  # noqa: B008
-    """At most `limit` movements before the cursor, which must have the form of CURSOR."""
+    """At most `limit` movements older than the cursor `before`, which must match CURSOR."""
     condition, values = _condition(of, before, only)
-    # CROSS JOIN holds SQLite to this order: a user's visits are few, and so are a site's events of a range.
+    # CROSS JOIN makes SQLite join in this order: a user has few visits, and a site few events in a range.
     whole_site = of.user_id is None and only.session is None
     tables = "events e CROSS JOIN visits v" if whole_site else "visits v CROSS JOIN events e"
     rows = events.query(
@@ -77,7 +78,7 @@ def _condition(of: Range, before: str | None, only: Filters) -> tuple[str, list[
     if of.user_id is not None:
         conditions.append(("v.user_id = ?", (of.user_id,)))
     if of.since:
-        # What is received is never older than it happened, so that the first two only help to find it.
+        # occurred_at <= received_at <= last_at: the last condition implies the first two, which use indexes.
         since = "v.last_at >= ? AND e.received_at >= ? AND e.occurred_at >= ?"
         conditions.append((since, (of.since,) * 3))
     if before is not None:
@@ -123,7 +124,7 @@ def _movements(site: SiteRow, rows: list[tuple]) -> list[dict[str, Any]]:
 
 
 def session(row: VisitRow) -> dict[str, Any]:
-    """A session as it is told, without its movements. Times in ms."""
+    """A session as the API returns it, without its movements. Times in ms."""
     return {
         "userId": row.user_id,
         "sessionId": row.session_id,
@@ -140,7 +141,7 @@ def count_sessions(of: Range) -> int:
 
 
 def sessions(of: Range, limit: int) -> list[dict[str, Any]]:
-    """The sessions that have movements in the range, the one with the newest activity first."""
+    """At most `limit` sessions that have movements in the range, most recently active first."""
     chosen, values = _sessions(of)
     rows = events.query(
         f"SELECT {COLUMNS} FROM visits WHERE number IN ({chosen}) ORDER BY last_at DESC, number DESC LIMIT ?",
@@ -150,7 +151,7 @@ def sessions(of: Range, limit: int) -> list[dict[str, Any]]:
 
 
 def _sessions(of: Range) -> tuple[str, tuple[Any, ...]]:
-    """A query for the newest visit of each session."""
+    """SQL and parameters: the number of the newest visit of each session with movements in the range."""
     if of.user_id is None:
         condition = (
             "v.dialect = ? AND v.number IN (SELECT e.visit_number FROM events e "

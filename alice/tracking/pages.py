@@ -1,4 +1,4 @@
-"""The public page of each site: what is collected there, for how long, and how to say no."""
+"""The public privacy page of each site: what is collected, for how long, and how to opt out."""
 
 from flask import Blueprint, render_template
 
@@ -10,7 +10,7 @@ from alice.tracking.site import SiteRow
 from alice.web.access import public
 from alice.web.context import settings
 
-COPIES = {  # what a sink is to those who are counted
+COPIES = {  # how the privacy page describes each sink to visitors
     "clickhouse": "A ClickHouse database",
     "tinybird": "Tinybird, a service that evaluates such data",
     "ndjson": "Files of those who run the site",

@@ -1,7 +1,7 @@
-"""The UserTracker dialect: what users do (movements), told by their own browser or by a site's server.
+"""The UserTracker dialect: movements (events) of users, sent by their browser or by a site's server.
 
-A movement is `{userId, sessionId, event, timestamp?, data?, id?}`. Its session is opened by the first one,
-and followed by another of the same name when it is over; movements stay.
+A movement is `{userId, sessionId, event, timestamp?, data?, id?}`. The first movement of a session opens a
+visit. Once that visit is over, the next movement opens another one under the same sessionId; movements stay.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ KINDS = {
     "hover": Kind.HOVER,
     "form_interaction": Kind.FORM_INTERACTION,
 }
-NAMES = {kind: name for name, kind in KINDS.items()}  # any other event is CUSTOM and has a name of its own
+NAMES = {kind: name for name, kind in KINDS.items()}  # any other event is CUSTOM and keeps its name
 LARGEST_DEVICE_INFO = 4096  # bytes
 
 
@@ -54,7 +54,7 @@ class Movement(Sent):
     event: Annotated[str, Field(min_length=1, max_length=64)]
     timestamp: Annotated[float, Field(ge=0, lt=1e15)] | None = None  # ms, by the client's clock
     data: dict[str, Any] | None = None
-    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None  # a known one is not kept again
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None  # a duplicate is not stored again
 
 
 class Batch(BaseModel):
@@ -69,7 +69,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def movements(raw: bytes) -> list[Movement]:
-    """The movements of a body: one, or `{"movements": [...]}`. Raises Malformed (400) or TooLarge (413)."""
+    """Parse a body: a movement, or `{"movements": [...]}`. Raises Malformed (400) or TooLarge (413)."""
     document = body.read(raw)
     if isinstance(document, dict) and "movements" in document:
         for movement in body.batch(document, "movements"):
@@ -79,12 +79,12 @@ def movements(raw: bytes) -> list[Movement]:
 
 
 def opening(raw: bytes) -> Opening:
-    """The session that a body asks to open. Raises Malformed (400) or TooLarge (413)."""
+    """Parse a request to open a session. Raises Malformed (400) or TooLarge (413)."""
     return _one(Opening, body.read(raw), raw)
 
 
 def validated(model: type[Model], document: Any) -> Model:
-    """Raises Malformed (400), which names the field."""
+    """Validate `document` as `model`. Raises Malformed (400), which names the field."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -96,11 +96,11 @@ def _one(model: type[Model], document: Any, raw: bytes) -> Model:
     return validated(model, document)
 
 
-# Keeping
+# Storing
 
 
 def record(tracking: Tracking, site: SiteRow, sent: Iterable[Movement], caller: Caller) -> None:
-    """Append the movements to their sessions, in the order given; all or nothing, and committed."""
+    """Append the movements to their sessions in the order given, all or none; committed on return."""
     sessions: dict[tuple[str, str], list[Movement]] = {}
     for movement in sent:
         sessions.setdefault((movement.userId, movement.sessionId), []).append(movement)
@@ -115,7 +115,7 @@ def record(tracking: Tracking, site: SiteRow, sent: Iterable[Movement], caller: 
 
 
 def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Caller) -> VisitRow:
-    """The live session of this name, or a new one; what is said of the device replaces what was."""
+    """Return the live session of this name, or open one. A deviceInfo that is not empty replaces the old."""
     info = asked.deviceInfo or {}
     context = {"deviceInfo": kept_of(asked)}
     details = VisitDetails(
@@ -136,12 +136,15 @@ def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Call
 
 
 def kept_of(asked: Opening) -> dict[str, Any]:
-    """What is kept of what was said of the device. A user agent is never stored as such; what it tells is."""
+    """deviceInfo without userAgent. User agents are never stored, only what device.of() reads in them."""
     return {name: value for name, value in (asked.deviceInfo or {}).items() if name != "userAgent"}
 
 
 def told_by_server(caller: Caller, device_info: dict[str, Any] | None = None) -> Caller:
-    """Whom a site's server speaks of: of the request only the wish not to be tracked is theirs."""
+    """For server-to-server calls: ignore the request's address and headers, except DNT and GPC.
+
+    The user agent is that of `device_info`, if it has one.
+    """
     agent = (device_info or {}).get("userAgent")
     return Caller("", agent if isinstance(agent, str) and agent else None, {}, caller.objects)
 
@@ -163,7 +166,7 @@ def _hit(movement: Movement) -> Hit:
         movement.event if kind == Kind.CUSTOM else None,
         _address(movement).path,
         None if movement.timestamp is None else int(movement.timestamp),
-        # Ids are known across all visitors of a site; a user's need only differ from their session's others.
+        # Stored ids are unique per site, but a client's need only be unique in their session.
         "\0".join((movement.userId, movement.sessionId, movement.id)) if movement.id else None,
         movement.data,
     )
@@ -175,5 +178,5 @@ def _address(movement: Movement) -> campaign.Address:
 
 
 def _short(value: Any) -> str | None:
-    """A text that a column of visits can hold."""
+    """`value` if it is a string of 1 to 64 characters, else None."""
     return value if isinstance(value, str) and 0 < len(value) <= 64 else None

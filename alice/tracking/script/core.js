@@ -1,57 +1,57 @@
-// tracker.js: counts views and time on a site. This is the core; `make tracker` puts it and the add-ons into one
-// function, so that `return` ends the script and the add-ons see what is declared here.
+// tracker.js: counts page views and time on a site. This is the core; `make tracker` puts it and the add-ons into
+// one function, so that `return` ends the script and the add-ons see what is declared here.
 
-if (window.littlestats) return; // the tag stands on the page twice
+if (window.littlestats) return; // the page has the tag twice
 
-const VIEWED_ONCE = 2e3; // ms within which the same address is one view
-const TOO_OLD = 5e8; // ms, under 6 days: the server knows an id again for 7
-const AT_MOST = 99; // events wait, and go together; no multiple of BATCH, or a full queue would send at every event
+const VIEWED_ONCE = 2e3; // ms within which views of the same URL count as one
+const TOO_OLD = 5e8; // ms, under 6 days: the server detects duplicate ids for 7
+const AT_MOST = 99; // events queued and sent together; no multiple of BATCH, or a full queue would send at every event
 const A_SECOND = 1e3; // ms
-const BATCH = 10; // events do not wait any longer, and so many leave with the page
-// Characters in one event. One is 3 bytes at most, so that AT_MOST events are 594 KB, of the server's 1 MB, and
-// BATCH of them 60 KB, of the 64 that a browser takes for a beacon.
+const BATCH = 10; // a queue of this many events is sent without waiting; also the most events in one beacon
+// Characters in one event, of at most 3 bytes each. So AT_MOST events are at most 594 KB (the server takes 1 MB),
+// and BATCH events 60 KB (browsers take 64 KB for a beacon).
 const LARGEST = 2e3;
 const FLUSH_AFTER = 2; // s
-const ENGAGED_FROM = 3; // s
-const BEAT_EVERY = 240; // s: below the shortest idle time of a visit
+const ENGAGED_FROM = 3; // s; less is not reported
+const BEAT_EVERY = 240; // s between heartbeats: below the shortest idle timeout of a visit
 
 const script = document.currentScript;
 const options = script.dataset;
 const endpoint = new URL("/api/v2/track/" + options.siteId, options.host || script.src);
 
-const undos = []; // how to undo what was done to the page; nothing is left after destroy()
+const undos = []; // functions that undo changes to the page; destroy() runs them all and leaves this empty
 
-/** What goes wrong in here stays in here: the page never hears of it. */
+/** Wraps a function so that its errors never reach the page. */
 const safe = (action) => (...details) => {
   try {
     action(...details);
   } catch {}
 };
 
-/** Every event of the page passes the window first. */
+/** Listens in the window's capture phase, which every event of the page passes first. */
 const on = (type, action) => {
   const listener = safe(action);
   addEventListener(type, listener, true);
   undos.push(() => removeEventListener(type, listener, true));
 };
 
-/** Sets a property, until destroy() puts back what was there. */
+/** Sets a property; destroy() restores its previous value. */
 const put = (target, name, value) => {
   const before = target[name];
   target[name] = value;
   undos.push(() => {
-    if (target[name] != value) return; // it is somebody else's by now
+    if (target[name] != value) return; // another script has changed it since
     delete target[name];
     if (target[name] != before) target[name] = before;
   });
 };
 
-/** 128 random bits. crypto.randomUUID is missing where there is no TLS. */
+/** 128 random bits. crypto.randomUUID() is missing without TLS. */
 const random = () => "" + crypto.getRandomValues(new Uint32Array(4));
 
-// What is kept: {events}, with the visitor's consent also {id}, and {out} if they opted out. Only id and out make
-// it stay in the browser, and then all tabs share it; what a tab has itself to say, it remembers besides. Where
-// storage is blocked or full nothing stays, and a visitor counts as one who has not consented.
+// The state: {events}, with the visitor's consent also {id}, and {out} if they opted out. Only with id or out is it
+// written to localStorage, which all tabs share; each tab also has its events in memory. If storage is blocked or
+// full, nothing is stored, and the visitor counts as not having consented.
 
 let memory = { events: [] };
 
@@ -79,22 +79,22 @@ const silent = () =>
   navigator.doNotTrack == 1 ||
   load().out;
 
-// The queue: events as JSON. One leaves it when an answer says that it has arrived; a beacon has no answer, so
-// what it carried is sent again if the page (or, with consent, the next one) lives on. The id of an event keeps
-// it from counting twice.
+// The queue: events as JSON. An event is removed when a response confirms it. A beacon has no response, so its
+// events are sent again if the page stays open (or, with consent, by the next page). The server detects duplicates
+// by the id of the event.
 
-let unsent; // there is news since the last beacon
+let unsent; // there are new events since the last beacon
 let busy;
-let pause = FLUSH_AFTER; // between attempts; twice as long after each that failed
+let pause = FLUSH_AFTER; // s between attempts; doubled after each failure
 let ticks = 0;
 
 const waiting = () => [...new Set([...memory.events, ...load().events])];
 
-/** What to send of the newest, if anything. Who somebody is needs their consent. */
+/** The request body with the newest `most` events; falsy if there is nothing to send. `identify` needs consent. */
 const body = (most) => {
   const id = load().id;
   const events = waiting()
-    .map(JSON.parse) // its second argument, the index, means nothing to it
+    .map(JSON.parse) // it ignores its second argument, the index
     .filter((event) => event.timestamp > Date.now() - TOO_OLD && (id || event.type != "identify"))
     .slice(-most);
   return !silent() && events[0] && JSON.stringify({
@@ -112,10 +112,10 @@ const flush = async () => {
     if (!text || busy) return;
     busy = 1;
     pause *= 2;
-    // A plain string goes as text/plain, for which browsers ask no permission first.
+    // A string is sent as text/plain, which needs no CORS preflight.
     const answer = await fetch(endpoint, { method: "POST", body: text });
     if (answer.status < 429) {
-      // They may have opted out while it was under way, and that is kept in the same place.
+      // The visitor may have opted out during the request; save() would overwrite that.
       silent() || save(waiting().filter((event) => !text.includes(event)));
       pause = FLUSH_AFTER;
     }
@@ -131,15 +131,15 @@ const push = (fields) => {
   waiting().length % BATCH || flush();
 };
 
-// The page on display.
+// The current page.
 
-let page = ""; // its address
+let page = ""; // its URL
 let viewedAt;
-let seconds = 0; // in view and focused, not yet reported
-let depth = 0; // deepest place that was in view, in percent
-let reported = 0; // of depth
+let seconds = 0; // visible and focused, not yet reported
+let depth = 0; // deepest point that was in view, in percent
+let reported = 0; // the depth reported last
 
-/** Without fragment and without parameters, except those that say where a visitor comes from. */
+/** The URL without its fragment and its query, except the parameters of a campaign. */
 const clean = (address) =>
   address
     .split("#")[0]
@@ -164,7 +164,7 @@ const leave = (type = "page_exit") => {
 const view = (address = location.href) => {
   if (silent() || viewedAt > Date.now() - VIEWED_ONCE && address == page) return;
   leave();
-  const referrer = page ? "" : clean(document.referrer); // where they came from, not where they went on
+  const referrer = page ? "" : clean(document.referrer); // only of the first view: document.referrer stays as it is
   page = "" + address;
   viewedAt = Date.now();
   seconds = depth = reported = 0;
@@ -173,19 +173,19 @@ const view = (address = location.href) => {
 
 const exit = () => {
   leave();
-  viewedAt = 0; // coming back to the same address is a view, however soon
+  viewedAt = 0; // returning to the same URL is a view, however soon
   unsent = unsent && body(BATCH) && !navigator.sendBeacon(endpoint, body(BATCH));
 };
 
-// A count of seconds, and not a clock, because a clock goes on while the computer sleeps.
+// Counts seconds instead of comparing times, because a clock goes on while the computer sleeps.
 const tick = safe(() => {
   undos[0] && setTimeout(tick, A_SECOND);
   seconds += !document.hidden && document.hasFocus() && !silent();
   seconds < BEAT_EVERY || leave("heartbeat");
-  ++ticks % pause || flush(); // in the background too: no beacon says that it has arrived
+  ++ticks % pause || flush(); // in the background, too: a beacon does not confirm its arrival
 });
 
-// What pages may call.
+// The API for pages.
 
 let who;
 
@@ -196,7 +196,7 @@ const consent = (granted = 1) => {
 
 const api = {
   track: (name, data) => push({ type: "event", name: name, data: data }),
-  // Who somebody is leaves the browser only with their consent.
+  // Sent only with the visitor's consent.
   identify: (id, data) => {
     who = { type: "identify", id: "" + id, data: data };
     consent(!!load().id);
@@ -215,10 +215,10 @@ const api = {
 };
 
 for (const name in api) api[name] = safe(api[name]);
-for (const name of ["track", "identify"]) window[name] || put(window, name, api[name]); // a page may have its own
+for (const name of ["track", "identify"]) window[name] || put(window, name, api[name]); // unless the page has its own
 put(window, "littlestats", api);
 
-// Where a page goes without loading another. What is replaced by itself is a router's note, and no view.
+// Navigation without loading a page. A replaceState() to the same URL is a router's bookkeeping, not a view.
 
 for (const method of ["pushState", "replaceState"]) {
   const original = history[method];
@@ -228,14 +228,14 @@ for (const method of ["pushState", "replaceState"]) {
   });
 }
 
-on("popstate", () => view()); // also where only the fragment changes
+on("popstate", () => view()); // also if only the fragment changes
 on("pageshow", (event) => event.persisted && view());
 on("pagehide", exit);
-on("visibilitychange", () => page ? exit() : view()); // it was rendered before it was asked for
+on("visibilitychange", () => page ? exit() : view()); // view(): a prerendered page is shown now
 on("scroll", measure);
 on("online", flush);
 
 tick();
 options.consent == "granted" && consent();
-flush(); // what an earlier page left goes first, and alone: a visit begins with the view that opens it
+flush(); // events left by an earlier page go first, alone: a visit begins with the view that opens it
 view();

@@ -1,7 +1,7 @@
 """/tracker.js: one file, the same for every site.
 
-Pages of other sites name it without its hash and ask again after an hour; Alice's own name it with the hash,
-and a browser keeps it for a year.
+Other sites load it without its hash, and browsers cache it for an hour. Alice's own pages load it with its
+hash, and browsers cache it for a year.
 """
 
 import gzip
@@ -28,8 +28,8 @@ blueprint = Blueprint("tracker", __name__)
 @blueprint.get("/tracker.<version>.js")
 @public
 def tracker_js(version: str | None = None) -> Response:
-    """The script; one asked for by an older hash is the present one, but not to be kept for long."""
-    small = request.accept_encodings.quality("gzip") > 0  # `gzip;q=0` names it, and refuses it
+    """The current script, also for an outdated hash, but then it may be cached for an hour only."""
+    small = request.accept_encodings.quality("gzip") > 0  # `gzip;q=0` refuses gzip
     answer = Response(compressed() if small else script(), mimetype="text/javascript")
     answer.set_etag(fingerprint() + ("-gzip" if small else ""))
     answer.headers["Vary"] = "Accept-Encoding"
@@ -43,7 +43,7 @@ def tracker_js(version: str | None = None) -> Response:
 
 @cache
 def script() -> bytes:
-    """What `make tracker` made of the sources beside this file."""
+    """The minified script, which `make tracker` builds from the sources in this folder."""
     return (Path(__file__).parent / "tracker.min.js").read_bytes()
 
 
@@ -59,19 +59,19 @@ def fingerprint() -> str:
 
 
 def install(app: Flask, settings: Settings, sites: Sites) -> None:
-    """Serve the script, and let every page of Alice's own name it: she is the first site she tracks."""
+    """Serve the script, and let templates include it: Alice tracks its own pages, too."""
 
-    known: list[str] = []  # once it is: a site's id never changes
+    known: list[str] = []  # the id, once it was found: it never changes
 
     def tracked_site() -> str | None:
-        """The id of Alice's own site, if visits to it are counted."""
+        """The id of Alice's own site; None if visits to it are not counted, or the database is busy."""
         if settings.track_pages and not known:
             try:
                 known.append(sites.own(settings.public_url).id)
             except Exception as error:
                 if not database.is_temporary(error):
                     raise
-                logger.warning("a page is not counted: %s", error)  # and is shown all the same
+                logger.warning("a page is not counted: %s", error)  # the page is shown nevertheless
         return known[0] if known else None
 
     app.jinja_env.globals.update(

@@ -1,7 +1,7 @@
-// data-clicks: which element was clicked, and where a link leads. Never what is written on it.
+// data-clicks: which element was clicked, and where a link leads. Never its text.
 
 if ("clicks" in options) {
-  // Not closest(), which ends at the edge of a shadow root.
+  // Not closest(), which does not leave a shadow root.
   const nearest = (path, selector) => path.find((element) => element.matches?.(selector));
 
   listen("click", (target, path) => {
@@ -9,7 +9,7 @@ if ("clicks" in options) {
     const link = nearest(path, "a[href]");
     report("click", {
       element: [element.localName + (element.id && "#" + element.id), ...element.classList].join("."),
-      // An address of another kind may be somebody's e-mail or telephone number. The origin has no password in it.
+      // Only http(s): other URLs may be an e-mail address or a phone number. The origin contains no password.
       href: link && /^http/.test(link.href) ? link.origin + link.pathname : undefined,
     });
   });

@@ -1,8 +1,8 @@
-// data-forms: which fields of a form are filled in, once each, and that it was sent. Never a value.
+// data-forms: which fields of a form are filled in, once each, and that it was submitted. Never a value.
 
 if ("forms" in options) {
   const touched = new WeakSet();
-  // By attributes: a form's fields hide its own properties when they are named like them.
+  // By attributes, because a field called "name" or "id" hides the form's own property.
   const named = (element) => (element && (element.getAttribute("name") || element.getAttribute("id"))) || undefined;
 
   listen("input", (target) => {

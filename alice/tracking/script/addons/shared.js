@@ -1,4 +1,4 @@
-// What the add-ons share. A place that is not to be looked at, or a field with a secret, is never touched.
+// Shared by the add-ons. Elements in data-alice-ignore and fields with secrets are never reported.
 
 const SECRETS =
   '[data-alice-ignore],[type=password],[type=hidden],[autocomplete*="password"i],' +
@@ -6,9 +6,9 @@ const SECRETS =
 
 const report = (name, data) => push({ type: "event", name: name, data: data });
 
-const secret = new WeakSet(); // a password that is shown was one before
+const secret = new WeakSet(); // targets seen as secret: a password field that is shown changes its type
 
-// Into an open shadow root the path goes; of a closed one nothing but its host is seen, and that is all that is said.
+// The path includes elements in open shadow roots. Of a closed shadow root only the host is seen and reported.
 const listen = (type, action) =>
   on(type, (event) => {
     const path = event.composedPath();
