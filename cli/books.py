@@ -1,4 +1,4 @@
-"""`alice books`: the library."""
+"""`alice books`: import and list books."""
 
 import sys
 from collections.abc import Sized
@@ -23,9 +23,7 @@ def books() -> None:
 
 @books.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--id", "book_id", help="The book's id, which never changes; by default from the file or the title."
-)
+@click.option("--id", "book_id", help="The permanent id of the book; by default from the file or the title.")
 @click.option("--title", help="The title, instead of the one in the file.")
 @click.option("--author", help="The author, instead of the one in the file.")
 @click.option("--words-per-page", default=WORDS_PER_PAGE, show_default=True, type=click.IntRange(20, 5000))

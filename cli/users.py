@@ -1,4 +1,4 @@
-"""`alice users`: readers, consultants and admins."""
+"""`alice users`: manage readers, consultants and admins."""
 
 import sys
 from typing import Any
@@ -27,7 +27,7 @@ def users() -> None:
 @click.option("--role", type=click.Choice(ROLES), default=READER, show_default=True, help="What they may do.")
 @click.option("--first-name", default="", help="Shown to consultants.")
 @click.option("--last-name", default="", help="Shown to consultants.")
-@click.option("--verified", is_flag=True, help="Open every present book, without codes.")
+@click.option("--verified", is_flag=True, help="Unlock every book that is imported by now, without codes.")
 @password_option
 @connected
 def add(email: str, role: str, first_name: str, last_name: str, verified: bool, password_stdin: bool) -> None:
@@ -52,7 +52,7 @@ def add(email: str, role: str, first_name: str, last_name: str, verified: bool, 
 @json_option
 @connected
 def list_users(role: str | None, as_json: bool) -> None:
-    """List users by e-mail."""
+    """List users, sorted by e-mail."""
     found = user.everyone(role)
     if as_json:
         print_json([_record(listed) for listed in found])
