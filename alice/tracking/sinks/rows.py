@@ -125,9 +125,9 @@ def _events(position: int, limit: int) -> list[Row]:
     return [_row(event.seq, event.visit_number, _event(event, props[event.seq], words)) for event in found]
 
 
-def _event(event: _Event, said: dict[str, Any], words: dict[int | None, str | None]) -> dict[str, Any]:
+def _event(event: _Event, props: dict[str, Any], words: dict[int | None, str | None]) -> dict[str, Any]:
     told = _context(event.context)
-    columns, metadata = _columns(said)
+    columns, metadata = _columns(props)
     row = {
         "timestamp": rfc3339(event.occurred_at),
         "received_at": rfc3339(event.received_at),
@@ -272,34 +272,36 @@ def _visits(position: int, limit: int) -> list[Row]:
     ]
 
 
-def _visit(visit: _Visit, is_: dict[str, str | None]) -> dict[str, Any]:
+def _visit(visit: _Visit, text: dict[str, str | None]) -> dict[str, Any]:
     told = _context(visit.context)
     return {
         "timestamp": rfc3339(visit.started_at),
         "seq": visit.visit_number,
         **_ids(visit, told),
         "segment_id": told.get("segment_id"),
-        "ab_test_id": is_["ab_test"],
-        "ab_test_variant_id": is_["ab_variant"],
-        **{f"utm_{name}": is_[f"utm_{name}"] for name in ("source", "medium", "campaign", "term", "content")},
+        "ab_test_id": text["ab_test"],
+        "ab_test_variant_id": text["ab_variant"],
+        **{
+            f"utm_{name}": text[f"utm_{name}"] for name in ("source", "medium", "campaign", "term", "content")
+        },
         "ref": told.get("ref"),
         "source": told.get("source"),
-        "bucket": is_["bucket"] or "Direct",
-        "country": is_["country"] or UNKNOWN,
+        "bucket": text["bucket"] or "Direct",
+        "country": text["country"] or UNKNOWN,
         "continent": UNKNOWN,
         "city": UNKNOWN,
         "region": UNKNOWN,
         "region_code": None,
-        "timezone": is_["timezone"],
-        "is_eu_country": int(is_["country"] in EU),
-        "device_type": is_["device"] or UNKNOWN,
-        "device_os": is_["os"] or UNKNOWN,
-        "browser": is_["browser"] or UNKNOWN,
+        "timezone": text["timezone"],
+        "is_eu_country": int(text["country"] in EU),
+        "device_type": text["device"] or UNKNOWN,
+        "device_os": text["os"] or UNKNOWN,
+        "browser": text["browser"] or UNKNOWN,
         "browser_version": None,
         "connection_type": UNKNOWN,
-        "is_mobile": int(is_["device"] == "mobile"),
-        "referrer": is_["referrer_host"],
-        "language": is_["language"],
+        "is_mobile": int(text["device"] == "mobile"),
+        "referrer": text["referrer_host"],
+        "language": text["language"],
         "user_agent": "",  # never stored
         "bot_score": 0.0,
         "is_bot": visit.is_bot,
@@ -309,7 +311,7 @@ def _visit(visit: _Visit, is_: dict[str, str | None]) -> dict[str, Any]:
         "domain_type": None,
         "user_hostname": visit.domain,
         "is_returning": int(bool(visit.returns)),
-        "uri": is_["landing_path"],
+        "uri": text["landing_path"],
     }
 
 
@@ -317,7 +319,7 @@ def _visit(visit: _Visit, is_: dict[str, str | None]) -> dict[str, Any]:
 
 
 def _ids(of: _Event | _Visit, told: dict[str, str | None]) -> dict[str, str | None]:
-    """Who and where. Somebody without a name is called by the hash that their visits of that day share."""
+    """Return the ids of a row. Without a user id, `user_id` is the hash that a visitor keeps for a day."""
     public_id = visit_id(of.started_at, of.visit_number)
     return {
         "visit_id": public_id,
