@@ -26,9 +26,19 @@ def books() -> None:
 @click.option("--id", "book_id", help="The permanent id of the book; by default from the file or the title.")
 @click.option("--title", help="The title, instead of the one in the file.")
 @click.option("--author", help="The author, instead of the one in the file.")
-@click.option("--words-per-page", default=WORDS_PER_PAGE, show_default=True, type=click.IntRange(20, 5000))
 @click.option(
-    "--words-per-section", default=WORDS_PER_SECTION, show_default=True, type=click.IntRange(5, 999)
+    "--words-per-page",
+    default=WORDS_PER_PAGE,
+    show_default=True,
+    type=click.IntRange(20, 5000),
+    help="Words per page, about.",
+)
+@click.option(
+    "--words-per-section",
+    default=WORDS_PER_SECTION,
+    show_default=True,
+    type=click.IntRange(5, 999),
+    help="Words per section, about.",
 )
 @connected
 def import_book(

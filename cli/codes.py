@@ -20,7 +20,7 @@ def codes() -> None:
 
 
 @codes.command()
-@click.option("--book", "book_id", required=True, metavar="SLUG", help="The book that the codes open.")
+@click.option("--book", "book_id", required=True, metavar="SLUG", help="The id of the book to open.")
 @click.option("--count", type=click.IntRange(1, MOST), default=1, show_default=True, help="How many codes.")
 @connected
 def create(book_id: str, count: int) -> None:

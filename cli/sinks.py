@@ -69,7 +69,7 @@ def status(configured: list[str], as_json: bool) -> None:
 
 @sinks.command()
 @click.argument("sink")
-@click.option("--batch", metavar="ID", help="Only this batch. A taken batch is sent again only so.")
+@click.option("--batch", metavar="ID", help="Only this batch. A taken batch is sent again only this way.")
 @json_option
 @connected_to_events
 def retry(configured: list[str], sink: str, batch: str | None, as_json: bool) -> None:

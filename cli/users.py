@@ -31,7 +31,7 @@ def users() -> None:
 @password_option
 @connected
 def add(email: str, role: str, first_name: str, last_name: str, verified: bool, password_stdin: bool) -> None:
-    """Add a user. The password is asked for; in a script, one is generated and printed."""
+    """Add a user. Asks for a password; in a script, generates and prints one."""
     names = [_checked(user.normal_name, text, "name") for text in (first_name, last_name)]
     normal_email = _checked(user.normal_email, email, "e-mail")
     if user.find(normal_email):
