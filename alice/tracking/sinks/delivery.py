@@ -5,7 +5,7 @@ until the other side confirms it, the same bytes each time, and deleted. So no r
 stored twice where the other side recognizes a batch or its rows. A stream has one batch in flight at a time,
 so an outage takes no space besides the log.
 
-No database connection or transaction is held while a batch is being sent.
+No connection to events.db and no transaction is held while a batch is being sent.
 """
 
 import logging
