@@ -1,10 +1,10 @@
 # make run       installs on first use, then serves Alice on http://127.0.0.1:8000
-# make test      installs what tests need and runs them; ARGS='-k login' picks some
-# make bench     measures Alice against her ceiling
+# make test      installs what tests need and runs them; ARGS='-k login' runs some
+# make bench     measures Alice against its ceiling, a constant response from the same server
 # make lint      style, formatting and the direction of imports
 # make install   .venv with the pinned dependencies, and nothing else
-# make tracker   writes the tracker.js that is served from its sources (needs npm)
-# make lock      pins anew what pyproject.toml asks for (needs uv)
+# make tracker   builds tracker.js from its sources (needs npm)
+# make lock      updates the lock files from pyproject.toml (needs uv)
 #
 # PYTHON=/path/to/python3 picks the interpreter.
 
@@ -43,9 +43,9 @@ lock:
 	@$(COMPILE) --output-file requirements-dev.lock --constraints requirements.lock --group dev --extra postgresql
 
 
-# The virtual environment. It counts as made when $(VENV)/made-in names this checkout: the file goes
-# before pip starts and comes back when all went well, so what was interrupted, or moved with its
-# absolute paths, is made anew.
+# The virtual environment. It is complete if $(VENV)/made-in names this checkout: the file is deleted before
+# pip starts and written after pip has succeeded. So a virtual environment is created again if its installation
+# was interrupted, or if it was moved, because it contains absolute paths.
 
 ifneq ($(shell cat $(VENV)/made-in 2>/dev/null),$(CURDIR))
 .PHONY: $(BIN)/python
@@ -70,12 +70,12 @@ $(VENV)/installed: requirements.lock pyproject.toml $(BIN)/python
 	$(INSTALL)
 	@touch $@
 
-# What tests need includes what Alice needs.
+# requirements-dev.lock includes the packages of requirements.lock.
 $(VENV)/installed-dev: requirements-dev.lock pyproject.toml $(BIN)/python
 	$(INSTALL)
 	@touch $(VENV)/installed $@
 
-# Says on one line what an interpreter lacks. It must run on any Python 3.
+# Prints in one line what the interpreter lacks. Must run on any Python 3.
 define CHECK
 import sys
 version = "%d.%d" % sys.version_info[:2]

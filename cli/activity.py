@@ -1,4 +1,4 @@
-"""`alice activity`: look at the log, and recompute what follows from it."""
+"""`alice activity`: show the log, and recompute what is derived from it."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ LOOK_EVERY = 0.5  # seconds
 
 @click.group()
 def activity() -> None:
-    """Show the activity log, and check what is derived from it."""
+    """Show the activity log, and rebuild what is derived from it."""
 
 
 @activity.command()
@@ -53,9 +53,10 @@ def _follow(seq: int, write: Callable[[ActivityRow], str]) -> None:
 @json_option
 @connected
 def rebuild(as_json: bool) -> None:
-    """Recompute every reader's state and page reads from the log, and report what differed.
+    """Recompute readers' states and page reads, and repair differences.
 
-    What differed is put right. Readers may go on reading meanwhile.
+    Both are derived from the activity log, so there should be no difference. Readers can go on reading
+    meanwhile.
     """
     readers = rebuilding.readers()
     found: list[rebuilding.Difference] = []
@@ -67,8 +68,8 @@ def rebuild(as_json: bool) -> None:
         return
     for difference in found:
         click.echo(f"{difference.user_id}  {difference.what}: {difference.kept} -> {difference.rebuilt}")
-    said = f"{len(found)} differences, put right" if found else "no difference"
-    click.echo(f"{len(readers)} readers: {said}.")
+    result = f"{len(found)} differences, repaired" if found else "no difference"
+    click.echo(f"{len(readers)} readers: {result}.")
 
 
 def _record(row: ActivityRow) -> dict:

@@ -1,4 +1,4 @@
-"""`alice books`: the library."""
+"""`alice books`: import and list books."""
 
 import sys
 from collections.abc import Sized
@@ -23,14 +23,22 @@ def books() -> None:
 
 @books.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--id", "book_id", help="The book's id, which never changes; by default from the file or the title."
-)
+@click.option("--id", "book_id", help="The permanent id of the book; by default from the file or the title.")
 @click.option("--title", help="The title, instead of the one in the file.")
 @click.option("--author", help="The author, instead of the one in the file.")
-@click.option("--words-per-page", default=WORDS_PER_PAGE, show_default=True, type=click.IntRange(20, 5000))
 @click.option(
-    "--words-per-section", default=WORDS_PER_SECTION, show_default=True, type=click.IntRange(5, 999)
+    "--words-per-page",
+    default=WORDS_PER_PAGE,
+    show_default=True,
+    type=click.IntRange(20, 5000),
+    help="Words per page, about.",
+)
+@click.option(
+    "--words-per-section",
+    default=WORDS_PER_SECTION,
+    show_default=True,
+    type=click.IntRange(5, 999),
+    help="Words per section, about.",
 )
 @connected
 def import_book(

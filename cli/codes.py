@@ -20,18 +20,18 @@ def codes() -> None:
 
 
 @codes.command()
-@click.option("--book", "book_id", required=True, metavar="SLUG", help="The book they open.")
-@click.option("--count", type=click.IntRange(1, MOST), default=1, show_default=True, help="How many.")
+@click.option("--book", "book_id", required=True, metavar="SLUG", help="The id of the book to open.")
+@click.option("--count", type=click.IntRange(1, MOST), default=1, show_default=True, help="How many codes.")
 @connected
 def create(book_id: str, count: int) -> None:
-    """Make new codes and print them, one a line. Each opens the book for one reader."""
+    """Make new codes and print them, one per line. Each opens the book for one reader."""
     try:
-        made = book_code.create(book_id, count)
+        created = book_code.create(book_id, count)
     except NotFound:
         raise click.ClickException(
             f"There is no book {book_id}. `alice books list` shows them all."
         ) from None
-    for code in made:
+    for code in created:
         click.echo(code)
 
 

@@ -24,7 +24,7 @@ def config(as_json: bool) -> None:
 
 
 def describe(settings: Settings) -> list[dict[str, str | None]]:
-    """One entry a setting, as text; None is "not set"."""
+    """Return one entry per setting, as text; None means "not set"."""
     return [
         {
             "name": variable(field.name),

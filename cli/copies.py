@@ -1,4 +1,4 @@
-"""Which copies of events a deleting command does not reach."""
+"""The copies of events that commands which delete events do not reach."""
 
 import click
 
@@ -15,6 +15,6 @@ def name_copies() -> None:
     left = [f"the files in {folder}"] if any(folder.glob("*.ndjson")) else []
     others = [sink.name for sink in registry.configured(settings) if sink.name != NdjsonFiles.name]
     if others:
-        left.append(f"what went to {' and '.join(others)}")
+        left.append(f"the rows sent to {' and '.join(others)}")
     if left:
-        click.echo(f"Copies stay as they are: {', and '.join(left)}.", err=True)
+        click.echo(f"Copies were not deleted: {', and '.join(left)}.", err=True)

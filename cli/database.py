@@ -1,4 +1,4 @@
-"""`alice db`: the schema's migrations."""
+"""`alice db`: migrations of the database schema."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from .shared import json_option, load_settings, open_database, print_json
 
 @click.group("db")
 def database() -> None:
-    """Migrate the database, or look at its migrations."""
+    """Apply, undo, list and write database migrations."""
 
 
 @database.command()
@@ -50,7 +50,7 @@ def status(as_json: bool) -> None:
 
 @database.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--events", is_flag=True, help="The newest migration of events.db instead.")
+@click.option("--events", is_flag=True, help="Undo the newest migration of events.db instead.")
 def rollback(yes: bool, events: bool) -> None:
     """Undo the newest migration of alice.db. Tables that it created are deleted with their data."""
     name = "events" if events else "alice"
@@ -67,7 +67,7 @@ def rollback(yes: bool, events: bool) -> None:
 
 @database.command()
 @click.argument("name")
-@click.option("--events", is_flag=True, help="A migration for events.db.")
+@click.option("--events", is_flag=True, help="Write a migration of events.db.")
 def new(name: str, events: bool) -> None:
     """Write an empty migration called NAME and print its path."""
     click.echo(migrations.new(name, for_events=events))
@@ -77,7 +77,7 @@ def _confirm_rollback(name: str) -> None:
     with migrations.connections():
         newest = migrations.last_applied(name)
     if newest:
-        click.confirm(f"Undo {newest.name}? All data in what it made are deleted for good.", abort=True)
+        click.confirm(f"Undo {newest.name}? All data in the tables that it created are deleted.", abort=True)
 
 
 def _say(done: str, steps: Iterable[Step]) -> None:

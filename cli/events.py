@@ -1,4 +1,4 @@
-"""`alice events`: look at what browsers did, let go of what is old, and show or erase one person."""
+"""`alice events`: show and prune the event log, and export or erase one person."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from .copies import name_copies
 from .shared import connected, json_option, print_json, print_table
 
 
-def _somebody(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+def _not_blank(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     if not value.strip():
         raise click.BadParameter("must not be empty.")
     return value
 
 
 site_option = click.option("--site", "site_id", metavar="SITE", help="Only events of this site.")
-user_argument = click.argument("user_id", metavar="USER", callback=_somebody)
+user_argument = click.argument("user_id", metavar="USER", callback=_not_blank)
 
 
 @click.group()
@@ -50,8 +50,9 @@ def tail(limit: int, site_id: str | None, as_json: bool) -> None:
 def prune(as_json: bool) -> None:
     """Delete events that are older than their site's retention. The server does this every hour.
 
-    Rows that wait for a sink, and rows that a sink refused, are deleted too. Delete the files in ndjson/ in
-    the data folder yourself. ClickHouse and Tinybird keep their copies for as long as you set there.
+    Rows that wait for a sink, and rows that a sink refused, are deleted too. Copies that were sent are not:
+    delete the files in ndjson/ in the data folder yourself, and set in ClickHouse and Tinybird how long they
+    keep rows.
     """
     gone = retention.prune()
     name_copies()
@@ -90,15 +91,15 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
     The texts of page addresses, event names, property names and campaigns stay. Each is stored once for all
     visitors and is linked to no one afterwards, but an address such as /people/ada still names a person.
 
-    Erase the files in ndjson/ in the data folder, and the copies in ClickHouse or Tinybird, yourself. To
-    delete what a user read in Alice, use `alice users delete`.
+    Copies that were sent stay: delete the user's rows from the files in ndjson/ in the data folder, from
+    ClickHouse and from Tinybird yourself. To delete what a user read in Alice, use `alice users delete`.
     """
     number = _number(site_id)
     if not yes:
         click.confirm(f"Erase {user_id} from the event log? It cannot be undone.", abort=True)
     erased = person.erase(user_id, number)
     if not any(erased):
-        raise click.ClickException(f"Nothing was found of {user_id}. Ids are told apart letter by letter.")
+        raise click.ClickException(f"Nothing was found of {user_id}. Ids are case-sensitive.")
     copies = f", and {erased.copies} rows kept for sinks" if erased.copies else ""
     click.echo(f"Erased {erased.visits} visits of {user_id}{copies}.")
     name_copies()

@@ -1,4 +1,4 @@
-"""`alice keys`: how servers send and read the events of a site."""
+"""`alice keys`: API keys, with which servers send or read the events of a site."""
 
 from typing import Any
 
@@ -29,9 +29,9 @@ def create(site_id: str, scope: str, name: str) -> None:
         name = normal_name(name)
     except ValueError:
         raise click.ClickException(f"The name must be one line of 1 to {LONGEST_NAME} characters.") from None
-    made = api_key.create(find(site_id).number, scope, name)
-    click.echo(made.key)
-    click.echo(f"It is shown only now. `alice keys revoke {made.id}` ends it.", err=True)
+    created = api_key.create(find(site_id).number, scope, name)
+    click.echo(created.key)
+    click.echo(f"It is shown only now. `alice keys revoke {created.id}` revokes it.", err=True)
 
 
 @keys.command("list")
@@ -53,7 +53,7 @@ def list_keys(site_id: str | None, as_json: bool) -> None:
 def revoke(key_id: str) -> None:
     """Revoke the key with this ID."""
     if not api_key.revoke(key_id):
-        raise click.ClickException(f"There is no live key {key_id}. `alice keys list` shows them all.")
+        raise click.ClickException(f"There is no active key {key_id}. `alice keys list` shows them all.")
     click.echo(f"Revoked {key_id}.")
 
 

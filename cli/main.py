@@ -1,4 +1,4 @@
-"""The `alice` command. Each topic is a module that is imported when it is asked for."""
+"""The `alice` command. The module of a topic is imported only when it is used."""
 
 from importlib import import_module
 
@@ -34,7 +34,7 @@ class Topics(click.Group):
 
 @click.group(cls=Topics, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Run Alice, a reading companion, and look after her readers, books and codes."""
+    """Run Alice, a reading companion, and manage its users, books and tracking."""
 
 
 if __name__ == "__main__":

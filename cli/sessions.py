@@ -24,7 +24,7 @@ def sessions() -> None:
 @json_option
 @connected
 def list_sessions(email: str | None, as_json: bool) -> None:
-    """List live sessions, the newest first."""
+    """List current sessions, the newest first."""
     settings = load_settings()
     found = session.everyones(settings) if email is None else session.of_user(find(email).id, settings)
     if as_json:

@@ -1,4 +1,4 @@
-"""`alice setup`: whatever must be there before Alice can serve. Quick when it all is."""
+"""`alice setup`: prepare everything that `alice serve` needs. Quick if it is done already."""
 
 import sys
 
@@ -19,9 +19,10 @@ SHIPPED = CHECKOUT / "data" / "alice-in-wonderland.md"
 
 @click.command()
 def setup() -> None:
-    """Migrate; the first time also load the shipped book and make the first accounts (unless ALICE_DEMO=0).
+    """Prepare the first start: migrate, load the shipped book, make accounts.
 
-    The accounts are made only together with the book: if the book is there already, no account is made.
+    The accounts are made only together with the book: if the book is there already, or with ALICE_DEMO=0,
+    none is made. Harmless to repeat.
     """
     settings = load_settings()
     open_database(settings, current=False)
@@ -35,7 +36,7 @@ def setup() -> None:
 
 
 def _start_first(settings: Settings) -> None:
-    """Load the book and make the accounts in one transaction.
+    """Load the book and create the accounts in one transaction.
 
     The passwords are shown before the commit: if setup is stopped earlier, nothing is kept and it can be run
     again.
@@ -46,15 +47,15 @@ def _start_first(settings: Settings) -> None:
         cut = paging.pages(manuscript, on_chapter=lambda: bar.update(1))
     with database.transaction():
         if importer.publish(manuscript.id, edition.made_of(manuscript, cut)) is not Outcome.IMPORTED:
-            return  # another setup was quicker
+            return  # another setup has loaded it meanwhile
         click.echo(f"Loaded {manuscript.title}.")
-        made = demo.create_first_accounts(accounts, manuscript.id) if settings.demo else None
-        if made:
-            _show(made)
+        first = demo.create_first_accounts(accounts, manuscript.id) if settings.demo else None
+        if first:
+            _show(first)
 
 
-def _show(made: FirstAccounts) -> None:
+def _show(first: FirstAccounts) -> None:
     click.echo("\nThe first accounts. Their passwords are shown only now:\n")
-    for account in made.accounts:
+    for account in first.accounts:
         click.echo(f"    {account.email:<24} {account.password}")
-    click.echo(f"\nA code for the book, unused:  {made.code}\n")
+    click.echo(f"\nA code for the book, unused:  {first.code}\n")

@@ -1,4 +1,4 @@
-"""What the commands share: settings, a connection, and answers in JSON.
+"""What the commands share: settings, a connection, and output as JSON or a table.
 
     @users.command("list")
     @json_option
@@ -25,7 +25,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """The settings from the environment; options that were given win. A mistake in them ends the command."""
+    """Return the settings: options override the environment. A mistake in a setting ends the command."""
     environ = dict(os.environ)
     environ.update({f"ALICE_{name.upper()}": str(v) for name, v in overrides.items() if v is not None})
     try:
@@ -35,7 +35,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def open_database(settings: Settings, *, current: bool = True) -> None:
-    """Bind the databases; with `current`, refuse unless every migration is applied. Opens no connection."""
+    """Bind the databases and leave no connection open; with `current`, refuse if migrations are pending."""
     try:
         prepare_data_dir(settings)
         database.bind(settings)
@@ -47,7 +47,7 @@ def open_database(settings: Settings, *, current: bool = True) -> None:
 
 
 def connected(command: Command) -> Command:
-    """Run the command with a connection to the (current) database."""
+    """Run the command with a connection to alice.db, if every migration is applied."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -63,7 +63,7 @@ def print_json(data: Any) -> None:
 
 
 def print_table(heads: list[str], rows: list[list[str]]) -> None:
-    """Columns as wide as they must be; the last one runs on."""
+    """Print aligned columns."""
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads) - 1)]
     for row in [heads, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

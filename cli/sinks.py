@@ -1,4 +1,4 @@
-"""`alice sinks`: where events are copied to, and what has not arrived."""
+"""`alice sinks`: the status and the repair of copying events to other systems."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ from .shared import json_option, load_settings, open_database, print_json, print
 
 
 def connected_to_events(command: Callable) -> Callable:
-    """Run the command with a connection to events.db, and the names of the sinks that are set."""
+    """Run the command with a connection to events.db; its first argument names the configured sinks."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def sinks() -> None:
 @json_option
 @connected_to_events
 def status(configured: list[str], as_json: bool) -> None:
-    """Show how far each sink has come, and the batches that were not delivered, with their ids.
+    """Show the progress of each sink, and its undelivered batches.
 
     "Behind" counts the rows of the log that are in no batch yet. A batch is waiting (to be sent or sent
     again), dead (the other side refused all of it) or taken (the other side accepted it with an error).
@@ -57,7 +57,7 @@ def status(configured: list[str], as_json: bool) -> None:
     if not configured:
         click.echo("No sink is set. ALICE_CLICKHOUSE_URL, ALICE_TINYBIRD_TOKEN or ALICE_NDJSON sets one.")
     for sink in sorted({*configured} - {stream.sink for stream in streams}):
-        click.echo(f"{sink} has not been served yet: `alice serve` does that.")
+        click.echo(f"Nothing has been sent to {sink} yet: `alice serve` does that.")
     if streams:
         heads = ["sink", "stream", "state", "behind", "in batches", "failures", "next attempt", "reason"]
         print_table(heads, [_stream_row(stream, configured) for stream in streams])
@@ -69,11 +69,11 @@ def status(configured: list[str], as_json: bool) -> None:
 
 @sinks.command()
 @click.argument("sink")
-@click.option("--batch", metavar="ID", help="Only this batch, even if the other side accepted it.")
+@click.option("--batch", metavar="ID", help="Only this batch. A taken batch is sent again only this way.")
 @json_option
 @connected_to_events
 def retry(configured: list[str], sink: str, batch: str | None, as_json: bool) -> None:
-    """Retry now: waiting batches, stopped streams and dead batches."""
+    """Retry now: waiting and dead batches, and stopped streams."""
     _require(sink, configured)
     if sink not in configured:
         raise click.ClickException(
@@ -84,11 +84,11 @@ def retry(configured: list[str], sink: str, batch: str | None, as_json: bool) ->
     if as_json:
         print_json({"sink": sink, "batches": count})
     elif letter is None:
-        click.echo(f"{sink} goes on; {_batches(count)} will be tried within seconds.")
+        click.echo(f"Retrying {sink}: {_batches(count)} will be sent within seconds.")
     elif count:
         click.echo(f"Batch {letter.id} of {sink} is tried again in its turn.{_held_up(letter)}")
     else:
-        click.echo(f"Batch {letter.id} of {sink} is on its way already.")
+        click.echo(f"Batch {letter.id} of {sink} is being sent already.")
 
 
 @sinks.command()
@@ -98,11 +98,14 @@ def retry(configured: list[str], sink: str, batch: str | None, as_json: bool) ->
 @json_option
 @connected_to_events
 def skip(configured: list[str], sink: str, batch: str | None, yes: bool, as_json: bool) -> None:
-    """Delete batches without sending them. Their events stay in the log."""
+    """Delete batches without sending them. Their events stay in the log.
+
+    Deletes the dead and taken batches of SINK, or the one that --batch names.
+    """
     _require(sink, configured)
     _require_batch(sink, batch)
     if not yes:
-        what = f"batch {batch}" if batch else "every batch that is kept"
+        what = f"batch {batch}" if batch else "every dead or taken batch"
         click.confirm(f"Delete {what} of {sink}? Its rows will not be sent any more.", abort=True, err=True)
     count = upkeep.skip(sink, batch)
     if as_json:
@@ -117,13 +120,14 @@ def skip(configured: list[str], sink: str, batch: str | None, yes: bool, as_json
 @json_option
 @connected_to_events
 def restart(configured: list[str], sink: str, yes: bool, as_json: bool) -> None:
-    """Send the whole log again from its first event, for example to a new, empty server.
+    """Send the whole log again, from its first event.
 
-    ClickHouse and Tinybird replace rows that they have already; in files such rows stand twice.
+    For example to a new, empty server. ClickHouse and Tinybird replace rows that they have already; files get
+    them a second time. The batches of SINK are deleted.
     """
     _require(sink, configured)
     if not yes:
-        what = f"Send the whole log to {sink} again, and delete every batch that waits or is kept?"
+        what = f"Send the whole log to {sink} again, and delete all of its batches?"
         click.confirm(what, abort=True, err=True)
     count = upkeep.restart(sink)
     if as_json:
@@ -135,8 +139,8 @@ def restart(configured: list[str], sink: str, yes: bool, as_json: bool) -> None:
 def _require(sink: str, configured: list[str]) -> None:
     known = sorted({*configured, *(stream.sink for stream in upkeep.status())})
     if sink not in known:
-        there = f"There are {', '.join(known)}." if known else "No sink is set."
-        raise click.ClickException(f"There is no sink {sink}. {there}")
+        hint = f"The sinks are: {', '.join(known)}." if known else "No sink is set."
+        raise click.ClickException(f"There is no sink {sink}. {hint}")
 
 
 def _require_batch(sink: str, batch: str | None) -> Letter | None:
@@ -149,14 +153,14 @@ def _require_batch(sink: str, batch: str | None) -> Letter | None:
 
 
 def _held_up(letter: Letter) -> str:
-    """Why a batch is not sent within seconds, if so."""
+    """Return what keeps a batch from being sent within seconds; empty if nothing does."""
     for stream in upkeep.status():
         if (stream.sink, stream.stream) == (letter.sink, letter.stream):
             if stream.state == "stopped":
-                return f" Its stream is stopped; `alice sinks retry {letter.sink}` lets it go on."
+                return f" Its stream is stopped; `alice sinks retry {letter.sink}` starts it again."
             if stream.state == "open":
                 until = _when(stream.next_attempt_at)
-                return f" Its stream waits until {until}; `alice sinks retry {letter.sink}` ends that."
+                return f" Its stream waits until {until}; `alice sinks retry {letter.sink}` ends the wait."
     return ""
 
 
@@ -196,7 +200,7 @@ def _letter_row(letter: Letter, configured: list[str]) -> list[str]:
 
 
 def _next_attempt(letter: Letter) -> str | None:
-    """What is due is tried now."""
+    """Return when a batch is sent next; now if its time has passed."""
     return None if letter.next_attempt_at is None else rfc3339(max(letter.next_attempt_at, clock.now()))
 
 

@@ -1,4 +1,4 @@
-"""`alice sites`: what is tracked besides Alice's own pages, and by which rules."""
+"""`alice sites`: the tracked sites and their settings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +15,11 @@ from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, Si
 from .copies import name_copies
 from .shared import connected, json_option, load_settings, print_json, print_table
 
-HERE = "https://alice.example.org"  # stands for the address that ALICE_PUBLIC_URL should say
+HERE = "https://alice.example.org"  # a placeholder for the address in ALICE_PUBLIC_URL
 
 
 def _checked(check: Callable[[str], str]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """An option's or argument's callback: its text in normal form, or what it must be."""
+    """Return a callback that returns the normal form of a text, or says what the text must be."""
 
     def convert(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
         try:
@@ -47,12 +47,14 @@ origin_option = click.option(
     help="Another origin whose pages may send events; may be repeated.",
 )  # fmt: skip
 idle_option = click.option(
-    "--idle-minutes", type=click.IntRange(*IDLE_MINUTES), help="Minutes after which a visit is over."
+    "--idle-minutes",
+    type=click.IntRange(*IDLE_MINUTES),
+    help="Minutes without an event after which a visit ends.",
 )
 retention_option = click.option(
     "--retention-days",
     type=click.IntRange(0, LONGEST_RETENTION),
-    help="Days that events are kept; 0: for ever.",
+    help="Days for which events are kept; 0: for ever.",
 )
 
 
@@ -63,7 +65,7 @@ def sites() -> None:
 
 @sites.command()
 @click.argument("domain", callback=_checked(site.normal_domain))
-@name_option("What people call it; the domain if not given.")
+@name_option("The name of the site; the domain if not given.")
 @click.option(
     "--owner",
     metavar="EMAIL",
@@ -81,21 +83,21 @@ def add(
     idle_minutes: int | None,
     retention_days: int | None,
 ) -> None:
-    """Add the site DOMAIN, and print its id and the line of HTML for its pages."""
+    """Add the site DOMAIN. Prints its id and the line of HTML for its pages."""
     try:
-        made = site.create(
+        added = site.create(
             domain, name or domain[: site.LONGEST_NAME], _owner_id(owner), origins,
             idle_minutes or IDLE_MINUTES[1], retention_days or None,
         )  # fmt: skip
     except Conflict as conflict:
         raise click.ClickException(conflict.message) from None
-    click.echo(f"Added {made.domain} ({made.id}).")
+    click.echo(f"Added {added.domain} ({added.id}).")
     public_url = load_settings().public_url
-    click.echo(site.embed_code(made.id, public_url or HERE))
+    click.echo(site.embed_code(added.id, public_url or HERE))
     if not public_url:
         click.echo(
-            f"Write the address that browsers reach Alice by in place of {HERE}; "
-            "with ALICE_PUBLIC_URL set, the line is right as it is.",
+            f"Replace {HERE} in this line by the address at which browsers reach Alice, "
+            "or set ALICE_PUBLIC_URL, which prints the right line.",
             err=True,
         )
 
@@ -116,9 +118,9 @@ def list_sites(as_json: bool) -> None:
 @sites.command("set")
 @click.argument("site_id", metavar="SITE")
 @click.option("--domain", callback=_checked(site.normal_domain), help="The new domain.")
-@name_option("What people call it.")
+@name_option("The new name.")
 @origin_option
-@click.option("--no-origins", is_flag=True, help="Only its own domain may send events.")
+@click.option("--no-origins", is_flag=True, help="Remove all origins but its own domain.")
 @idle_option
 @retention_option
 @connected
@@ -139,7 +141,7 @@ def set_site(
     if retention_days is not None:
         given["retention_days"] = retention_days or None
     if not given:
-        raise click.UsageError("Nothing to change. `alice sites set --help` shows what can be.")
+        raise click.UsageError("Nothing to change. `alice sites set --help` shows the options.")
     try:
         changed = site.change(site_id, **given)
     except NotFound:
@@ -156,7 +158,8 @@ def set_site(
 def remove(site_id: str, yes: bool) -> None:
     """Remove SITE (an id) with its keys, visits, events and salts, and rows that wait for a sink.
 
-    Delete the files in ndjson/ in the data folder, and the copies in ClickHouse or Tinybird, yourself.
+    Copies that were sent stay: delete the site's rows from the files in ndjson/ in the data folder, from
+    ClickHouse and from Tinybird yourself.
     """
     found = find(site_id)
     if not yes:

@@ -1,4 +1,4 @@
-"""`alice users`: readers, consultants and admins."""
+"""`alice users`: manage readers, consultants and admins."""
 
 import sys
 from typing import Any
@@ -27,11 +27,11 @@ def users() -> None:
 @click.option("--role", type=click.Choice(ROLES), default=READER, show_default=True, help="What they may do.")
 @click.option("--first-name", default="", help="Shown to consultants.")
 @click.option("--last-name", default="", help="Shown to consultants.")
-@click.option("--verified", is_flag=True, help="Open every present book, without codes.")
+@click.option("--verified", is_flag=True, help="Unlock every book that is imported by now, without codes.")
 @password_option
 @connected
 def add(email: str, role: str, first_name: str, last_name: str, verified: bool, password_stdin: bool) -> None:
-    """Add a user. The password is asked for; in a script, one is generated and printed."""
+    """Add a user. Asks for a password; in a script, generates and prints one."""
     names = [_checked(user.normal_name, text, "name") for text in (first_name, last_name)]
     normal_email = _checked(user.normal_email, email, "e-mail")
     if user.find(normal_email):
@@ -52,7 +52,7 @@ def add(email: str, role: str, first_name: str, last_name: str, verified: bool, 
 @json_option
 @connected
 def list_users(role: str | None, as_json: bool) -> None:
-    """List users by e-mail."""
+    """List users, sorted by e-mail."""
     found = user.everyone(role)
     if as_json:
         print_json([_record(listed) for listed in found])

@@ -1,6 +1,6 @@
 """Accounts, books and activity: the tables of the backbone.
 
-Plain SQL, frozen: both engines read it, but for the three types in braces.
+Plain SQL that never changes. Both engines run it; the words in braces differ between them.
 """
 
 TYPES = {
@@ -208,7 +208,7 @@ CREATE TABLE job_leases (
 );
 """
 
-# The event table of the Go program, as a view under its old names: one log, no double writing.
+# The event table of the Go program as a view, under its old names, so that each activity is written once.
 INTERACTIONS = """
 CREATE VIEW interactions AS
 SELECT

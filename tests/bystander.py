@@ -1,11 +1,11 @@
-"""The bystander: somebody with rows in every table, whom no test means to touch.
+"""The bystander: a user with rows in every table that belongs to users, sites or sinks.
 
-She stands in the template that tests copy. After each test her rows are compared with what they were before
-it; a test that means to touch them says so with `@pytest.mark.touches_bystander("sessions", ...)`. So a test
-notices when what it does to one reader, site or key happens to the others as well, although it looks at one.
+The bystander's rows are in the template database that tests copy. A test fails if it changes them, so it
+notices if code that should change one reader, site or key changes others as well. A test that changes them on
+purpose is marked `@pytest.mark.touches_bystander("sessions", ...)`.
 
-Her rows in events.db have numbers below zero. Numbers that tests are given start at 1 all the same, and a
-sink, which starts behind 0, does not send hers along.
+In events.db the bystander's rows have negative numbers. So the numbers in tests still start at 1, and sinks,
+whose cursors start at 0, do not send the bystander's rows.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ SITE_ID = "bystander123"
 SITE = -1
 CODE = "8888-9999-2222"
 SINK = "bystander"
-NAME = "bystander"  # of her throttle, job and identity
-PAGE = 5  # where she left the book
-HASH = b"bystander hash"  # how the hashes of her visitors begin
+NAME = "bystander"  # of the throttle, job lease and identity
+PAGE = 5  # the page on which the bystander stopped reading
+HASH = b"bystander hash"  # the beginning of the hashes of the bystander's visitors
 
-# Which rows are hers, by table. A table that is not here has none: those of books belong to everybody.
-_HER_VISITORS = f"SELECT number FROM {{events}}visitors WHERE substr(hash, 1, {len(HASH)}) = {{hash}}"
-_HER_VISITS = f"SELECT number FROM {{events}}visits WHERE visitor_number IN ({_HER_VISITORS})"
+# Conditions that select the bystander's rows, by table. Other tables have none: books belong to all users.
+_VISITORS = f"SELECT number FROM {{events}}visitors WHERE substr(hash, 1, {len(HASH)}) = {{hash}}"
+_VISITS = f"SELECT number FROM {{events}}visits WHERE visitor_number IN ({_VISITORS})"
 HERS = {
     "users": f"id = '{USER_ID}'",
     "sessions": f"user_id = '{USER_ID}'",
@@ -56,9 +56,9 @@ HERS_IN_EVENTS = {
     "sites": f"number = {SITE}",
     "api_keys": f"site_number = {SITE}",
     "strings": "number < 0",
-    "visitors": f"number IN ({_HER_VISITORS})",
-    "visits": f"number IN ({_HER_VISITS})",
-    "events": f"visit_number IN ({_HER_VISITS})",
+    "visitors": f"number IN ({_VISITORS})",
+    "visits": f"number IN ({_VISITS})",
+    "events": f"visit_number IN ({_VISITS})",
     "event_ids": "seq < 0",
     "event_properties": "event_seq < 0",
     "identities": f"user_id = '{NAME}'",
@@ -69,7 +69,7 @@ TABLES = (*HERS, *HERS_IN_EVENTS)
 
 
 class Change(NamedTuple):
-    """A row of hers before and after a test; None where there was none."""
+    """A row of the bystander before and after a test; None if it did not exist."""
 
     table: str
     before: tuple | None
@@ -81,7 +81,7 @@ Rows = dict[str, list[tuple]]
 
 
 class Engine(NamedTuple):
-    """How her rows are named on SQLite (each database a connection) or PostgreSQL (two schemas)."""
+    """How to select the rows on SQLite (one connection per database) or PostgreSQL (two schemas)."""
 
     alice: str
     events: str
@@ -100,7 +100,7 @@ POSTGRESQL = Engine("public.", "tracking.", f"'\\x{HASH.hex()}'::bytea")
 
 
 def rows(engine: Engine, tables: Iterable[str], query: Query) -> Rows:
-    """Her rows of these tables, in an order that does not depend on where they lie."""
+    """Return the bystander's rows in these tables, sorted by their values."""
     return {
         table: sorted(
             (
@@ -114,17 +114,17 @@ def rows(engine: Engine, tables: Iterable[str], query: Query) -> Rows:
 
 
 def changes(before: Rows, after: Rows) -> list[Change]:
-    """Which of her rows are other than they were. Rows are told apart by their first column."""
+    """Return the rows that differ. Rows with the same first column are the same row."""
     found = []
-    for table, were in before.items():
-        gone = [row for row in were if row not in after[table]]
-        came = [row for row in after[table] if row not in were]
+    for table, old in before.items():
+        gone = [row for row in old if row not in after[table]]
+        new = [row for row in after[table] if row not in old]
         for row in gone:
-            now = next((other for other in came if other[0] == row[0]), None)
-            if now is not None:
-                came.remove(now)
-            found.append(Change(table, row, now))
-        found += [Change(table, None, row) for row in came]
+            changed = next((other for other in new if other[0] == row[0]), None)
+            if changed is not None:
+                new.remove(changed)
+            found.append(Change(table, row, changed))
+        found += [Change(table, None, row) for row in new]
     return found
 
 
@@ -132,7 +132,7 @@ _TABLE = re.compile(r"\b(?:FROM|JOIN) (\w+)")
 
 
 def besides_hers(engine: Engine, sql: str) -> str:
-    """The same SELECT, for which her rows are not there."""
+    """Return the SELECT with the bystander's rows left out of its tables; another statement as it is."""
     tables = [table for table in dict.fromkeys(_TABLE.findall(sql)) if table in TABLES]
     if not tables or not sql.startswith("SELECT"):
         return sql
@@ -143,11 +143,11 @@ def besides_hers(engine: Engine, sql: str) -> str:
     return f"WITH {', '.join(others)} {sql}"
 
 
-# Making her rows
+# Creating the rows
 
 
 def add(book: str, hashed_password: str) -> None:
-    """Write her rows into alice.db: a reader of this book, whose last activity was two days ago."""
+    """Insert the rows in alice.db: a reader of this book, last active two days ago."""
     now = clock.now()
     seen = now - days(2)
     _insert(database.execute, "users", {
@@ -173,7 +173,7 @@ def add(book: str, hashed_password: str) -> None:
 
 
 def read(book: str, section_id: str) -> None:
-    """Append what she did to the log, in a transaction of its own."""
+    """Append the bystander's activities to the log, in a transaction of their own."""
     at = clock.now() - days(2)
     steps = [
         (ActivityType.PAGE_VIEW, 3, None),
@@ -190,7 +190,7 @@ def read(book: str, section_id: str) -> None:
 
 
 def add_site() -> None:
-    """Write her rows into events.db: a site with two browsers, what they did, and a sink that waits."""
+    """Insert the rows in events.db: a site with two browsers, their visits and events, and a waiting sink."""
     now = clock.now()
     _insert(database.events.execute, "sites", {
         "number": SITE, "id": SITE_ID, "domain": "bystander.example", "name": "Bystander",
@@ -225,39 +225,39 @@ def add_site() -> None:
 
 
 def _copy(at: int) -> bytes:
-    """A row as sinks are sent it, of either stream."""
+    """Return a body for a batch of either stream: one row."""
     time = rfc3339(at)
     row = {"seq": -1, "project_id": SITE_ID, "visit_id": "hers", "user_id": NAME}
     return orjson.dumps(row | {"timestamp": time, "received_at": time}) + b"\n"
 
 
 def visit(site_number: int) -> None:
-    """Let two of her browsers visit another's site as well, an hour ago."""
+    """Add visits of two of the bystander's browsers to another site, an hour ago."""
     _add_visits(site_number, site_number)
 
 
 def _add_visits(site_number: int, nth: int) -> None:
-    """One browser that said who it is, and one that did not. On her own site both came long ago."""
+    """Add visits of an identified and an anonymous browser: an hour ago, on the own site 400 days ago."""
     now = clock.now()
-    came = now - (days(400) if site_number == SITE else hours(1))
+    at = now - (days(400) if site_number == SITE else hours(1))
     for which in (1, 2):
         number = -(10 * nth + which)
         _insert(database.events.execute, "visitors", {
             "number": number, "site_number": site_number, "hash": HASH + bytes((which, nth % 256)),
-            "day": None if which == 1 else came // DAY,
+            "day": None if which == 1 else at // DAY,
         })  # fmt: skip
         _insert(database.events.execute, "visits", {
             "number": number, "site_number": site_number, "visitor_number": number,
-            "dialect": Dialect.LITTLESTATS, "started_at": came, "last_at": came + minutes(1),
-            "due_at": came + minutes(31), "closed_at": came + minutes(2), "sequence": 1, "page_views": 1,
+            "dialect": Dialect.LITTLESTATS, "started_at": at, "last_at": at + minutes(1),
+            "due_at": at + minutes(31), "closed_at": at + minutes(2), "sequence": 1, "page_views": 1,
             "interactions": 0, "engaged_ms": 100, "landing_path": -1, "is_bot": 0,
         })  # fmt: skip
-        _add_event(site_number, number, number, came)
-        if site_number != SITE:  # ids are known for seven days
+        _add_event(site_number, number, number, at)
+        if site_number != SITE:  # event ids are kept for seven days
             _add_event_id(site_number, number)
     _insert(database.events.execute, "identities", {
         "site_number": site_number, "user_id": NAME, "visitor_number": -(10 * nth + 1), "data": "{}",
-        "seen_at": came,
+        "seen_at": at,
     })  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""What tests share: a fresh Alice on a real database, a fixed cast, and a clock that stands still.
+"""What tests share: a fresh Alice on a real database, a fixed cast, and a clock that can be frozen.
 
-Every test gets a copy of one migrated database with the cast, a bystander and a small book in it; each runs
-on SQLite and, where ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL. What a test does must leave the
-bystander's rows as they were (tests/bystander.py).
+Every test gets a copy of one migrated database with the cast, a bystander and two small books in it. Each
+test runs on SQLite and, if ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL. A test must not change
+the bystander's rows (tests/bystander.py).
 """
 
 import hashlib
@@ -58,7 +58,7 @@ CODE, OTHER_CODE = "2222-3333-4444", "5555-6666-7777"
 
 @dataclass
 class Person:
-    """Somebody of the cast. `client` is signed in as them (nobody's is not)."""
+    """A member of the cast. `client` and `browser` are signed in, except those of nobody (no role)."""
 
     name: str
     role: str | None = None
@@ -90,7 +90,7 @@ class Person:
 
     @property
     def browser(self) -> FlaskClient:
-        """A client that sends the cookie, as browsers do."""
+        """A client that sends the session cookie and Origin, as browsers do."""
         client = self.app.test_client()
         if self.role:
             client.set_cookie("alice_session", self.token)
@@ -99,7 +99,7 @@ class Person:
 
 
 class Cast:
-    """reader has the book, newcomer has none; consultant and stranger are consultants; admin; nobody."""
+    """reader has BOOK, newcomer no book; consultant and stranger are consultants; nobody has no account."""
 
     def __init__(self) -> None:
         self.reader = Person("reader", READER)
@@ -128,20 +128,20 @@ def cast(app: Flask) -> Cast:
 
 @dataclass(frozen=True)
 class Template:
-    """A migrated database with the cast and a book, and how a test gets one like it."""
+    """A migrated database with the cast and the books, and ways to copy it for a test."""
 
     engine: str
     where: Any  # a folder, or the name of a PostgreSQL database
 
     def lend(self, data_dir: Path) -> Settings:
-        """A database as good as new: a copied file, or the one PostgreSQL database with its rows restored."""
+        """Return settings of a fresh database: copied files, or the shared PostgreSQL one, restored."""
         if self.engine == "postgresql":
             _run_on(_url(f"{self.where}_lent"), RESTORE)
             return Settings(data_dir=data_dir, database_url=_url(f"{self.where}_lent"))
         return self.copy(data_dir)
 
     def copy(self, data_dir: Path) -> Settings:
-        """A database of the test's own, for tests that alter the schema. On PostgreSQL it takes a while."""
+        """Return settings of a database that the test may alter. Creating one on PostgreSQL takes a while."""
         if self.engine == "postgresql":
             name = f"alice_test_{uuid.uuid4().hex}"
             _administer(f'CREATE DATABASE "{name}" TEMPLATE "{self.where}"')
@@ -180,9 +180,9 @@ def template(
 
 @pytest.fixture
 def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
-    """Settings of a fresh database; a test may `replace()` them before making its own app.
+    """Settings of a fresh database; a test can `replace()` some of them and create its own app.
 
-    After the test, the bystander's rows must be what they were.
+    The test fails if it changes the bystander's rows.
     """
     settings = template.lend(tmp_path)
     with watching_bystander(settings, request.node):
@@ -192,7 +192,7 @@ def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest)
 
 @contextmanager
 def watching_bystander(settings: Settings, test: pytest.Item) -> Iterator[None]:
-    """Compare the bystander's rows after the block, which is a test, with those before it."""
+    """Fail if the block, which is a test, changes the bystander's rows."""
     watched = Watched(settings, test)
     test.stash[WATCHED] = watched
     yield
@@ -201,7 +201,7 @@ def watching_bystander(settings: Settings, test: pytest.Item) -> Iterator[None]:
 
 
 class Watched:
-    """The bystander's rows in the database of one test."""
+    """The bystander's rows in the database of one test, without tables that the test is marked to touch."""
 
     def __init__(self, settings: Settings, test: pytest.Item) -> None:
         marks = test.iter_markers("touches_bystander")
@@ -212,7 +212,7 @@ class Watched:
         self._before = self._rows()
 
     def look_again(self) -> None:
-        """Take her rows as they are now for what they must be after the test."""
+        """Compare with the present rows after the test."""
         self._before = self._rows()
 
     def changes(self) -> list[Change]:
@@ -236,7 +236,7 @@ WATCHED = pytest.StashKey[Watched]()
 
 @pytest.fixture
 def visited_by_bystander(request: pytest.FixtureRequest, app: Flask) -> Callable[[int], None]:
-    """Let the bystander's browsers visit a site of the test's, too."""
+    """Return a function that adds visits of the bystander's browsers to a site of the test."""
 
     def visit(site_number: int) -> None:
         with database.connected(database.events_db), database.transaction(database.events_db):
@@ -249,20 +249,20 @@ def visited_by_bystander(request: pytest.FixtureRequest, app: Flask) -> Callable
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
-    app.testing = False  # errors are answered as they are in service
+    app.testing = False  # errors become responses, as in production
     yield app
     app.extensions["alice"].stop()
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """Nobody's client, with a cookie jar."""
+    """A client that is not signed in and keeps cookies."""
     return app.test_client()
 
 
 @pytest.fixture
 def db(app: Flask) -> Iterator[Any]:
-    """`database` with a connection of the test's own for each call: db.query(sql, ...), db.execute(...)."""
+    """Access to alice.db with a new connection for each call: db.query(sql, ...), db.execute(...)."""
     yield Rows()
 
 
@@ -273,7 +273,7 @@ def events_db(app: Flask) -> "EventRows":
 
 
 class Rows:
-    """Reads and writes the tables behind the application's back. Selects do not see the bystander's rows."""
+    """Reads and writes tables without the application. Selects leave out the bystander's rows."""
 
     def query(self, sql: str, *params: Any) -> list[tuple]:
         with database.connected():
@@ -290,7 +290,7 @@ class Rows:
 
 
 class EventRows(Rows):
-    """The same for events.db."""
+    """Like Rows, on events.db."""
 
     def query(self, sql: str, *params: Any) -> list[tuple]:
         with database.connected(database.events_db):
@@ -315,7 +315,7 @@ def connection(app: Flask) -> Iterator[None]:
 
 @pytest.fixture
 def frozen_clock() -> Iterator[int]:
-    """The clock stands still (move it with clock.advance); its time in ms."""
+    """Freeze the clock and return its time in ms; clock.advance() moves it."""
     at = clock.now()
     clock.freeze(at)
     yield at
@@ -327,7 +327,7 @@ def recorder(app: Flask) -> Any:
     return app.extensions["alice"].recorder
 
 
-# Making the template
+# Creating the template
 
 
 def _make_template(engine: str, folder: Path) -> Template:
@@ -347,7 +347,7 @@ _TABLES = [model._meta.table_name for model in ALICE_MODELS]
 _EVENTS_TABLES = [f"tracking.{model._meta.table_name}" for model in EVENTS_MODELS]
 _KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in _TABLES + _EVENTS_TABLES}
 KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE {kept} AS TABLE {t}" for t, kept in _KEPT.items()]
-# Not TRUNCATE: that makes new files, for which PostgreSQL waits for the disk.
+# Not TRUNCATE: it creates new files, and PostgreSQL waits until they are on the disk.
 RESTORE = [f"DELETE FROM {table}" for table in reversed(_KEPT)] + [
     f"INSERT INTO {table} SELECT * FROM {kept}" for table, kept in _KEPT.items()
 ]
@@ -391,7 +391,7 @@ def _add_people(hashed: str) -> None:
 
 
 def _add_book(slug: str, title: str) -> None:
-    """A book of two chapters with four pages each, three sections on a page."""
+    """Add a book of two chapters, with four pages per chapter and three sections per page."""
     now = clock.now()
     Book.create(
         id=slug, title=title, author="Lewis Carroll", description="For tests.", total_pages=PAGES,
@@ -441,7 +441,7 @@ def drop(settings: Settings) -> None:
 
 
 def _close() -> None:
-    """No connection outlives its test."""
+    """Close all connections, so that none outlives its test."""
     for handle in (database.alice_db, database.events_db):
         if isinstance(handle.obj, peewee.Database):
             handle.close_all()
@@ -449,7 +449,7 @@ def _close() -> None:
 
 @pytest.fixture
 def counted(app: Flask) -> Counted:
-    """`with counted() as statements:` collects the SQL that runs inside."""
+    """`with counted() as statements:` collects the SQL statements that run inside on alice.db."""
 
     @contextmanager
     def counting() -> Iterator[list[str]]:
@@ -466,12 +466,12 @@ def counted(app: Flask) -> Counted:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait until a condition holds; these machines stall, so for as long as 30 s."""
+    """Wait until a condition holds, up to 30 s because test machines can stall."""
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
         while not condition():
-            assert time.monotonic() < deadline, "it did not come true within 30 s"
+            assert time.monotonic() < deadline, "the condition did not hold within 30 s"
             time.sleep(0.05)
 
     return wait

@@ -1,6 +1,6 @@
-"""Where CI is set, a skipped test is a failed one: nothing that is promised goes unproven there.
+"""With CI set, a skipped test fails, so that CI checks everything.
 
-Elsewhere a line a reason says what was skipped and what would bring it back.
+Elsewhere the summary has one line per reason: how many tests were skipped and what they need.
 """
 
 import os

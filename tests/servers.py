@@ -1,4 +1,4 @@
-"""A real server for tests: `alice serve` in processes of its own, on a free port.
+"""A real server for tests: `alice serve` in its own processes, on a free port.
 
 with serving(settings) as server:
     assert server.get("/health").status == 200
@@ -22,7 +22,7 @@ from alice.config import Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ALICE = (sys.executable, "-m", "alice.cli.main")
-STARTS_WITHIN = 30  # seconds; machines stall
+STARTS_WITHIN = 30  # seconds; test machines can stall
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass
 class Server:
-    """A running `alice serve`. Its lines are in `log` (stdout) and `errors` (stderr)."""
+    """A running `alice serve`. `log` is its stdout, `errors` its stderr."""
 
     settings: Settings
     port: int
@@ -63,17 +63,17 @@ class Server:
 
     @property
     def workers(self) -> list[int]:
-        """Process ids of the workers that run now."""
+        """The process ids of the running workers."""
         return children(self.process.pid)
 
     def connect(self, timeout: float = 30) -> http.client.HTTPConnection:
-        """A connection that is kept alive."""
+        """Return a keep-alive connection."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(
         self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
     ) -> Answer:
-        """One request on a connection of its own; `body` goes out as JSON unless it is bytes."""
+        """Send one request on a new connection; `body` is sent as JSON unless it is bytes."""
         connection = self.connect()
         try:
             return ask(connection, method, path, body, token, **headers)
@@ -87,18 +87,18 @@ class Server:
         return self.request("POST", path, body, token, **headers)
 
     def stop(self, how: int = signal.SIGTERM, within: float = 60) -> int:
-        """Signal the master and wait for its end; answer the exit status."""
+        """Signal the master and wait up to `within` seconds for its end; return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(within)
 
     def kill(self) -> None:
-        """kill -9 for every process of it."""
+        """Send SIGKILL to the master and its workers."""
         for pid in [self.process.pid, *self.workers]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
-                pass  # it went by itself
+                pass  # it has ended by itself
         self.process.wait(30)
 
 
@@ -110,7 +110,7 @@ def ask(
     token: str | None = None,
     **headers: str,
 ) -> Answer:
-    """A request on a connection, which stays open. Header names are written with underscores."""
+    """Send a request on a connection and leave it open. Header names are written with underscores."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if token:
         sent["Authorization"] = f"Bearer {token}"
@@ -129,7 +129,7 @@ def free_port() -> int:
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
-    """The variables that give a command these settings, and no other ALICE_ variable of ours."""
+    """Return the environment with these settings, and without the other ALICE_ variables of the test run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ALICE_")}
     kept["ALICE_DATA_DIR"] = str(settings.data_dir)
     if settings.database_url:
@@ -138,7 +138,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 
 
 def run(settings: Settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    """Run an `alice` command to its end."""
+    """Run an `alice` command and wait for its end."""
     return subprocess.run(
         [*ALICE, *arguments], cwd=CHECKOUT, env=environment(settings, **variables),
         capture_output=True, text=True, timeout=120,
@@ -181,7 +181,7 @@ def _await_health(server: Server) -> None:
             if server.get("/health").status == 200:
                 return
         except OSError:
-            pass  # it does not listen yet
+            pass  # it is not listening yet
         time.sleep(0.05)
     server.kill()
     raise AssertionError(f"The server did not start: {server.errors or server.log}")

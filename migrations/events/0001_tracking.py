@@ -1,6 +1,6 @@
 """Sites, visits and the event log: the tables of tracking.
 
-Plain SQL, frozen: both engines read it, but for what stands in braces.
+Plain SQL that never changes. Both engines run it; the words in braces differ between them.
 """
 
 TYPES = {

@@ -30,7 +30,7 @@ def test_erasing_somebody_unknown_says_that_nothing_was_found(alice: Alice, ada:
     done = alice("events", "erase", "adam", "--yes")
 
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "Error: Nothing was found of adam. Ids are told apart letter by letter.\n"
+    assert done.stderr == "Error: Nothing was found of adam. Ids are case-sensitive.\n"
     assert alice("events", "erase", "ada", "--yes").stdout == "Erased 1 visits of ada.\n"
     assert "Nothing was found of ada." in alice("events", "erase", "ada", "--yes").stderr
 
@@ -67,7 +67,7 @@ def test_erasing_somebody_of_whom_only_a_dead_letter_is_left_finds_them(alice: A
 def test_erasing_says_beforehand_what_stays(alice: Alice) -> None:
     said = " ".join(alice("events", "erase", "--help").output.split())
 
-    assert "addresses of pages" in said and "tied to nobody" in said
+    assert "texts of page addresses" in said and "linked to no one" in said
 
 
 @pytest.mark.parametrize("nobody", ["", " "])
@@ -90,7 +90,7 @@ def test_copies_that_stay_are_named(alice: Alice, ada: None, copies: str, comman
     done = alice("events", *command, **elsewhere)
     assert done.exit_code == 0
     assert done.stderr == (
-        f"Copies stay as they are: the files in {copies}, and what went to clickhouse and tinybird.\n"
+        f"Copies were not deleted: the files in {copies}, and the rows sent to clickhouse and tinybird.\n"
     )
 
 

@@ -106,7 +106,7 @@ def test_while_all_is_well_a_line_a_stream_is_all(
 def test_a_sink_that_was_never_served_is_named(alice: Alice, never_served: None) -> None:
     assert status(alice) == {"configured": ["tinybird"], "streams": [], "letters": []}
     done = alice("sinks", "status")
-    assert done.stdout == "tinybird has not been served yet: `alice serve` does that.\n"
+    assert done.stdout == "Nothing has been sent to tinybird yet: `alice serve` does that.\n"
 
 
 def test_retry_of_a_batch_speaks_of_this_batch_only(alice: Alice, log: Log, peer: Peer) -> None:
@@ -127,7 +127,7 @@ def test_retry_of_a_batch_speaks_of_this_batch_only(alice: Alice, log: Log, peer
 @pytest.mark.parametrize(
     ("replies", "says"),
     [
-        ((Reply(400), Reply(403)), "is stopped; `alice sinks retry tinybird` lets it go on."),
+        ((Reply(400), Reply(403)), "is stopped; `alice sinks retry tinybird` starts it again."),
         ((Reply(400), *[Reply(503, headers={"Retry-After": "0"})] * 5), "waits until "),
     ],
     ids=["stopped", "open"],
@@ -158,7 +158,7 @@ def test_a_batch_that_is_being_sent_is_left_alone(alice: Alice, log: Log, peer: 
     log.events(log.visit(), 10)
     delivery.deliver(Looking(peer.url, "p.token"), EVENTS, Pace(10, minutes(1)))
 
-    assert [text.partition(" of ")[2] for text in said] == ["tinybird is on its way already.\n"]
+    assert [text.partition(" of ")[2] for text in said] == ["tinybird is being sent already.\n"]
 
 
 @pytest.mark.touches_bystander("sink_cursors", "sink_batches")
@@ -170,7 +170,7 @@ def test_a_sink_that_there_is_not_is_refused(
     done = alice("sinks", command, name, input="y\n")
 
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == f"Error: There is no sink {name}. There are tinybird.\n"
+    assert done.stderr == f"Error: There is no sink {name}. The sinks are: tinybird.\n"
     nothing_set = {"ALICE_TINYBIRD_TOKEN": "", "ALICE_TINYBIRD_URL": ""}
     assert "No sink is set." in alice("sinks", command, name, input="y\n", **nothing_set).stderr
 

@@ -30,8 +30,8 @@ def test_without_a_public_address_the_line_says_what_to_replace(alice: Alice) ->
 
     assert 'src="https://alice.example.org/tracker.js"' in done.stdout
     assert done.stderr == (
-        "Write the address that browsers reach Alice by in place of https://alice.example.org; "
-        "with ALICE_PUBLIC_URL set, the line is right as it is.\n"
+        "Replace https://alice.example.org in this line by the address at which browsers reach Alice, "
+        "or set ALICE_PUBLIC_URL, which prints the right line.\n"
     )
 
 
@@ -49,7 +49,7 @@ def test_files_that_removing_a_site_leaves_are_named(alice: Alice, settings: Set
 
     assert "ndjson/" in alice("sites", "remove", "--help").output
     assert alice("sites", "remove", found.id, "--yes").stderr == (
-        f"Copies stay as they are: the files in {folder}.\n"
+        f"Copies were not deleted: the files in {folder}.\n"
     )
 
 

@@ -58,7 +58,7 @@ def test_a_page_is_asked_to_try_again_while_nothing_can_be_kept(
     busy = Recorder(database.events_db, database.EVENT_LOG, queue_size=0)
     busy.start()
     try:
-        with caplog.at_level(logging.WARNING):
+        with busy._writing, caplog.at_level(logging.WARNING):
             answer = sent_to(replace(tracking, recorder=busy), app, site)
     finally:
         busy.stop()

@@ -81,12 +81,6 @@ def test_a_batch_counts_as_its_events_and_one_refused_as_none() -> None:
     assert said == [None, 60, None, 60]
 
 
-def test_what_is_given_back_after_its_window_has_ended_is_no_gift_to_the_next() -> None:
-    counters = limit._Counters(most=10)
-
-    assert [counters.incr(ADDRESS, 60, -5), counters.incr(ADDRESS, 60)] == [0, 1]
-
-
 def test_a_batch_larger_than_a_window_takes_a_whole_one() -> None:
     limits = Limits(per_address=10)
 

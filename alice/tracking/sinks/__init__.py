@@ -1,1 +1,1 @@
-"""Where events go on to: consumers of the log, each with a cursor of its own."""
+"""Sinks: systems that Alice copies events and visits to. Each reads the log from its own cursor."""

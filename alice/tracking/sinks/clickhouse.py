@@ -1,7 +1,7 @@
 """The ClickHouse sink: JSONEachRow over HTTP, into the tables of schema/clickhouse.sql.
 
-A batch that is sent again is the same to the server: by its deduplication token where the server knows one,
-by the key of the (replacing) tables where it does not.
+A batch that is sent again is not stored twice: the server knows it by its deduplication token, or, if it has
+no such setting, the tables replace rows with the same key.
 """
 
 import re
@@ -20,7 +20,7 @@ from alice.tracking.sinks.sink import (
 )
 from alice.tracking.sinks.transport import TIMEOUT, Answer, Server
 
-# What we would set, where the server knows it: an old one answers 404 to what it does not.
+# Settings to send if the server knows them: an old server responds 404 to one that it does not know.
 WANTED = (
     "async_insert",
     "date_time_input_format",
@@ -32,10 +32,10 @@ QUESTION = (
     f"({', '.join(repr(name) for name in WANTED)}) FORMAT TabSeparated"
 )
 ANSWER = re.compile(rf"(?:\d[\w.-]*\t(?:{'|'.join(WANTED)})\n)+")
-OURS = "x-clickhouse-"  # a header of every answer of a real one begins so
+OURS = "x-clickhouse-"  # every response of ClickHouse has a header that begins with this
 CODE = re.compile(r"\bCode: (\d+)")
 
-# Error codes by what is to be done; the server's status alone does not tell (18.16 answers 500 to bad rows).
+# Error codes, by what to do. The status alone does not tell (18.16 responds 500 to bad rows).
 UNKNOWN_SETTING = 115
 UNREADABLE = frozenset(
     # cannot parse text, quoted string, input, date, date and time, number, UUID, boolean, addresses
@@ -67,13 +67,13 @@ class ClickHouse:
         try:
             _judge(answer)
             if answer.text.strip():
-                raise Later(f"an answer that no insert gives: {answer.said}")
+                raise Later(f"an unexpected answer to an insert: {answer.said}")
         except Undelivered:
-            self._known = None  # another server, or another version, may answer now
+            self._known = None  # another server, or another version, may respond now
             raise
 
     def _ask(self) -> frozenset[str]:
-        """Which settings the server knows. Raises Later or Stopped: no row has been looked at yet."""
+        """Return which of WANTED the server knows. Raises only Later or Stopped: no row has been sent yet."""
         answer = self._server.request("GET", "/", {"query": QUESTION}, None, self._sign_in())
         try:
             _judge(answer)
@@ -85,7 +85,7 @@ class ClickHouse:
 
     def _parameters(self, batch: Batch) -> dict[str, str]:
         settings = {
-            "async_insert": "0",  # an answer is given when the rows are there
+            "async_insert": "0",  # respond after the rows are stored
             "date_time_input_format": "best_effort",  # 2025-01-20T10:30:00.123Z
             "input_format_skip_unknown_fields": "1",
             "insert_deduplication_token": batch.id,
@@ -93,7 +93,7 @@ class ClickHouse:
         return {
             "query": f"INSERT INTO {TABLES[batch.stream]} FORMAT JSONEachRow",
             "database": self._database,
-            "query_id": batch.id,  # while an earlier attempt still runs over there, another is refused
+            "query_id": batch.id,  # the server refuses it while an earlier attempt still runs
             "wait_end_of_query": "1",
         } | {name: value for name, value in settings.items() if name in self._known}
 
@@ -105,7 +105,7 @@ class ClickHouse:
 
 
 def _judge(answer: Answer) -> None:
-    """Raise what the answer means; an error may stand in its status, in a header or in its text."""
+    """Raise what the response means. Its status, a header or its text can hold an error."""
     code = _code(answer)
     if answer.status == 200 and code is None:
         if not any(name.startswith(OURS) for name in answer.headers):

@@ -1,11 +1,11 @@
-"""Delivery: each sink reads the log after a cursor of its own, in batches that are frozen until confirmed.
+"""Delivery: each sink reads the log from its own cursor, in batches that are frozen until confirmed.
 
-Putting a batch together stores its bytes and its id and moves the cursor, in one transaction. Then it is
-sent, as often as it takes, always the same; what confirms it deletes it. So nothing is lost, and nothing is
-there twice where a batch or its rows are known again. A stream has one batch on its way at a time: an outage
-costs no room but the log's own.
+Freezing a batch stores its bytes and its id and moves the cursor, in one transaction. The batch is then sent
+until the other side confirms it, the same bytes each time, and deleted. So no row is lost, and no row is
+stored twice where the other side recognizes a batch or its rows. A stream has one batch in flight at a time,
+so an outage takes no space besides the log.
 
-Nothing here holds a connection or a transaction while a batch is being sent.
+No connection to events.db and no transaction is held while a batch is being sent.
 """
 
 import logging
@@ -37,29 +37,27 @@ from alice.tracking.sinks.transport import TIMEOUT
 
 logger = logging.getLogger(__name__)
 
-LEASE = 3 * seconds(TIMEOUT)  # an attempt, of two requests at most, not heard of for so long has died
-FIRST_WAIT, MOST_WAIT = seconds(1), minutes(5)  # between attempts
-LONGEST_WAIT = minutes(60)  # that the other side may ask for
-OPENS_AFTER = 5  # failures in a row: the circuit opens,
-OPEN_FOR = minutes(1)  # for at least so long
-STOPS_AFTER = 10  # batches in a row that are not wanted: the fault is not in the rows
-MOST_BYTES = 4_000_000  # in a batch of several rows; Tinybird takes 10 MB
-BEHIND = 20  # batches: whoever is so far behind catches up
-CATCHING_UP = 10  # with batches so many times as large
-RUN_FOR = 2.0  # seconds in which a run starts another batch of a stream
-REST = 10  # times as long as it worked
+LEASE = 3 * seconds(TIMEOUT)  # an attempt makes at most two requests; after this time its process has died
+FIRST_WAIT, MOST_WAIT = seconds(1), minutes(5)  # backoff between attempts
+LONGEST_WAIT = minutes(60)  # the longest wait that the other side can ask for
+OPENS_AFTER = 5  # failures in a row: the circuit opens
+OPEN_FOR = minutes(1)  # the least time for which the circuit stays open
+STOPS_AFTER = 10  # dead letters in a row: the fault is not in the rows, so the stream stops
+MOST_BYTES = 4_000_000  # in a batch of several rows; Tinybird accepts 10 MB
+BEHIND = 20  # batches; a sink that is this far behind catches up
+CATCHING_UP = 10  # with batches this many times as large
+RUN_FOR = 2.0  # seconds in which a run starts batches of a stream
+REST = 10  # a batch with the pause after it lasts this many times its CPU time
 
 
 class SinkCursor(EventsModel):
     sink = TextField()
     stream = CharField(8, constraints=[SQL("CHECK (stream IN ('events', 'visits'))")])
-    position = BigIntegerField(
-        default=0
-    )  # the seq of the last event, or number of the last visit, in a batch
+    position = BigIntegerField(default=0)  # the newest row in a batch: an event's seq or a visit's number
     failures = IntegerField(default=0)  # in a row
-    refused = IntegerField(default=0)  # batches in a row that were not wanted
-    open_until = Millis(default=0)  # after too many failures nothing is sent before
-    stopped = TextField(null=True)  # why an admin has to look first
+    refused = IntegerField(default=0)  # dead letters in a row
+    open_until = Millis(default=0)  # the circuit is open: nothing is sent before
+    stopped = TextField(null=True)  # why nothing is sent until `alice sinks retry`
 
     class Meta:
         table_name = "sink_cursors"
@@ -67,10 +65,10 @@ class SinkCursor(EventsModel):
 
 
 class SinkBatch(EventsModel):
-    """Rows that are on their way, or that nobody wants.
+    """A frozen batch that is not confirmed.
 
-    waiting: to be sent, or being sent. dead: refused, with nothing taken. taken: the other side has it, and
-    said that not all is well.
+    waiting: to be sent, or being sent. dead: a dead letter, refused with no row stored. taken: the other side
+    accepted it with an error.
     """
 
     id = CharField(36, primary_key=True)  # the same at every attempt
@@ -82,7 +80,7 @@ class SinkBatch(EventsModel):
     body = BlobField()
     state = CharField(8, constraints=[SQL("CHECK (state IN ('waiting', 'dead', 'taken'))")])
     attempts = IntegerField(default=0)
-    next_attempt_at = Millis(default=0)  # while it is being sent: when that attempt counts as dead
+    next_attempt_at = Millis(default=0)  # while it is being sent: when the lease ends
     error = TextField(null=True)
     created_at = Millis()
 
@@ -92,16 +90,17 @@ class SinkBatch(EventsModel):
 
 
 class Pace(NamedTuple):
-    """A batch is sent when so many rows wait, or when the oldest has waited for so long."""
+    """A batch is sent when `rows` rows wait, or when the oldest has waited for `wait` ms."""
 
     rows: int = 50
     wait: int = seconds(30)
 
 
 def run(sink: Sink, pace: Pace, stopping: threading.Event | None = None) -> None:
-    """Send what is due, for a while. A job: what is left is for the next time, here or in another process.
+    """Send what is due. A job: its next run, here or in another process, sends what is left.
 
-    It works a tenth of the time at most, however much there is: those who track share this process.
+    Starts no batch of a stream after RUN_FOR seconds, and uses at most a tenth of a CPU, because the same
+    process serves requests.
     """
     stopping = stopping or threading.Event()
     for stream in STREAMS:
@@ -115,7 +114,7 @@ def run(sink: Sink, pace: Pace, stopping: threading.Event | None = None) -> None
 
 
 def deliver(sink: Sink, stream: str, pace: Pace) -> bool:
-    """Send the batch that is due, if any; answer whether to go on with the next."""
+    """Send the batch that is due, if any; return whether to go on with the next."""
     with database.connected(events_db):
         batch = _due(sink.name, stream, pace)
     if batch is None:
@@ -129,17 +128,17 @@ def deliver(sink: Sink, stream: str, pace: Pace) -> bool:
     return True
 
 
-_traced: dict[tuple[str, str], str] = {}  # what the log has told of a stream since it last worked
+_traced: dict[tuple[str, str], str] = {}  # per sink and stream: the error logged last, until a success
 
 
 def _attempt(sink: Sink, batch: Batch) -> Undelivered | None:
-    """Why the batch did not simply arrive. What nobody has thought of is an outage, too."""
+    """Send; return the failure, or None. An unexpected exception counts as an outage."""
     try:
         sink.send(batch)
     except Undelivered as outcome:
         return outcome
     except Exception as error:
-        reason = f"an error of Alice's own, see her log: {type(error).__name__}"
+        reason = f"an error in Alice, see the log: {type(error).__name__}"
         if _traced.get((sink.name, batch.stream)) != reason:
             _traced[sink.name, batch.stream] = reason
             logger.exception("the sink %s failed with %s", sink.name, batch.id)
@@ -151,7 +150,7 @@ def _attempt(sink: Sink, batch: Batch) -> Undelivered | None:
 
 
 def _due(sink: str, stream: str, pace: Pace) -> Batch | None:
-    """The batch to send now, claimed for this process."""
+    """Return the batch to send now, claimed for this process; None if there is none."""
     position, open_until, stopped = _cursor(sink, stream)
     now = clock.now()
     if stopped is not None or _ahead(open_until, now):
@@ -181,21 +180,21 @@ def _cursor(sink: str, stream: str) -> tuple[int, int, str | None]:
 
 
 def _ahead(at: int, now: int) -> bool:
-    """Whether the time is still to come; what lies too far ahead was set by a clock that was wrong."""
+    """Whether the time is in the future; not if it is so far ahead that a wrong clock must have set it."""
     return now < at <= now + LONGEST_WAIT
 
 
 def _claim(id: str, attempts: int, next_attempt_at: int, now: int) -> Batch | None:
-    """The batch, unless its time has not come, or another process was quicker."""
+    """Return the batch under a lease; None if it is not due, or if another process has claimed it."""
     if _ahead(next_attempt_at, now):
         return None
     with transaction(events_db):
-        mine = events.execute(
+        claimed = events.execute(
             "UPDATE sink_batches SET attempts = ?, next_attempt_at = ?, error = NULL "
             "WHERE id = ? AND state = 'waiting' AND attempts = ? AND next_attempt_at = ?",
             attempts + 1, now + LEASE, id, attempts, next_attempt_at,
         )  # fmt: skip
-    if not mine:
+    if not claimed:
         return None
     found = events.query(
         "SELECT id, stream, first, last, rows, body, attempts FROM sink_batches WHERE id = ?", id
@@ -204,35 +203,35 @@ def _claim(id: str, attempts: int, next_attempt_at: int, now: int) -> Batch | No
 
 
 def _freeze(sink: str, stream: str, position: int, pace: Pace, now: int) -> Batch | None:
-    """Put the next batch together, claimed, if enough rows wait or the oldest has waited long enough."""
-    there = rows.waiting(stream, position, BEHIND * pace.rows)
-    if not there.count or (there.count < pace.rows and 0 <= now - there.since < pace.wait):
+    """Store the next batch and claim it, if enough rows wait or the oldest has waited long enough."""
+    waiting = rows.waiting(stream, position, BEHIND * pace.rows)
+    if not waiting.count or (waiting.count < pace.rows and 0 <= now - waiting.since < pace.wait):
         return None
-    limit = pace.rows * (CATCHING_UP if there.count == BEHIND * pace.rows else 1)
+    limit = pace.rows * (CATCHING_UP if waiting.count == BEHIND * pace.rows else 1)
     found = _read(sink, stream, position, limit)
     if not found:
-        return None  # retention or an erasure was quicker
+        return None  # the rows were deleted meanwhile, or the stream has stopped
     with transaction(events_db):
         moved = events.execute(
             "UPDATE sink_cursors SET position = ? WHERE sink = ? AND stream = ? AND position = ?",
             found[-1].number, sink, stream, position,
         )  # fmt: skip
-        taken = rows.standing(found) if moved else []
-        if not taken:
-            return None  # another process was quicker, or all of it has been erased since
-        body = b"".join(row.line for row in taken)
-        batch = Batch(new_id(now), stream, taken[0].number, taken[-1].number, len(taken), body, 1)
+        kept = rows.standing(found) if moved else []
+        if not kept:
+            return None  # another process moved the cursor, or all rows have been erased meanwhile
+        body = b"".join(row.line for row in kept)
+        batch = Batch(new_id(now), stream, kept[0].number, kept[-1].number, len(kept), body, 1)
         _store(sink, batch, now + LEASE, now)
     return batch
 
 
 def _read(sink: str, stream: str, position: int, limit: int) -> list[rows.Row]:
-    """The rows of a batch; none, and the stream stops, if something in the log cannot be put into one."""
+    """Return the rows of a batch. If a row cannot be made into JSON, stop the stream and return none."""
     try:
         return _as_many_as_fit(rows.read(stream, position, limit))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        reason = f"a row after {position} makes no line, see Alice's log: {type(error).__name__}"
-        logger.exception("%s after %d cannot be put together for the sink %s", stream, position, sink)
+        reason = f"a row after {position} cannot be made into JSON, see the log: {type(error).__name__}"
+        logger.exception("%s after %d cannot be made into JSON for the sink %s", stream, position, sink)
         with transaction(events_db):
             _stop_cursor(sink, stream, reason)
         return []
@@ -256,7 +255,7 @@ def _store(sink: str, batch: Batch, next_attempt_at: int, now: int) -> None:
     )  # fmt: skip
 
 
-# What became of it
+# Outcomes
 
 
 def _confirm(sink: str, batch: Batch) -> None:
@@ -268,17 +267,17 @@ def _confirm(sink: str, batch: Batch) -> None:
 
 
 def _succeed(sink: str, stream: str) -> bool:
-    """Whether there were failures to forget."""
-    forgotten = events.execute(
+    """Reset the counts of failures; return whether there were any."""
+    reset = events.execute(
         "UPDATE sink_cursors SET failures = 0, refused = 0, open_until = 0 "
         "WHERE sink = ? AND stream = ? AND failures + refused > 0",
         sink, stream,
     )  # fmt: skip
-    return bool(forgotten)
+    return bool(reset)
 
 
 def _undelivered(sink: str, batch: Batch, outcome: Undelivered) -> bool:
-    """Write down what became of it; answer whether to go on with the next."""
+    """Store the outcome; return whether to go on with the next batch."""
     match outcome:
         case Later():
             return _wait(sink, batch, outcome)
@@ -293,7 +292,7 @@ def _undelivered(sink: str, batch: Batch, outcome: Undelivered) -> bool:
 
 
 def _wait(sink: str, batch: Batch, outcome: Later) -> bool:
-    """Try again later, the later the more attempts there were; never at the same moment as everybody else."""
+    """Try again later: exponential backoff, with jitter so that senders do not retry at the same moment."""
     now = clock.now()
     backoff = min(FIRST_WAIT << min(batch.attempts - 1, 20), MOST_WAIT)
     wait = max(int(backoff * random.uniform(0.5, 1)), min(outcome.wait or 0, LONGEST_WAIT))
@@ -340,7 +339,7 @@ def _stop_cursor(sink: str, stream: str, reason: str) -> None:
 
 
 def _bury(sink: str, batch: Batch, reason: str) -> bool:
-    """A dead letter. Many in a row mean that the fault is not in them, and stop the stream."""
+    """Keep the batch as a dead letter. After STOPS_AFTER in a row the fault is not in the rows: stop."""
     with transaction(events_db):
         events.execute(
             "UPDATE sink_batches SET state = 'dead', next_attempt_at = 0, error = ? WHERE id = ?",
@@ -370,9 +369,9 @@ def _keep_a_copy(sink: str, batch: Batch, reason: str) -> bool:
 
 
 def _halve(sink: str, batch: Batch) -> bool:
-    """Send each half by itself, with an id of its own: nothing of the whole was taken.
+    """Replace the batch by its halves, with new ids: the other side stored nothing of the whole.
 
-    The halves are of what is kept now; somebody may have been erased while the batch was on its way.
+    The halves are made from the stored body, from which rows may have been erased during the attempt.
     """
     now = clock.now()
     with transaction(events_db):

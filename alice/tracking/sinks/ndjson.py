@@ -1,7 +1,7 @@
-"""The file sink: a JSON object a line, appended to a file a day.
+"""The file sink: one JSON object per line, appended to one file per table and day.
 
-Beside the files, a note says which batch was appended last and where it began. A batch that comes again,
-since nobody heard that it was written, is written over itself.
+Beside the files, a note per table names the last batch and where in its file it begins. If that batch is sent
+again, because its confirmation was lost, it overwrites itself.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ class NdjsonFiles:
     name = "ndjson"
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made when it is needed, open to its owner only."""
+        """`folder` is made when it is needed; only its owner can read it."""
         self._folder = folder
 
     def send(self, batch: Batch) -> None:
@@ -43,7 +43,7 @@ class NdjsonFiles:
             start = end
             if last and last["file"] == path.name and (last["batch"] == batch.id or not last["written"]):
                 if last["written"] and end < last["start"] + len(batch.body):
-                    return  # it was written, and somebody has moved the file away since
+                    return  # it was written, and the file has been moved away since
                 start = min(last["start"], end)
             about = {"batch": batch.id, "file": path.name, "start": start}
             _write(note, about | {"written": False})
@@ -51,13 +51,13 @@ class NdjsonFiles:
                 _put(file, start, batch.body)
                 _write(note, about | {"written": True})
             except OSError:
-                file.truncate(start)  # whoever moves the file away now takes no part of the batch along
+                file.truncate(start)  # leave no part of the batch in a file that may be moved away now
                 os.fsync(file.fileno())
                 raise
 
 
 def _put(file: FileIO, start: int, body: bytes) -> None:
-    """Make the body what is in the file from `start` on, durably."""
+    """Replace what is in the file from `start` on by the body, durably."""
     file.truncate(start)
     file.seek(start)
     rest = memoryview(body)
@@ -67,34 +67,34 @@ def _put(file: FileIO, start: int, body: bytes) -> None:
 
 
 def _day(id: str) -> str:
-    """The UTC date on which a batch was put together, as its id (UUIDv7) says: the same at every attempt."""
+    """Return the UTC date on which the batch was made, from its id (UUIDv7): the same at every attempt."""
     return clock.rfc3339(UUID(id).int >> 80)[:10]
 
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Of all processes one at a time."""
+    """Hold a lock that excludes other processes and threads."""
     with open(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _read(note: Path) -> dict:
-    """What the note says; nothing if it cannot be read."""
+    """Return the note; an empty one if it is missing or not valid."""
     try:
-        said = json.loads(note.read_bytes())
+        fields = json.loads(note.read_bytes())
     except (FileNotFoundError, RecursionError, ValueError):
         return {}
-    if not isinstance(said, dict) or any(type(said.get(name)) is not type_ for name, type_ in NOTE.items()):
+    if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in NOTE.items()):
         return {}
-    return said if said["start"] >= 0 else {}
+    return fields if fields["start"] >= 0 else {}
 
 
-def _write(note: Path, said: dict) -> None:
-    """Replace the note in one step, so that nobody ever reads half of it."""
+def _write(note: Path, fields: dict) -> None:
+    """Replace the note in one step, so that no process reads half of it."""
     draft = note.with_suffix(".draft")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(said, file)
+        json.dump(fields, file)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(note)

@@ -1,4 +1,4 @@
-"""Which sinks the settings name, and the threads that serve them."""
+"""The sinks that the settings configure, and the threads that send to them."""
 
 import threading
 import time
@@ -16,11 +16,11 @@ from alice.tracking.sinks.tinybird import Tinybird
 
 EVERY = seconds(4)
 LOOK_EVERY = 1.0  # seconds
-STOPS_WITHIN = 3.0  # seconds; an attempt that takes longer is repeated after the next start
+STOPS_WITHIN = 3.0  # seconds; an attempt that takes longer is repeated after the next start of Alice
 
 
 def configured(settings: Settings) -> list[Sink]:
-    """The sinks that are set; opens no connection."""
+    """Return the configured sinks. Opens no connection."""
     sinks: list[Sink] = []
     if settings.clickhouse_url:
         sinks.append(ClickHouse(settings.clickhouse_url))
@@ -36,7 +36,7 @@ def pace(settings: Settings) -> Pace:
 
 
 class Couriers:
-    """A thread a sink, apart from the jobs that Alice must do in time: a slow one holds up no other."""
+    """One thread per sink, apart from the other jobs: a slow sink delays neither them nor other sinks."""
 
     def __init__(self, settings: Settings) -> None:
         self._stopping = threading.Event()
@@ -48,7 +48,7 @@ class Couriers:
             scheduler.start()
 
     def stop(self) -> None:
-        """Wait a moment for the batches that are being sent now; what is left is for the next start."""
+        """Wait up to STOPS_WITHIN for the batches being sent. The rest is sent after the next start."""
         self._stopping.set()
         until = time.monotonic() + STOPS_WITHIN
         ends = [threading.Thread(target=scheduler.stop, daemon=True) for scheduler in self._schedulers]
@@ -59,7 +59,7 @@ class Couriers:
 
 
 def jobs(settings: Settings, stopping: threading.Event) -> list[Job]:
-    """A job a sink, under a lease."""
+    """Return one job per sink; its lease makes one process run it each time."""
     return [
         Job(f"sink {sink.name}", EVERY, partial(delivery.run, sink, pace(settings), stopping))
         for sink in configured(settings)

@@ -1,8 +1,8 @@
-"""Events as rows of `events_v1`, visits as rows of `session_v1`: what all sinks are sent.
+"""Events as rows of `events_v1`, visits as rows of `session_v1`: the same for all sinks.
 
-A row stands by itself: ids, names and times as text, nothing that only our tables could explain. `seq` is the
-place in our log. Bots are there, and say so. A property of an event that is named like a column and fits it
-is in that column; the others are `metadata`, JSON text.
+A row is complete by itself: ids, names and times are text, and no number refers to another table of Alice.
+`seq` is the place in the log. Bots are included and marked. A property of an event that has the name of a
+column and fits it is in that column; the others are in `metadata`, as JSON text.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -18,7 +18,7 @@ from alice.tracking.event_property import properties
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.text import texts
 
-UNKNOWN = "Unknown"  # what the tables say of a place or a device that nobody knows
+UNKNOWN = "Unknown"  # in the tables, for a place or a device that is not known
 EU = frozenset(
     ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
      "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK")
@@ -27,36 +27,36 @@ EU = frozenset(
 
 class Row(NamedTuple):
     number: int  # seq of an event, number of a visit
-    visit: int  # its number
+    visit: int  # the number of its visit
     line: bytes  # a JSON object and a line feed
 
 
 class Waiting(NamedTuple):
-    count: int  # at most as many as were asked for
+    count: int  # at most the limit
     since: int | None  # when the oldest was written (ms)
 
 
 def waiting(stream: str, position: int, limit: int) -> Waiting:
-    """How many rows come after this position."""
+    """Count the rows after this position, up to the limit."""
     return Waiting(*events.query(_WAITING[stream], position, limit)[0])
 
 
 def read(stream: str, position: int, limit: int) -> list[Row]:
-    """The rows after this position, in order. The number of queries does not depend on how many there are."""
+    """Return the rows after this position, in order. The number of queries does not depend on the limit."""
     return _events(position, limit) if stream == EVENTS else _visits(position, limit)
 
 
 def standing(found: Collection[Row]) -> list[Row]:
-    """Those of the rows whose visits are still there, and stay there until this transaction ends."""
+    """Return the rows whose visits still exist. PostgreSQL locks these visits until the transaction ends."""
     numbers = sorted({row.visit for row in found})
     lock = " FOR KEY SHARE" if is_postgresql() else ""  # SQLite has one writer at a time
-    there: set[int] = set()
+    existing: set[int] = set()
     for start in range(0, len(numbers), 500):
         part = numbers[start : start + 500]
         marks = ", ".join("?" * len(part))
         select = f"SELECT number FROM visits WHERE number IN ({marks}) ORDER BY number{lock}"
-        there.update(number for (number,) in events.query(select, *part))
-    return [row for row in found if row.visit in there]
+        existing.update(number for (number,) in events.query(select, *part))
+    return [row for row in found if row.visit in existing]
 
 
 _WAITING = {
@@ -120,14 +120,14 @@ TYPES = {
 
 def _events(position: int, limit: int) -> list[Row]:
     found = [_Event._make(row) for row in events.query(_EVENTS, position, limit)]
-    said = properties([event.seq for event in found])
+    props = properties([event.seq for event in found])
     words = texts({n for e in found for n in (e.name, e.path, e.ab_test, e.ab_variant)})
-    return [_row(event.seq, event.visit_number, _event(event, said[event.seq], words)) for event in found]
+    return [_row(event.seq, event.visit_number, _event(event, props[event.seq], words)) for event in found]
 
 
-def _event(event: _Event, said: dict[str, Any], words: dict[int | None, str | None]) -> dict[str, Any]:
+def _event(event: _Event, props: dict[str, Any], words: dict[int | None, str | None]) -> dict[str, Any]:
     told = _context(event.context)
-    columns, metadata = _columns(said)
+    columns, metadata = _columns(props)
     row = {
         "timestamp": rfc3339(event.occurred_at),
         "received_at": rfc3339(event.received_at),
@@ -180,9 +180,9 @@ def _type(value: Any) -> str | None:
     return value if isinstance(value, str) and value in TYPES.values() else None
 
 
-# What an event may say about itself for a column of its own, and what fits there.
+# The properties that have a column. Each function returns the value for it, or None if it does not fit.
 _FITS: dict[str, Callable[[Any], Any]] = {
-    "event_type": _type,  # of an EventTracker page view that was sent as something else
+    "event_type": _type,  # of an EventTracker page view that was sent with another type
     "event_value": _number,
     "page_load_time": _number,
     "dom_ready_time": _number,
@@ -196,7 +196,7 @@ _FITS: dict[str, Callable[[Any], Any]] = {
      "campaign_environment", "page_url", "referrer_url"),
     _text,
 )  # fmt: skip
-# What the other dialects call the same.
+# The names of the same properties in other dialects.
 _ALSO = {
     "element": "clicked_element",
     "href": "clicked_url",
@@ -206,13 +206,13 @@ _ALSO = {
 }
 
 
-def _columns(said: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """What an event said about itself: what has a column, and the rest as JSON text.
+def _columns(props: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Split the properties of an event: those that have a column, and the rest as JSON text.
 
-    Of several that mean one column, the one that is named like it has it, else the first by name.
+    If several fit one column, the one with its name takes it, else the first by name.
     """
     columns, rest = {}, {}
-    for name, value in sorted(said.items(), key=lambda one: (one[0] in _ALSO, one[0])):
+    for name, value in sorted(props.items(), key=lambda item: (item[0] in _ALSO, item[0])):
         column = _ALSO.get(name, name)
         fitting = _FITS[column](value) if column in _FITS else None
         if fitting is None or column in columns:
@@ -272,35 +272,37 @@ def _visits(position: int, limit: int) -> list[Row]:
     ]
 
 
-def _visit(visit: _Visit, is_: dict[str, str | None]) -> dict[str, Any]:
+def _visit(visit: _Visit, text: dict[str, str | None]) -> dict[str, Any]:
     told = _context(visit.context)
     return {
         "timestamp": rfc3339(visit.started_at),
         "seq": visit.visit_number,
         **_ids(visit, told),
         "segment_id": told.get("segment_id"),
-        "ab_test_id": is_["ab_test"],
-        "ab_test_variant_id": is_["ab_variant"],
-        **{f"utm_{name}": is_[f"utm_{name}"] for name in ("source", "medium", "campaign", "term", "content")},
+        "ab_test_id": text["ab_test"],
+        "ab_test_variant_id": text["ab_variant"],
+        **{
+            f"utm_{name}": text[f"utm_{name}"] for name in ("source", "medium", "campaign", "term", "content")
+        },
         "ref": told.get("ref"),
         "source": told.get("source"),
-        "bucket": is_["bucket"] or "Direct",
-        "country": is_["country"] or UNKNOWN,
+        "bucket": text["bucket"] or "Direct",
+        "country": text["country"] or UNKNOWN,
         "continent": UNKNOWN,
         "city": UNKNOWN,
         "region": UNKNOWN,
         "region_code": None,
-        "timezone": is_["timezone"],
-        "is_eu_country": int(is_["country"] in EU),
-        "device_type": is_["device"] or UNKNOWN,
-        "device_os": is_["os"] or UNKNOWN,
-        "browser": is_["browser"] or UNKNOWN,
+        "timezone": text["timezone"],
+        "is_eu_country": int(text["country"] in EU),
+        "device_type": text["device"] or UNKNOWN,
+        "device_os": text["os"] or UNKNOWN,
+        "browser": text["browser"] or UNKNOWN,
         "browser_version": None,
         "connection_type": UNKNOWN,
-        "is_mobile": int(is_["device"] == "mobile"),
-        "referrer": is_["referrer_host"],
-        "language": is_["language"],
-        "user_agent": "",  # it is never kept
+        "is_mobile": int(text["device"] == "mobile"),
+        "referrer": text["referrer_host"],
+        "language": text["language"],
+        "user_agent": "",  # never stored
         "bot_score": 0.0,
         "is_bot": visit.is_bot,
         "is_verified_bot": 0,
@@ -309,7 +311,7 @@ def _visit(visit: _Visit, is_: dict[str, str | None]) -> dict[str, Any]:
         "domain_type": None,
         "user_hostname": visit.domain,
         "is_returning": int(bool(visit.returns)),
-        "uri": is_["landing_path"],
+        "uri": text["landing_path"],
     }
 
 
@@ -317,11 +319,11 @@ def _visit(visit: _Visit, is_: dict[str, str | None]) -> dict[str, Any]:
 
 
 def _ids(of: _Event | _Visit, told: dict[str, str | None]) -> dict[str, str | None]:
-    """Who and where. Somebody without a name is called by the hash that their visits of that day share."""
-    known_as = visit_id(of.started_at, of.visit_number)
+    """Return the ids of a row. Without a user id, `user_id` is the hash that a visitor keeps for a day."""
+    public_id = visit_id(of.started_at, of.visit_number)
     return {
-        "visit_id": known_as,
-        "session_id": of.session_id or known_as,
+        "visit_id": public_id,
+        "session_id": of.session_id or public_id,
         "user_id": of.user_id or bytes(of.hash).hex(),
         "project_id": of.site_id,
         "workspace_id": told.get("workspace_id") or "",
@@ -333,9 +335,9 @@ def _ids(of: _Event | _Visit, told: dict[str, str | None]) -> dict[str, str | No
 
 
 def _context(text: str | None) -> dict[str, str | None]:
-    """The texts that a visit carries along."""
-    said: Iterable[tuple[str, Any]] = orjson.loads(text).items() if text else ()
-    return {name: _text(value) for name, value in said}
+    """Parse a visit's context. Values that are not texts become None."""
+    items: Iterable[tuple[str, Any]] = orjson.loads(text).items() if text else ()
+    return {name: _text(value) for name, value in items}
 
 
 def _row(number: int, visit: int, columns: dict[str, Any]) -> Row:

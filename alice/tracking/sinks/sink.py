@@ -1,41 +1,41 @@
-"""What a sink is: somewhere events and visits are copied to, and what may become of a batch there."""
+"""What a sink is: a system that events and visits are copied to; and how sending a batch to it can fail."""
 
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 EVENTS, VISITS = "events", "visits"
-STREAMS = (VISITS, EVENTS)  # in the order in which they are sent: an event's visit goes first
+STREAMS = (VISITS, EVENTS)  # in the order in which they are sent: visits before events
 TABLES = {EVENTS: "events_v1", VISITS: "session_v1"}
-SCHEMA = Path(__file__).parent / "schema"  # what makes these tables over there
+SCHEMA = Path(__file__).parent / "schema"  # files that create these tables on the other server
 
 
 class Batch(NamedTuple):
-    """Rows on their way; the bytes and the id are the same at every attempt."""
+    """Rows to send. The id and the body are the same at every attempt, unless rows are erased in between."""
 
     id: str  # a UUIDv7
     stream: str
     first: int  # seq of the first event, or number of the first visit
     last: int
     rows: int
-    body: bytes  # a JSON object a line
-    attempts: int  # this one included
+    body: bytes  # one JSON object per line
+    attempts: int  # including the present one
 
 
 class Sink(Protocol):
     name: str
 
     def send(self, batch: Batch) -> None:
-        """Hand the batch over; when this returns, the other side has all of it, durably.
+        """Send the batch; return when the other side has stored all of it durably.
 
-        Raises one of the outcomes below otherwise. Makes two requests at most, each with its deadline (see
-        transport), and touches no database of ours.
+        Otherwise raise one of the exceptions below. Makes at most two requests, each with its own deadline
+        (see transport), and does not use Alice's databases.
         """
 
 
 class Undelivered(Exception):
-    """Why the other side did not simply take a batch; the message is for an admin.
+    """The other side did not accept a batch without an error; the message is for an admin.
 
-    It may repeat what the other side said, so only what can be stored and shown stays of it.
+    The message may quote the response: unprintable characters are replaced, so it can be stored and shown.
     """
 
     def __init__(self, reason: str) -> None:
@@ -44,7 +44,7 @@ class Undelivered(Exception):
 
 
 class Later(Undelivered):
-    """An outage or a limit: the same bytes are tried again, after `wait` ms if the other side said so."""
+    """An outage or a rate limit: the same bytes are sent again. `wait`: ms that the other side asks for."""
 
     def __init__(self, reason: str, wait: int | None = None) -> None:
         super().__init__(reason)
@@ -52,20 +52,20 @@ class Later(Undelivered):
 
 
 class Stopped(Undelivered):
-    """The settings or the tables are at fault: nothing is sent until an admin has looked."""
+    """The settings or the tables are wrong: the stream stops until an admin runs `alice sinks retry`."""
 
 
 class TooLarge(Undelivered):
-    """Half as much may do; of a single row nothing is to be had."""
+    """Too many bytes: the batch is halved. A single row that is too large becomes a dead letter."""
 
 
 class Unreadable(Undelivered):
-    """Some row in it does not fit: the halves are tried, until it is found."""
+    """Some row cannot be parsed: the batch is halved until the row is found, which becomes a dead letter."""
 
 
 class Unwanted(Undelivered):
-    """Refused as it is, with nothing taken: a dead letter."""
+    """Refused, and no row was stored: the batch becomes a dead letter."""
 
 
 class Taken(Undelivered):
-    """It has arrived, but the other side says that not all is well: never sent again by itself."""
+    """Accepted, but with an error: a copy is kept, which is sent again only if an admin names it."""

@@ -1,7 +1,7 @@
 """The Tinybird sink: the Events API, into the data sources of schema/*.datasource.
 
-It waits for the database (`wait=true`), so that 200 means written. Tinybird drops no doubles: rows have an id
-that stays the same, and the data sources replace by it.
+With `wait=true` Tinybird responds after the rows are written. It does not deduplicate requests: a row has the
+same id at every attempt, and the data sources replace rows by it.
 """
 
 import gzip
@@ -34,7 +34,7 @@ class Tinybird:
 
 
 def _judge(answer: Answer, batch: Batch) -> None:
-    """Raise what the answer means."""
+    """Raise what the response means."""
     match answer.status:
         case 200 | 202:
             _count(answer, batch)
@@ -57,16 +57,16 @@ def _judge(answer: Answer, batch: Batch) -> None:
 
 
 def _count(answer: Answer, batch: Batch) -> None:
-    """Raise unless every row is where it belongs."""
+    """Raise unless every row was written."""
     if answer.status == 202 and not answer.text.strip():
-        return  # it has not looked yet
+        return  # accepted, but not processed yet
     try:
         counts = json.loads(answer.text)
         good, bad = counts["successful_rows"], counts["quarantined_rows"]
     except (LookupError, RecursionError, TypeError, ValueError):
         good = bad = None
     if not isinstance(good, int) or not isinstance(bad, int):
-        # Somebody stands in front of Tinybird. Should the rows be there, they replace themselves.
+        # Probably from a proxy. If the rows were written all the same, sending them again replaces them.
         raise Later(f"an answer without row counts: {answer.said}")
     if bad:
         raise Taken(f"{bad} of {batch.rows} rows are in {TABLES[batch.stream]}_quarantine")

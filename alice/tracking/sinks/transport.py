@@ -1,6 +1,6 @@
-"""HTTP to the servers that sinks send to: one request, one connection, one deadline.
+"""The HTTP requests of sinks: each has its own connection and deadline.
 
-No redirect is followed: what a setting names is what gets the data.
+Redirects are not followed: only the server that the setting names gets the data.
 """
 
 import http.client
@@ -16,9 +16,9 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from alice import clock
 from alice.tracking.sinks.sink import Later, Stopped
 
-TIMEOUT = 15.0  # seconds for a whole request, once connected
+TIMEOUT = 15.0  # seconds for a whole request, after connecting
 CONNECT_TIMEOUT = 5.0  # seconds
-READ = 64 * 1024  # bytes of an answer that are looked at
+READ = 64 * 1024  # bytes of a response that are read
 
 
 class Answer(NamedTuple):
@@ -28,12 +28,12 @@ class Answer(NamedTuple):
 
     @property
     def said(self) -> str:
-        """The answer for a person: its status and the beginning of its text."""
+        """The status and the beginning of the text, for messages."""
         return f"{self.status} {' '.join(self.text.split())[:300]}"
 
 
 class Server:
-    """An HTTP server, as a setting names it: scheme, host, port, perhaps user, password and path."""
+    """An HTTP server as a setting names it: scheme, host, perhaps port, user, password and path."""
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         parts = urlsplit(url)
@@ -52,7 +52,7 @@ class Server:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Raises Later for what kept a whole answer from coming in time, Stopped if none can be asked."""
+        """Raises Later without a complete response in time, Stopped if the settings make no valid request."""
         connection = self._connection()
         try:
             connection.connect()
@@ -78,16 +78,16 @@ class Server:
 
 
 def _answer(response: http.client.HTTPResponse) -> Answer:
-    said = response.read(READ)
-    if response.length and len(said) < READ:  # nobody else would miss the rest
-        raise http.client.IncompleteRead(said, response.length)
+    data = response.read(READ)
+    if response.length and len(data) < READ:  # read(n) does not raise for a body that ends early
+        raise http.client.IncompleteRead(data, response.length)
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, said.decode("utf-8", "replace"))
+    return Answer(response.status, headers, data.decode("utf-8", "replace"))
 
 
 @contextmanager
 def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
-    """End the connection when the time is up, however slowly bytes still trickle in."""
+    """Shut the connection down after `seconds`, even if bytes still trickle in, and raise TimeoutError."""
     sock = connection.sock
     sock.settimeout(seconds)
     expired = threading.Event()
@@ -115,16 +115,16 @@ def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterato
 
 
 def retry_after(headers: Mapping[str, str]) -> int | None:
-    """The wait (ms) that an answer asks for: Retry-After in seconds or as a date, else X-RateLimit-Reset."""
+    """Return the wait (ms) that a response asks for: Retry-After (s or a date), else X-RateLimit-Reset."""
     for text in (headers.get("retry-after"), headers.get("x-ratelimit-reset")):
         if text is None:
             continue
         try:
             return max(0, int(float(text) * 1000))
         except (ValueError, OverflowError):
-            pass  # a date, then
+            pass  # it may be a date
         try:
             return max(0, int(parsedate_to_datetime(text).timestamp() * 1000) - clock.now())
         except ValueError:
-            pass  # neither: as if it were not there
+            pass  # neither: ignore the header
     return None

@@ -1,4 +1,4 @@
-"""What an admin sees of the sinks, and may do: look, try again, give up."""
+"""What an admin can do with sinks (see their status, retry, skip, restart), and erasing rows from batches."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
@@ -13,16 +13,16 @@ class StreamStatus(NamedTuple):
     sink: str
     stream: str
     state: str  # "ok", "waiting" (for its next attempt), "open" (the circuit), "stopped"
-    position: int  # of the newest row in a batch
-    behind: int  # rows of the log, at most, that are in no batch yet
-    held: int  # rows in batches that wait to be sent, or are being sent
+    position: int  # of the newest row put into a batch
+    behind: int  # rows of the log that are in no batch yet, at most
+    held: int  # rows in batches that wait or are being sent
     failures: int  # in a row
     next_attempt_at: int | None  # ms, when the state is "waiting" or "open"
     reason: str | None  # of the last failure
 
 
 class Letter(NamedTuple):
-    """A batch that has not simply arrived."""
+    """A batch that is not confirmed."""
 
     id: str
     sink: str
@@ -33,13 +33,13 @@ class Letter(NamedTuple):
     rows: int
     bytes: int
     attempts: int
-    next_attempt_at: int | None  # ms, of one that waits, unless its stream is stopped; 0: at once
+    next_attempt_at: int | None  # ms, of a waiting batch whose stream is not stopped; 0: at once
     created_at: int  # ms
     error: str | None
 
 
 def status() -> list[StreamStatus]:
-    """Each stream of each sink that has ever been served."""
+    """Return each stream of each sink that has ever been served."""
     now = clock.now()
     found = events.query(
         "SELECT c.sink, c.stream, c.position, c.failures, c.open_until, c.stopped, b.next_attempt_at, "
@@ -71,25 +71,25 @@ def _status(row: tuple, now: int) -> StreamStatus:
 
 
 def letters(sink: str | None = None, states: Sequence[str] = ("dead", "taken")) -> list[Letter]:
-    """Batches that are kept, the oldest first."""
+    """Return the batches in these states, the oldest first."""
     marks = ", ".join("?" * len(states))
     named = "" if sink is None else "AND b.sink = ?"
     return _letters(f"b.state IN ({marks}) {named}", *states, *_given(sink))
 
 
 def undelivered() -> list[Letter]:
-    """Batches that did not simply arrive: refused, or taken with a complaint, or waiting after an attempt."""
+    """Return the batches that are dead, taken or waiting, without those in their first attempt."""
     return _letters(
         "b.state <> 'waiting' OR b.error IS NOT NULL OR b.attempts <> 1 OR b.next_attempt_at <= ?",
         clock.now(),
     )
 
 
-def _letters(which: str, *values: str | int) -> list[Letter]:
+def _letters(condition: str, *values: str | int) -> list[Letter]:
     found = events.query(
         f"SELECT {', '.join(_LETTER.get(name, f'b.{name}') for name in Letter._fields)} FROM sink_batches b "
         "LEFT JOIN sink_cursors c ON c.sink = b.sink AND c.stream = b.stream "
-        f"WHERE {which} ORDER BY b.created_at, b.first, b.id",
+        f"WHERE {condition} ORDER BY b.created_at, b.first, b.id",
         *values,
     )
     return [Letter._make(row) for row in found]
@@ -106,10 +106,10 @@ def _given(value: str | None) -> list[str]:
 
 
 def retry(sink: str, batch: str | None = None) -> int:
-    """Try at once what waits, and dead letters again; what had stopped goes on. Answer how many batches.
+    """Retry waiting batches and dead letters at once, and start stopped streams; return how many batches.
 
-    With `batch`, only that one is touched: it is sent in its turn, and its stream, if stopped, stays so. What
-    the other side has taken is sent again only if it is named: it may be there twice then.
+    With `batch`, only that one is sent, in its turn, and its stream stays stopped if it is. A batch that the
+    other side has taken is sent again only if it is named; its rows may be stored twice then.
     """
     named = "" if batch is None else "AND id = ?"
     which = "state = 'dead'" if batch is None else "state <> 'waiting'"
@@ -120,7 +120,7 @@ def retry(sink: str, batch: str | None = None) -> int:
                 "WHERE sink = ?",
                 sink,
             )
-        # One that is being sent has no error yet, and keeps its time.
+        # A batch that is being sent has no error yet, and keeps its lease.
         hurried = events.execute(
             "UPDATE sink_batches SET next_attempt_at = 0 "
             f"WHERE sink = ? AND state = 'waiting' AND error IS NOT NULL {named}",
@@ -135,14 +135,14 @@ def retry(sink: str, batch: str | None = None) -> int:
 
 
 def skip(sink: str, batch: str | None = None) -> int:
-    """Give up on a batch, or on all that are kept (not on what waits); answer how many. They are deleted."""
+    """Delete a batch, or all that are dead or taken; return how many."""
     which = "state <> 'waiting'" if batch is None else "id = ?"
     with transaction(events_db):
         return events.execute(f"DELETE FROM sink_batches WHERE sink = ? AND {which}", sink, *_given(batch))
 
 
 def restart(sink: str) -> int:
-    """Send the whole log anew, from its first event. Its batches are deleted; answer how many."""
+    """Send the whole log again from its first event. Delete all batches of the sink; return how many."""
     with transaction(events_db):
         events.execute(
             "UPDATE sink_cursors SET position = 0, stopped = NULL, failures = 0, refused = 0, open_until = 0 "
@@ -152,36 +152,36 @@ def restart(sink: str) -> int:
         return events.execute("DELETE FROM sink_batches WHERE sink = ?", sink)
 
 
-# What has to go
+# Erasing rows
 
 
 def forget(visit_ids: Collection[str], user_id: str | None = None, site_id: str | None = None) -> int:
-    """Take the rows of these visits, and those that name the user, out of every batch; answer how many rows.
+    """Delete the rows of these visits, and those that name the user, from every batch; return how many.
 
-    Those that name the user: on this site only, if one is given. What a sink has taken is out of our hands.
+    With `site_id`, rows that name the user are deleted on this site only. Rows that were sent stay there.
     """
     wanted = set(visit_ids)
 
-    def theirs(stream: str, row: dict[str, Any]) -> bool:
+    def matches(stream: str, row: dict[str, Any]) -> bool:
         named = user_id is not None and row["user_id"] == user_id and site_id in (None, row["project_id"])
         return named or row["visit_id"] in wanted
 
-    return take_out(theirs)
+    return take_out(matches)
 
 
 def forget_site(site_id: str) -> int:
-    """Take the rows of a site that is gone out of every batch; answer how many rows."""
+    """Delete the rows of a removed site from every batch; return how many."""
     return take_out(lambda stream, row: row["project_id"] == site_id)
 
 
 def take_out(unwanted: Callable[[str, dict[str, Any]], bool]) -> int:
-    """Take rows out of every batch that is kept, waits or is on its way; answer how many rows.
+    """Delete rows from every batch, in whatever state; return how many.
 
-    `unwanted` is asked with a row's stream and the row. A batch keeps its id, which the other side may know
-    already; an empty one is deleted. Each body is read once, and no transaction lasts while it is.
+    `unwanted` gets a row's stream and the row. A batch keeps its id, which the other side may know already;
+    an empty batch is deleted. Each body is read once, outside a transaction.
     """
     gone, seen = 0, set[str]()
-    # Looked for again: a batch that is refused in the meantime comes back as two halves.
+    # Query again: a batch that is halved meanwhile comes back as two with new ids.
     while new := {id for (id,) in events.query("SELECT id FROM sink_batches")} - seen:
         gone += sum(_take_out(id, unwanted) for id in sorted(new))
         seen |= new
@@ -199,7 +199,7 @@ def _take_out(id: str, unwanted: Callable[[str, dict[str, Any]], bool]) -> int:
 
 
 def _shorten(id: str, count: int, kept: list[bytes]) -> int:
-    """Leave these lines of a batch that has `count`; 0 if somebody has shortened it since."""
+    """Leave only these lines of a batch of `count` rows; return 0 if it has changed since."""
     with transaction(events_db):
         if not kept:
             return events.execute("DELETE FROM sink_batches WHERE id = ? AND rows = ?", id, count)

@@ -121,7 +121,7 @@ def test_status_shows_what_is_not_set_without_a_next_attempt(sinks: Sinks) -> No
 @pytest.mark.parametrize(
     ("arguments", "remedy"),
     [
-        (("retry", "kafka"), "There is no sink kafka. There are bystander, tinybird."),
+        (("retry", "kafka"), "There is no sink kafka. The sinks are: bystander, tinybird."),
         (("skip", "tinybird", "--batch", "42", "--yes"), "`alice sinks status` lists them."),
     ],
 )

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from alice import database
 from alice.clock import seconds
 from alice.config import Settings
 from alice.tracking.sinks import registry
@@ -119,20 +118,3 @@ def test_a_sink_that_is_silent_is_not_waited_for_long(
     assert [(letter.state, letter.error) for letter in letters()] == [("waiting", None)]
     peer.ending.set()
     eventually(lambda: threads() == 0)
-
-
-def test_who_serves_a_sink_holds_no_connection_to_what_the_sink_does_not_need(
-    tinybird: Settings, log: Log, peer: Peer
-) -> None:
-    seqs = log.events(log.visit(), 2)
-    (job,) = registry.jobs(tinybird, threading.Event())
-    closed: list[bool] = []
-    hook = lambda event: closed.append(database.alice_db.is_closed())  # noqa: E731
-    with database.connected():
-        database.events_db.query_hooks.append(hook)
-        job.run()
-        database.events_db.query_hooks.remove(hook)
-        assert not database.alice_db.is_closed()
-
-    assert set(closed) == {True}
-    assert peer.ids() == seqs
