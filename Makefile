@@ -17,7 +17,7 @@ run: $(VENV)/installed
 	@$(BIN)/alice setup && exec $(BIN)/alice serve
 
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest tests/bench -s $(ARGS)
