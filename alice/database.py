@@ -261,7 +261,7 @@ def appending(database: Handle = alice_db, log: int = ACTIVITY_LOG) -> Iterator[
     if database.in_transaction():
         raise RuntimeError("appending() must be the outermost transaction")
     with database.atomic():
-        if is_postgresql():
+        if database.param == "%s":  # PostgreSQL
             database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (log,))
         _this_thread.appending_to = log
         try:

@@ -13,13 +13,19 @@ from pathlib import Path
 import pytest
 
 from alice import clock
-from alice.clock import days, minutes
+from alice.clock import days, hours, minutes
 from alice.tracking import person
 from alice.tracking.sinks import delivery
 from alice.tracking.sinks.ndjson import NdjsonFiles
 from alice.tracking.sinks.sink import EVENTS
 from tests.tracking.sinks.conftest import PACE, Drain, letters
 from tests.tracking.sinks.making import Log
+
+
+@pytest.fixture(autouse=True)
+def noon(frozen_clock: int) -> None:
+    """Files are a day's: no test begins just before midnight."""
+    clock.freeze(frozen_clock // clock.DAY * clock.DAY + hours(12))
 
 
 @pytest.fixture
