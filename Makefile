@@ -29,11 +29,12 @@ install: $(VENV)/installed
 
 SCRIPT := alice/tracking/script
 TRACKER := $(SCRIPT)/tracker.min.js
+# An error of the script's own must never reach the page: hence the try.
 TERSER := npm exec --yes --package=terser@5.51.4 -- terser
 
 tracker:
-	@(echo '(() => {' && cd $(SCRIPT) && cat core.js addons/shared.js addons/clicks.js addons/scroll.js addons/forms.js \
-	    && echo '})();') | $(TERSER) --compress --mangle --output $(TRACKER)
+	@(echo '(() => { try {' && cd $(SCRIPT) && cat core.js addons/shared.js addons/clicks.js addons/scroll.js addons/forms.js \
+	    && echo '} catch {} })();') | $(TERSER) --compress --mangle --output $(TRACKER)
 
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --group build
