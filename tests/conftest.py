@@ -58,7 +58,7 @@ CODE, OTHER_CODE = "2222-3333-4444", "5555-6666-7777"
 
 @dataclass
 class Person:
-    """A member of the cast. `client` and `browser` are signed in, except those of nobody (no role)."""
+    """A member of the cast. `client` and `browser` are signed in, unless the person has no role."""
 
     name: str
     role: str | None = None

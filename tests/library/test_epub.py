@@ -50,7 +50,7 @@ def test_all_authors_are_named_and_the_first_title() -> None:
 
 
 def test_documents_beside_the_text_are_left_out() -> None:
-    """Those that are not linear, that the spine does not name, or that are no documents."""
+    """The spine marks d2 as not linear and does not name d3; d4 is a picture."""
     packed = repacked(
         packed_epub([f"<p>{word}.</p>" for word in ("One", "Two", "Three", "Four")]),
         lambda name, content: (

@@ -27,7 +27,7 @@ def tracking(app: Flask) -> Tracking:
 
 @pytest.fixture
 def site(visited_by_bystander: Callable[[int], None]) -> SiteRow:
-    """A site of nobody's: wonderland.example. The bystander has been there, an hour ago."""
+    """The site wonderland.example, without an owner. The bystander visited it an hour ago."""
     with database.connected(database.events_db):
         made = sites.create("wonderland.example", "Wonderland", owner_id=None)
     visited_by_bystander(made.number)

@@ -17,7 +17,7 @@ from tests.tracking.sinks.peer import SILENCE, Peer
 
 @pytest.fixture
 def log(log: Log, frozen_clock: int) -> Log:
-    """Of a minute ago, so that whoever serves it need not wait."""
+    """The rows are a minute old, so that the sink sends them at once."""
     clock.advance(-minutes(1))
     return log
 
