@@ -13,8 +13,8 @@ from alice.config import CHECKOUT
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 # Found by other libraries, which import them: the time zones, and the faster half of ua-parser.
 NOT_IMPORTED = {"tzdata", "ua-parser-rs"}
-# The MPL covers orjson's own files and asks nothing of who uses them. The last version without it can be made
-# to crash by deeply nested data.
+# The MPL covers orjson's own files and asks nothing of who uses them. The last version without it,
+# 3.11.5, gets no more fixes.
 EXCEPTIONS = {"orjson": "MPL-2.0"}
 COPYLEFT = re.compile(r"\b(A?GPL|LGPL|MPL|EUPL|EPL|GNU|copyleft|Mozilla Public)", re.IGNORECASE)
 
