@@ -21,9 +21,9 @@ from alice.activity.presence import write_presence
 from alice.activity.types import Activity, ActivityType
 from alice.clock import DAY, days, hours, minutes, rfc3339
 from alice.ids import new_id
-from alice.tracking.event import Kind
-from alice.tracking.event_property import PropertyType
-from alice.tracking.visit import Dialect
+from alice.tracking.log.event import Kind
+from alice.tracking.log.event_property import PropertyType
+from alice.tracking.log.visit import Dialect
 
 USER_ID = "00000000-0000-7000-8000-00000000b1de"
 EMAIL = "bystander@example.com"

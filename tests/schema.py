@@ -16,14 +16,14 @@ from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
 from alice.tracking.api_key import ApiKey
-from alice.tracking.event import Event, EventId
-from alice.tracking.event_property import EventProperty
-from alice.tracking.identity import Identity
+from alice.tracking.log.event import Event, EventId
+from alice.tracking.log.event_property import EventProperty
+from alice.tracking.log.identity import Identity
+from alice.tracking.log.strings import Text
+from alice.tracking.log.visit import Visit
+from alice.tracking.log.visitor import Visitor
 from alice.tracking.sinks.delivery import SinkBatch, SinkCursor
 from alice.tracking.site import Site
-from alice.tracking.text import Text
-from alice.tracking.visit import Visit
-from alice.tracking.visitor import Visitor
 
 ALICE_MODELS = (
     User,

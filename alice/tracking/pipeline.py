@@ -10,17 +10,17 @@ from functools import partial
 from alice import clock, database
 from alice.errors import TooMany
 from alice.recorder import Recorder
-from alice.tracking import device, recording, visit
-from alice.tracking.campaign import NO_CAMPAIGN, bucket
-from alice.tracking.country import Countries
-from alice.tracking.event import Kind
 from alice.tracking.limit import Limits
-from alice.tracking.recording import Hit, Recorded, VisitDetails, VisitKey
-from alice.tracking.request import Caller
+from alice.tracking.log import device, recording, visit
+from alice.tracking.log.caller import Caller
+from alice.tracking.log.campaign import NO_CAMPAIGN, bucket
+from alice.tracking.log.country import Countries
+from alice.tracking.log.event import Kind
+from alice.tracking.log.recording import Hit, Recorded, VisitDetails, VisitKey
+from alice.tracking.log.strings import Numbers
+from alice.tracking.log.visit import Dialect, Expired, Progress, VisitRow
+from alice.tracking.privacy.visitor_key import Visitors
 from alice.tracking.site import SiteRow, Sites
-from alice.tracking.text import Numbers
-from alice.tracking.visit import Dialect, Expired, Progress, VisitRow
-from alice.tracking.visitor import Visitors
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,19 @@ from alice import clock, database
 from alice.clock import days, hours, minutes
 from alice.database import Unavailable
 from alice.errors import NotFound
-from alice.tracking import event, pipeline, recording, text, visit
+from alice.tracking import pipeline
 from alice.tracking import site as sites
-from alice.tracking.campaign import NO_CAMPAIGN, Campaign
-from alice.tracking.event import Kind
-from alice.tracking.event_property import PropertyType, properties
+from alice.tracking.log import event, recording, visit
+from alice.tracking.log import strings as text
+from alice.tracking.log.caller import Caller
+from alice.tracking.log.campaign import NO_CAMPAIGN, Campaign
+from alice.tracking.log.event import Kind
+from alice.tracking.log.event_property import PropertyType, properties
+from alice.tracking.log.recording import Hit, VisitDetails, VisitKey
+from alice.tracking.log.visit import Dialect, Expired
+from alice.tracking.log.visitor import VisitorKey
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Hit, VisitDetails, VisitKey
-from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
-from alice.tracking.visit import Dialect, Expired
-from alice.tracking.visitor import VisitorKey
 from tests.conftest import EventRows
 
 VIEW = Hit(Kind.PAGE_VIEW, path="/")

@@ -13,10 +13,10 @@ import orjson
 from alice.clock import rfc3339
 from alice.database import events, is_postgresql
 from alice.ids import event_id, visit_id
-from alice.tracking.event import Kind
-from alice.tracking.event_property import properties
+from alice.tracking.log.event import Kind
+from alice.tracking.log.event_property import properties
+from alice.tracking.log.strings import texts
 from alice.tracking.sinks.sink import EVENTS
-from alice.tracking.text import texts
 
 UNKNOWN = "Unknown"  # in the tables, for a place or a device that is not known
 EU = frozenset(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from alice.tracking.event import Kind
+from alice.tracking.log.event import Kind
 from tests.e2e.conftest import PATIENCE
 from tests.e2e.site import Person, Site, opened
 from tests.tracking.conftest import CHROME

@@ -7,9 +7,9 @@ import orjson
 
 from alice import clock, database
 from alice.database import EVENT_LOG, events, events_db
-from alice.tracking import event, event_property
-from alice.tracking.event import Kind
-from alice.tracking.visit import Dialect
+from alice.tracking.log import event, event_property
+from alice.tracking.log.event import Kind
+from alice.tracking.log.visit import Dialect
 from tests.conftest import EventRows
 
 SITE = "wonderland12"
