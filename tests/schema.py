@@ -16,13 +16,6 @@ from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
 from alice.tracking.api_key import ApiKey
-from alice.tracking.log.event import Event, EventId
-from alice.tracking.log.event_property import EventProperty
-from alice.tracking.log.identity import Identity
-from alice.tracking.log.strings import Text
-from alice.tracking.log.visit import Visit
-from alice.tracking.log.visitor import Visitor
-from alice.tracking.sinks.delivery import SinkBatch, SinkCursor
 from alice.tracking.site import Site
 
 ALICE_MODELS = (
@@ -44,16 +37,18 @@ ALICE_MODELS = (
     JobLease,
 )
 
-EVENTS_MODELS = (
-    Site,
-    ApiKey,
-    Text,
-    Visitor,
-    Visit,
-    Event,
-    EventId,
-    EventProperty,
-    Identity,
-    SinkCursor,
-    SinkBatch,
+EVENTS_MODELS = (Site, ApiKey)
+
+EVENTS_TABLES = (
+    "sites",
+    "api_keys",
+    "strings",
+    "visitors",
+    "visits",
+    "events",
+    "event_ids",
+    "event_properties",
+    "identities",
+    "sink_cursors",
+    "sink_batches",
 )

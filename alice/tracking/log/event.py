@@ -1,4 +1,9 @@
-"""events: what visitors did. Append-only; `seq` orders all events, `sequence` those of one visit."""
+"""events: what visitors did. Append-only; `seq` orders all events, `sequence` those of one visit from 1.
+
+`name` and `path` are numbers of strings; `occurred_at` is by the client's clock, clamped; `site_number` is
+copied from the visit for the indexes. event_ids holds the clients' ids of the last 7 days, each as 16 bytes,
+to recognize duplicates.
+"""
 
 import re
 from collections.abc import Sequence as Rows
@@ -8,12 +13,7 @@ from hashlib import blake2b
 from itertools import chain
 from typing import NamedTuple
 
-from peewee import BigIntegerField, BlobField, CompositeKey, ForeignKeyField, IntegerField, SmallIntegerField
-
-from alice import database
-from alice.database import EVENT_LOG, EventsModel, Millis, Sequence, events
-from alice.tracking.log.visit import Visit
-from alice.tracking.site import Site
+from alice.database import Log, events
 
 
 class Kind(IntEnum):
@@ -34,53 +34,15 @@ class Kind(IntEnum):
     SYSTEM = 13
 
 
-class Event(EventsModel):
-    seq = Sequence()
-    site_number = IntegerField()  # copied from the visit for the indexes
-    visit = ForeignKeyField(Visit, column_name="visit_number", on_delete="CASCADE", index=False)
-    sequence = IntegerField()  # 1, 2, 3 ... within the visit
-    kind = SmallIntegerField()
-    name = IntegerField(null=True)  # number of a string
-    path = IntegerField(null=True)  # number of a string
-    occurred_at = Millis()  # by the client's clock, clamped
-    received_at = Millis()
-    engaged_ms = IntegerField(null=True)
-
-    class Meta:
-        table_name = "events"
-        indexes = (
-            (("visit", "sequence"), True),
-            (("site_number", "received_at"), False),
-            (("site_number", "path", "received_at"), False),
-        )
-
-
-Event.add_index(Event.site_number, Event.name, Event.received_at, where=Event.name.is_null(False))
-
-
-class EventId(EventsModel):
-    """The ids of the last 7 days, to recognize duplicates."""
-
-    site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
-    id = BlobField()  # 16 bytes
-    seq = BigIntegerField()
-
-    class Meta:
-        table_name = "event_ids"
-        primary_key = CompositeKey("site", "id")
-        without_rowid = True
-
-
 # Rows to insert: visit, sequence, kind, name, path, occurred_at, received_at, engaged_ms.
 Row = tuple[int, int, int, int | None, int | None, int, int, int | None]
 _COLUMNS = "visit_number, sequence, kind, name, path, occurred_at, received_at, engaged_ms"
 
 
-def append(site_number: int, rows: Rows[Row]) -> list[int]:
-    """Append events in the order given; return their seq. Runs inside `appending()` for this log."""
-    database.require_appending(EVENT_LOG)
+def append(db: Log, site_number: int, rows: Rows[Row]) -> list[int]:
+    """Append events in the order given; return their seq."""
     values = chain.from_iterable([(site_number, *row) for row in rows])
-    added, last = events.append(_insert_sql(len(rows)), *values)
+    added, last = db.append(_insert_sql(len(rows)), *values)
     # No other transaction appends until this one ends, so the seq are consecutive.
     return [*range(last - added + 1, last + 1)]
 
@@ -112,38 +74,40 @@ def id_bytes(id: str, occurred_at: int | None = None) -> bytes:
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def known_ids(site_number: int, ids: Rows[bytes]) -> dict[bytes, int]:
-    """Those of these ids that are stored (for 7 days) and whose event still exists, each with its seq."""
+class Known(NamedTuple):
+    """The event that has an id already."""
+
+    visit_number: int
+    sequence: int
+
+
+def known(db: Log, site_number: int, ids: Rows[bytes]) -> dict[bytes, Known]:
+    """Those of these ids that are stored and whose event still exists."""
     if not ids:
         return {}
     marks = ", ".join("?" * len(ids))
-    rows = events.query(
-        "SELECT i.id, i.seq FROM event_ids i JOIN events e ON e.seq = i.seq "
+    rows = db.query(
+        "SELECT i.id, e.visit_number, e.sequence FROM event_ids i JOIN events e ON e.seq = i.seq "
         f"WHERE i.site_number = ? AND i.id IN ({marks})",
         site_number, *ids,
     )  # fmt: skip
-    return {bytes(id): seq for id, seq in rows}
+    return {bytes(id): Known(*event) for id, *event in rows}
 
 
-def forget_ids(site_number: int, ids: Rows[bytes]) -> None:
-    """Delete these ids of a site, such as those of erased events."""
+def remember_ids(db: Log, site_number: int, ids: Rows[tuple[bytes, int]]) -> None:
+    """Store the ids of new events with their seq. An id whose event was erased gets the new event's seq."""
     if ids:
-        marks = ", ".join("?" * len(ids))
-        events.execute(f"DELETE FROM event_ids WHERE site_number = ? AND id IN ({marks})", site_number, *ids)
-
-
-def remember_ids(site_number: int, ids: Rows[tuple[bytes, int]]) -> bool:
-    """Store the ids of new events with their seq; return False if one is a duplicate."""
-    if not ids:
-        return True
-    values = chain.from_iterable([(site_number, *row) for row in ids])
-    return events.execute(_remember_sql(len(ids)), *values) == len(ids)
+        values = chain.from_iterable([(site_number, *row) for row in ids])
+        db.execute(_remember_sql(len(ids)), *values)
 
 
 @lru_cache(maxsize=512)
 def _remember_sql(ids: int) -> str:
     marks = ", ".join(["(?, ?, ?)"] * ids)
-    return f"INSERT INTO event_ids (site_number, id, seq) VALUES {marks} ON CONFLICT DO NOTHING"
+    return (
+        f"INSERT INTO event_ids (site_number, id, seq) VALUES {marks} "
+        "ON CONFLICT (site_number, id) DO UPDATE SET seq = excluded.seq"
+    )
 
 
 # Reading

@@ -1,4 +1,7 @@
-"""event_properties: the properties of events, each value with its type."""
+"""event_properties: the properties of events, each value with its type.
+
+`key` is the number of a string. `number` holds 0 or 1 for a boolean, and for a date ms since the epoch.
+"""
 
 from collections.abc import Collection, Sequence
 from enum import IntEnum
@@ -6,11 +9,9 @@ from itertools import chain
 from typing import Any
 
 import orjson
-from peewee import CompositeKey, DoubleField, ForeignKeyField, IntegerField, SmallIntegerField, TextField
 
 from alice.clock import from_iso8601
-from alice.database import EventsModel, events
-from alice.tracking.log.event import Event
+from alice.database import Log, events
 
 
 class PropertyType(IntEnum):
@@ -21,29 +22,16 @@ class PropertyType(IntEnum):
     JSON = 5  # null, a list or an object, as JSON text
 
 
-class EventProperty(EventsModel):
-    event = ForeignKeyField(Event, column_name="event_seq", on_delete="CASCADE", index=False)
-    key = IntegerField()  # number of a string
-    type = SmallIntegerField()
-    text = TextField(null=True)
-    number = DoubleField(null=True)  # 0 or 1 for a boolean, ms for a date
-
-    class Meta:
-        table_name = "event_properties"
-        primary_key = CompositeKey("event", "key")
-        without_rowid = True
-
-
 AT_ONCE = 1000  # rows in one statement; databases limit its parameters
 
 
-def append(rows: Sequence[tuple[int, int, Any]]) -> None:
-    """Insert (seq of the event, number of the key, value), in the transaction that appends the events."""
+def append(db: Log, rows: Sequence[tuple[int, int, Any]]) -> None:
+    """Insert (seq of the event, number of the key, value)."""
     for start in range(0, len(rows), AT_ONCE):
         part = rows[start : start + AT_ONCE]
         marks = ", ".join(["(?, ?, ?, ?, ?)"] * len(part))
         values = chain.from_iterable((seq, key, *_typed(value)) for seq, key, value in part)
-        events.execute(
+        db.execute(
             f"INSERT INTO event_properties (event_seq, key, type, text, number) VALUES {marks}", *values
         )
 

@@ -1,6 +1,6 @@
-"""The transaction that records events: check for duplicate ids, find or open the visit, append to the log.
+"""The steps of recording events, in the transaction: known ids, the visit, the log.
 
-The dialect has already translated its request into hits, and strings have their numbers.
+The dialect has already translated its request into hits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import orjson
+from peewee import IntegrityError
 
-from alice import clock
 from alice.clock import days, hours
-from alice.database import Unavailable, events
+from alice.database import Log, Unavailable
 from alice.errors import NotFound
 from alice.tracking.log import event, event_property, identity, visit, visitor
 from alice.tracking.log.campaign import Campaign
 from alice.tracking.log.event import Kind
+from alice.tracking.log.strings import Strings
 from alice.tracking.log.visit import Counted, Dialect, Progress, VisitRow
 from alice.tracking.log.visitor import VisitorKey
 from alice.tracking.site import SiteRow
@@ -73,106 +74,85 @@ class Recorded(NamedTuple):
     visit: Counted
     sequences: list[int]
     created: list[bool]  # False: a duplicate id; nothing was changed
+    numbers: Mapping[str | None, int | None] = {}  # of the strings used, to be cached after the commit
 
 
-class NotFastPath(Exception):
-    """Undoes the fast path: the visit is not open, this is its first page view, or an id is a duplicate."""
+# Known ids
 
 
-def id_of(hit: Hit) -> bytes | None:
-    """The client's id of the event, in 16 bytes; None if it gave none."""
-    return event.id_bytes(hit.id, hit.occurred_at) if hit.id else None
+class Incoming(NamedTuple):
+    """The hits of a request for one visit."""
+
+    ids: list[bytes | None]  # of all hits
+    known: dict[bytes, event.Known]  # the events that have one of these ids already
+    new: list[tuple[Hit, bytes | None]]  # the hits without those, each id once
 
 
-def append_new(
-    site_number: int,
-    hits: Sequence[Hit],
-    numbers: Mapping[str | None, int | None],
-    find: Callable[[int], VisitRow],
-) -> Recorded:
-    """Append the hits with new ids to the visit that `find(now)` returns.
-
-    If all ids are duplicates, nothing is changed and `find` is not called.
-    """
-    ids = [id_of(hit) for hit in hits]
-    duplicates = event.known_ids(site_number, [id for id in ids if id is not None])
-    if duplicates and all(id in duplicates for id in ids):
-        return _result_of_duplicates([duplicates[id] for id in ids])
-    event.forget_ids(site_number, [id for id in ids if id is not None and id not in duplicates])
-    now = clock.now()
-    found = find(now)
-    new: list[tuple[Hit, bytes | None]] = []
-    positions: dict[bytes, int] = {}
+def incoming(db: Log, site_number: int, hits: Sequence[Hit]) -> Incoming:
+    """Compare the ids of the hits with those that the site has."""
+    ids = [event.id_bytes(hit.id, hit.occurred_at) if hit.id else None for hit in hits]
+    known = event.known(db, site_number, [id for id in ids if id is not None])
+    new, seen = [], set(known)
     for hit, id in zip(hits, ids, strict=True):
-        if id is None or (id not in duplicates and id not in positions):
+        if id is None or id not in seen:
             new.append((hit, id))
-            if id is not None:
-                positions[id] = len(new)
-    progress = progress_of([hit for hit, _ in new], numbers)
-    changed = visit.advance(visit.numbered(found.number), progress, now)
-    if changed is None:
-        raise Unavailable("the visit was closed or erased meanwhile")
-    append(changed, new, numbers, now)
-    return _result(changed, found.sequence, ids, duplicates, positions)
+            seen.add(id)
+    return Incoming(ids, known, new)
 
 
-def _result(
-    changed: Counted,
-    sequence: int,
-    ids: Sequence[bytes | None],
-    duplicates: dict[bytes, int],
-    positions: dict[bytes, int],
-) -> Recorded:
-    recorded = dict(zip(duplicates, _sequences(list(duplicates.values())), strict=True)) if duplicates else {}
-    sequences, created, seen = [], [], 0
-    for id in ids:
-        if id in recorded:
-            sequences.append(recorded[id])
-            created.append(False)
-        elif id is not None and positions[id] <= seen:  # twice in one batch
-            sequences.append(sequence + positions[id])
-            created.append(False)
-        else:
-            seen += 1
-            sequences.append(sequence + seen)
-            created.append(True)
-    return Recorded(changed, sequences, created)
+def recorded_before(db: Log, arrived: Incoming) -> Recorded:
+    """The result of the first time, for hits that are all known. Changes nothing."""
+    first = arrived.known[arrived.ids[0]]
+    return _recorded(visit.counted(db, first.visit_number), arrived)
 
 
-def _result_of_duplicates(seqs: list[int]) -> Recorded:
-    return Recorded(visit.of_event(seqs[0]), _sequences(seqs), [False] * len(seqs))
+# The visit
 
 
-def _sequences(seqs: list[int]) -> list[int]:
-    marks = ", ".join("?" * len(seqs))
-    found = dict(events.query(f"SELECT seq, sequence FROM events WHERE seq IN ({marks})", *seqs))
-    return [found.get(seq, 0) for seq in seqs]
-
-
-def find_or_open(
+def advance_or_open(
+    db: Log,
     site: SiteRow,
     key: VisitKey,
-    attributes: dict[str, int | None],
+    attributes: Mapping[str, Any],
     details: VisitDetails,
-    idle_ms: int | None,
+    progress: Progress,
     now: int,
+    idle_ms: int | None = None,
     renewed_from: int | None = None,
-) -> VisitRow:
-    """The open visit of the key, or a new one."""
-    found = visit.find(selector(site, key, details.user_id))
-    if found is None and (before := key.before()) is not None:
-        found = visit.find(visit.of_visitor(site.number, before.hash, key.dialect))
-    if found is not None and not found.is_over(now) and _has_other_user(found, key, details):
-        visit.close(found.number, now)
-        found = None
+) -> Counted:
+    """Count the progress in the open visit of the key, or in a new one.
+
+    Raises NotFound if the site was removed in the meantime.
+    """
+    found = _open_visit(db, site, key, details, now)
     if found is None or found.is_over(now):
         if found is not None and key.dialect == Dialect.USER_TRACKER:
-            attributes, details = _carry_over(found, attributes, details)
-        found = _open(site, key, attributes, details, idle_ms or site.idle_ms, now, renewed_from)
+            attributes, details = _carry_over(db, found, attributes, details)
+        counted = _open(db, site, key, attributes, details, progress, now, idle_ms, renewed_from)
     else:
-        fill_in(found, attributes | {"user_id": details.user_id})
+        fill_in(db, found, {**attributes, "user_id": details.user_id})
+        counted = advance(db, found.number, progress, now)
     if details.identity is not None and details.user_id and key.visitor.day is None:
-        identity.keep(site.number, details.user_id, found.visitor_number, details.identity, now)
+        identity.keep(db, site.number, details.user_id, counted.visitor_number, details.identity, now)
+    return counted
+
+
+def advance(db: Log, visit_number: int, progress: Progress, now: int) -> Counted:
+    """Count the progress in an open visit."""
+    counted = visit.advance(db, visit.numbered(visit_number), progress, now)
+    if counted is None:
+        raise Unavailable("the visit was closed or erased meanwhile")
+    return counted
+
+
+def _open_visit(db: Log, site: SiteRow, key: VisitKey, details: VisitDetails, now: int) -> VisitRow | None:
+    """The newest visit of the key, which may be over; None if there is none, or another user's."""
+    found = visit.find(db, selector(site, key, details.user_id))
+    if found is None and (before := key.before()) is not None:
+        found = visit.find(db, visit.of_visitor(site.number, before.hash, key.dialect))
+    if found is not None and not found.is_over(now) and _has_other_user(found, key, details):
+        visit.close(db, found.number, now)
+        return None
     return found
 
 
@@ -189,20 +169,20 @@ def _has_other_user(found: VisitRow, key: VisitKey, details: VisitDetails) -> bo
 
 
 def _carry_over(
-    old: VisitRow, attributes: dict[str, int | None], details: VisitDetails
-) -> tuple[dict[str, int | None], VisitDetails]:
+    db: Log, old: VisitRow, attributes: Mapping[str, Any], details: VisitDetails
+) -> tuple[dict[str, Any], VisitDetails]:
     """Fill in the details of a new visit from the old one of the same session: its device and context."""
-    device = visit.attributes_of(old.number, visit.DEVICE)
-    attributes = {**device, **{name: number for name, number in attributes.items() if number is not None}}
+    device = visit.attributes_of(db, old.number, visit.DEVICE)
+    attributes = {**device, **{name: value for name, value in attributes.items() if value is not None}}
     return attributes, replace(details, context=details.context or old.context)
 
 
-def fill_in(found: VisitRow, attributes: Mapping[str, int | str | None]) -> None:
+def fill_in(db: Log, found: VisitRow, attributes: Mapping[str, Any]) -> None:
     """Fill in attributes that the visit lacks; where it came from is fixed once it has a landing page."""
     if found.landing_path is not None:
         fixed = set(visit.ATTRIBUTION) - set(visit.VARIANT)
-        attributes = {column: number for column, number in attributes.items() if column not in fixed}
-    visit.fill_in(found.number, attributes)
+        attributes = {column: value for column, value in attributes.items() if column not in fixed}
+    visit.fill_in(db, found.number, attributes)
 
 
 def selector(site: SiteRow, key: VisitKey, user_id: str | None = None) -> visit.Selector:
@@ -214,94 +194,108 @@ def selector(site: SiteRow, key: VisitKey, user_id: str | None = None) -> visit.
     return visit.by_session_id(key.dialect, key.session_id, site.number, owner)
 
 
-def by_session_id(dialect: Dialect, session_id: str | None, site: SiteRow) -> VisitRow | None:
-    """The site's newest visit with this session id."""
-    return visit.find(visit.by_session_id(dialect, session_id, site.number)) if session_id else None
-
-
 def _open(
+    db: Log,
     site: SiteRow,
     key: VisitKey,
-    attributes: dict[str, int | None],
+    attributes: Mapping[str, Any],
     details: VisitDetails,
-    idle_ms: int,
+    progress: Progress,
     now: int,
+    idle_ms: int | None,
     renewed_from: int | None,
-) -> VisitRow:
-    if not events.query("SELECT 1 FROM sites WHERE number = ?", site.number):
-        raise NotFound("There is no site with this id.")  # it was removed in the meantime
-    return visit.open(
-        attributes
-        | {
+) -> Counted:
+    try:
+        visitor_number = visitor.number_of(db, site.number, key.visitor)
+        columns = {
+            **attributes,
             "site_number": site.number,
-            "visitor_number": visitor.number_of(site.number, key.visitor),
+            "visitor_number": visitor_number,
             "dialect": key.dialect,
             "session_id": key.session_id,
             "user_id": details.user_id,
-            "started_at": now,
-            "last_at": now,
-            "due_at": now + idle_ms,
             "context": orjson.dumps(details.context).decode() if details.context else None,
             "renewed_from": renewed_from,
         }
-    )
+        return visit.open(db, columns, progress, idle_ms or site.idle_ms, now)
+    except IntegrityError:  # the site was removed in the meantime
+        raise NotFound("There is no site with this id.") from None
 
 
-def touched(found: VisitRow, now: int) -> VisitRow:
-    """Record activity without an event; return the visit after it."""
-    visit.advance(visit.numbered(found.number), Progress(), now)
-    return visit.find(visit.numbered(found.number)) or found
+# What hits add to their visit
 
 
-def progress_of(hits: Sequence[Hit], numbers: Mapping[str | None, int | None]) -> Progress:
+def progress_of(new: Sequence[tuple[Hit, bytes | None]]) -> Progress:
     """What these hits add to their visit."""
     page_views, paths, interactions, engaged_ms = 0, [], 0, 0
-    for hit in hits:
+    for hit, _ in new:
         if hit.kind == Kind.PAGE_VIEW:
             page_views += 1
             if hit.path is not None:
-                paths.append(numbers[hit.path])
+                paths.append(hit.path)
         elif hit.kind in INTERACTIONS:
             interactions += 1
         engaged_ms += _engaged(hit)
     first, last = (paths[0], paths[-1]) if paths else (None, None)
-    return Progress(len(hits), page_views, interactions, engaged_ms, last, first)
+    return Progress(len(new), page_views, interactions, engaged_ms, last, first)
 
 
 def _engaged(hit: Hit) -> int:
     return min(max(hit.engaged_ms, 0), LONGEST_ENGAGEMENT) if hit.engaged_ms else 0
 
 
-def append(
-    found: Counted,
-    new: list[tuple[Hit, bytes | None]],
-    numbers: Mapping[str | None, int | None],
-    now: int,
-) -> Recorded:
-    """Append to a visit that already counts these hits. Raises NotFastPath if an id is a duplicate."""
-    first = found.sequence - len(new) + 1
+# The log
+
+
+def append(db: Log, counted: Counted, arrived: Incoming, strings: Strings, now: int) -> Recorded:
+    """Append the new hits to a visit that counts them already."""
+    numbers = strings.numbers(db, _texts(arrived.new))
+    first = counted.sequence - len(arrived.new) + 1
     rows = [
         (
-            found.number, sequence, int(hit.kind), numbers[hit.name], numbers[hit.path],
+            counted.number, sequence, int(hit.kind), numbers[hit.name], numbers[hit.path],
             _clamped(hit, now), now, _engaged(hit) or None,
         )
-        for sequence, (hit, _) in enumerate(new, first)
+        for sequence, (hit, _) in enumerate(arrived.new, first)
     ]  # fmt: skip
-    seqs = event.append(found.site_number, rows)
-    ids = [(id, seq) for (_, id), seq in zip(new, seqs, strict=True) if id is not None]
-    if not event.remember_ids(found.site_number, ids):
-        raise NotFastPath
+    seqs = event.append(db, counted.site_number, rows)
+    ids = [(id, seq) for (_, id), seq in zip(arrived.new, seqs, strict=True) if id is not None]
+    event.remember_ids(db, counted.site_number, ids)
     properties = [
         (seq, numbers[name], value)
-        for (hit, _), seq in zip(new, seqs, strict=True)
+        for (hit, _), seq in zip(arrived.new, seqs, strict=True)
         if hit.properties
         for name, value in hit.properties.items()
     ]
-    if properties:
-        event_property.append(properties)
-    return Recorded(found, [*range(first, found.sequence + 1)], [True] * len(rows))
+    event_property.append(db, properties)
+    return _recorded(counted, arrived, numbers)
+
+
+def _texts(new: Sequence[tuple[Hit, bytes | None]]) -> set[str | None]:
+    texts: set[str | None] = set()
+    for hit, _ in new:
+        texts.add(hit.name)
+        texts.add(hit.path)
+        texts.update(hit.properties or ())
+    return texts
 
 
 def _clamped(hit: Hit, now: int) -> int:
     """The client's time, limited to the last 7 days; now if it sent none."""
     return now if hit.occurred_at is None else min(max(hit.occurred_at, now - OLDEST), now)
+
+
+def _recorded(
+    counted: Counted, arrived: Incoming, numbers: Mapping[str | None, int | None] | None = None
+) -> Recorded:
+    sequences = {id: known.sequence for id, known in arrived.known.items()}
+    result = Recorded(counted, [], [], numbers or {})
+    newest = counted.sequence - len(arrived.new)
+    for id in arrived.ids:
+        created = id is None or id not in sequences
+        if created:
+            newest += 1
+            sequences[id] = newest
+        result.sequences.append(sequences[id])
+        result.created.append(created)
+    return result

@@ -1,75 +1,60 @@
-"""strings: repeated text (paths, names, browsers, hosts) is stored once and referred to by a number."""
+"""strings: the paths and names of events and the keys of properties, each stored once under a number."""
 
 from collections.abc import Collection, Mapping
 
-from peewee import TextField
-
-from alice import database
-from alice.database import EventsModel, Sequence, events
-from alice.recorder import Recorder
+from alice.database import Log, Queries, events
 
 CACHED = 50_000  # strings in each process's cache
 
 
-class Text(EventsModel):
-    number = Sequence()
-    text = TextField(unique=True)
+class Strings:
+    """A cache of the numbers of strings. Strings are never deleted, so a number stays valid."""
 
-    class Meta:
-        table_name = "strings"
+    def __init__(self) -> None:
+        self._numbers: dict[str | None, int | None] = {None: None}
 
+    def numbers(self, db: Log, texts: set[str | None]) -> Mapping[str | None, int | None]:
+        """The number of each text, inserted if it is new; None for None. The result may hold others, too.
 
-class Numbers:
-    """A cache of the numbers of strings.
-
-    A new string is inserted in a transaction of its own, before anything refers to it: its cached number
-    would outlive a rollback. Strings are never deleted.
-    """
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._cached: dict[str | None, int | None] = {None: None}
-
-    def of(self, texts: set[str | None]) -> Mapping[str | None, int | None]:
-        """The number of each text, inserted if new; None for None. The result may hold other texts, too."""
-        cached = self._cached
-        missing = texts.difference(cached)
+        Call keep() with it after the transaction is committed: a cached number must not outlive a rollback.
+        """
+        missing = texts.difference(self._numbers)
         if not missing:
-            return cached
-        return {text: cached.get(text) for text in texts} | self._find_or_insert(sorted(missing))
+            return self._numbers
+        return {text: self._numbers.get(text) for text in texts} | _insert(db, sorted(missing))
 
-    def _find_or_insert(self, texts: list[str]) -> dict[str, int]:
-        with database.connected(database.events_db):
-            found = _find(texts)
-        new = [text for text in texts if text not in found]
-        if new:
-            found |= self._recorder.submit(lambda: _insert(new))
-        if len(self._cached) + len(found) > CACHED:
-            self._cached = {None: None}
-        self._cached |= found
-        return found
+    def keep(self, numbers: Mapping[str | None, int | None]) -> None:
+        """Cache the numbers of a committed transaction."""
+        if numbers is self._numbers:
+            return
+        if len(self._numbers) + len(numbers) > CACHED:
+            self._numbers = {None: None}
+        self._numbers |= numbers
 
 
-def _insert(texts: list[str]) -> dict[str, int]:
-    events.execute_many("INSERT INTO strings (text) VALUES (?) ON CONFLICT DO NOTHING", [(t,) for t in texts])
-    return _find(texts)
-
-
-def _find(texts: list[str]) -> dict[str, int]:
+def _insert(db: Log, texts: list[str]) -> dict[str, int]:
+    """Insert the strings that are new; return the number of each."""
     found: dict[str, int] = {}
     for start in range(0, len(texts), 500):
         part = texts[start : start + 500]
-        marks = ", ".join("?" * len(part))
-        found |= dict(events.query(f"SELECT text, number FROM strings WHERE text IN ({marks})", *part))
-    return found
+        rows = ", ".join(["(?)"] * len(part))
+        insert = f"INSERT INTO strings (text) VALUES {rows} ON CONFLICT DO NOTHING RETURNING text, number"
+        found |= dict(db.query(insert, *part))
+    old = [text for text in texts if text not in found]
+    return found | dict(_select(db, "text, number", "text", old))
 
 
 def texts(numbers: Collection[int | None]) -> dict[int | None, str | None]:
     """The strings by their numbers; None for None."""
     wanted = sorted({number for number in numbers if number is not None})
-    found: dict[int | None, str | None] = {None: None}
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
+    return {None: None, **dict(_select(events, "number, text", "number", wanted))}
+
+
+def _select(db: Queries, columns: str, column: str, values: list[str] | list[int]) -> list[tuple]:
+    """Rows of the table in which the column has one of the values."""
+    rows: list[tuple] = []
+    for start in range(0, len(values), 500):
+        part = values[start : start + 500]
         marks = ", ".join("?" * len(part))
-        found |= dict(events.query(f"SELECT number, text FROM strings WHERE number IN ({marks})", *part))
-    return found
+        rows += db.query(f"SELECT {columns} FROM strings WHERE {column} IN ({marks})", *part)
+    return rows

@@ -1,4 +1,11 @@
-"""visits: one row per tracking session, updated in the transaction of the event that changes it."""
+"""visits: one row per tracking session, updated in the transaction of the event that changes it.
+
+Times are by the server's clock. `last_at` is the latest activity, `due_at` when the visit ends without
+further activity, `sequence` that of its newest event. `interactions` counts deliberate actions: no page
+views, no heartbeats. `session_id` is the client's (UserTracker, EventTracker), `user_id` what the client or
+the site's server sent. `context` is JSON: other fields of the dialect, such as campaign and attribution ids.
+`renewed_from` is the visit whose attribution was copied.
+"""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Columns
@@ -7,13 +14,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from peewee import BigIntegerField, ForeignKeyField, IntegerField, SmallIntegerField, TextField
 
 from alice.clock import hours
-from alice.database import EventsModel, Millis, Sequence, Unavailable, events
+from alice.database import Log, Queries, Unavailable
 from alice.ids import visit_id
-from alice.tracking.log.visitor import Visitor
-from alice.tracking.site import Site
 
 
 class Dialect(IntEnum):
@@ -28,57 +32,7 @@ class Expired(Exception):
     """The visit is over or does not exist; its events need a new one."""
 
 
-class Visit(EventsModel):
-    number = Sequence()
-    site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
-    visitor = ForeignKeyField(Visitor, column_name="visitor_number", on_delete="CASCADE", index=False)
-    dialect = SmallIntegerField()
-    session_id = TextField(null=True)  # the client's (UserTracker, EventTracker)
-    user_id = TextField(null=True)  # if the client or the site's server sent one
-    started_at = Millis()
-    last_at = Millis()  # the latest activity, by the server's clock
-    due_at = Millis()  # when it ends without further activity
-    closed_at = Millis(null=True)
-    sequence = IntegerField(default=0)  # of the newest event
-    page_views = IntegerField(default=0)
-    interactions = IntegerField(default=0)  # deliberate actions: no page views, no heartbeats
-    engaged_ms = IntegerField(default=0)
-    landing_path = IntegerField(null=True)  # from here to ab_variant: numbers of strings
-    exit_path = IntegerField(null=True)
-    referrer_host = IntegerField(null=True)
-    utm_source = IntegerField(null=True)
-    utm_medium = IntegerField(null=True)
-    utm_campaign = IntegerField(null=True)
-    utm_term = IntegerField(null=True)
-    utm_content = IntegerField(null=True)
-    bucket = IntegerField(null=True)
-    device = IntegerField(null=True)
-    browser = IntegerField(null=True)
-    os = IntegerField(null=True)
-    language = IntegerField(null=True)
-    timezone = IntegerField(null=True)
-    screen = IntegerField(null=True)
-    country = IntegerField(null=True)
-    country_source = IntegerField(null=True)
-    ab_test = IntegerField(null=True)
-    ab_variant = IntegerField(null=True)
-    is_bot = SmallIntegerField(default=0)
-    context = TextField(null=True)  # JSON: other fields of the dialect, such as campaign and attribution ids
-    renewed_from = BigIntegerField(null=True)  # the visit whose attribution was copied
-
-    class Meta:
-        table_name = "visits"
-        indexes = ((("site", "started_at"), False),)
-
-
-Visit.add_index(Visit.visitor)
-Visit.add_index(Visit.session_id, where=Visit.session_id.is_null(False))
-Visit.add_index(Visit.site, Visit.user_id, where=Visit.user_id.is_null(False))
-# Without due_at, which every event changes: open visits are few enough to scan.
-Visit.add_index(Visit.started_at, where=Visit.closed_at.is_null())
-
-
-# A visit's attributes: columns that hold numbers of strings.
+# A visit's attributes: columns with text.
 ATTRIBUTES = (
     "landing_path", "exit_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term",
     "utm_content", "bucket", "device", "browser", "os", "language", "timezone", "screen", "country",
@@ -113,7 +67,7 @@ class VisitRow(NamedTuple):
     page_views: int
     interactions: int
     engaged_ms: int
-    landing_path: int | None
+    landing_path: str | None
     is_bot: int
     context_json: str | None
     renewed_from: int | None
@@ -179,9 +133,9 @@ def numbered(number: int) -> Selector:
     return "SELECT ?", (number,)
 
 
-def find(which: Selector) -> VisitRow | None:
+def find(db: Queries, which: Selector) -> VisitRow | None:
     sql, values = which
-    rows = events.query(f"SELECT {COLUMNS} FROM visits WHERE number = ({sql})", *values)
+    rows = db.query(f"SELECT {COLUMNS} FROM visits WHERE number = ({sql})", *values)
     return VisitRow(*rows[0]) if rows else None
 
 
@@ -193,6 +147,7 @@ class Counted(NamedTuple):
 
     number: int
     site_number: int
+    visitor_number: int
     started_at: int
     sequence: int
     page_views: int
@@ -210,8 +165,8 @@ class Progress(NamedTuple):
     page_views: int = 0
     interactions: int = 0
     engaged_ms: int = 0
-    last_path: int | None = None  # of the last page view; number of a string
-    first_path: int | None = None  # of the first page view; number of a string
+    last_path: str | None = None  # of the last page view
+    first_path: str | None = None  # of the first page view
 
 
 # Engaged time cannot exceed the visit's age, plus this for time on a page before the visit was opened.
@@ -228,13 +183,13 @@ _ADVANCE = (
 )
 
 
-def advance(which: Selector, progress: Progress, now: int) -> Counted | None:
+def advance(db: Log, which: Selector, progress: Progress, now: int) -> Counted | None:
     """Add the progress to the visit and postpone its end; return the updated visit, None if it is over.
 
     One statement finds, checks, updates and returns the row, because every event runs it.
     """
     sql, values = which
-    rows = events.query(
+    rows = db.query(
         _advance_sql(sql),
         now, now, now, now, progress.events, progress.page_views, progress.interactions,
         progress.engaged_ms, now + AHEAD, progress.engaged_ms, progress.last_path, progress.first_path,
@@ -243,10 +198,9 @@ def advance(which: Selector, progress: Progress, now: int) -> Counted | None:
     return Counted(*rows[0]) if rows else None
 
 
-def of_event(seq: int) -> Counted:
-    """The visit of this event. Raises Unavailable if it was erased in the meantime."""
-    sql = f"SELECT {', '.join(Counted._fields)} FROM visits WHERE number = "
-    rows = events.query(f"{sql}(SELECT visit_number FROM events WHERE seq = ?)", seq)
+def counted(db: Queries, number: int) -> Counted:
+    """The visit as it is. Raises Unavailable if it was erased in the meantime."""
+    rows = db.query(f"SELECT {', '.join(Counted._fields)} FROM visits WHERE number = ?", number)
     if not rows:
         raise Unavailable("the event was erased meanwhile")
     return Counted(*rows[0])
@@ -259,58 +213,64 @@ def _advance_sql(subquery: str) -> str:
 
 _OPENED = (
     "site_number", "visitor_number", "dialect", "session_id", "user_id", "started_at", "last_at", "due_at",
-    "is_bot", "context", "renewed_from", *ATTRIBUTES,
+    "is_bot", "context", "renewed_from", "sequence", "page_views", "interactions", "engaged_ms", *ATTRIBUTES,
 )  # fmt: skip
 _OPEN = (
-    f"INSERT INTO visits ({', '.join(_OPENED)}, sequence, page_views, interactions, engaged_ms) "
-    f"VALUES ({', '.join('?' * len(_OPENED))}, 0, 0, 0, 0) RETURNING number"
+    f"INSERT INTO visits ({', '.join(_OPENED)}) VALUES ({', '.join('?' * len(_OPENED))}) "
+    f"RETURNING {', '.join(Counted._fields)}"
 )
 
 
-def open(values: Mapping[str, Any]) -> VisitRow:
-    """Insert a visit with these columns; missing ones are NULL. Runs inside an appending transaction."""
-    (number,) = events.query(_OPEN, *map(values.get, _OPENED))[0]
-    return VisitRow(
-        number, values["site_number"], values["visitor_number"], values["dialect"], values.get("session_id"),
-        values.get("user_id"), values["started_at"], values["last_at"], values["due_at"], None, 0, 0, 0, 0,
-        values.get("landing_path"), values["is_bot"], values.get("context"), values.get("renewed_from"),
-    )  # fmt: skip
+def open(db: Log, columns: Mapping[str, Any], progress: Progress, idle_ms: int, now: int) -> Counted:
+    """Insert a visit that begins with this progress; missing columns are NULL."""
+    values = {
+        **columns,
+        "started_at": now,
+        "last_at": now,
+        "due_at": now + idle_ms,
+        "sequence": progress.events,
+        "page_views": progress.page_views,
+        "interactions": progress.interactions,
+        "engaged_ms": progress.engaged_ms if progress.engaged_ms <= AHEAD else 0,
+        "exit_path": progress.last_path,
+        "landing_path": columns.get("landing_path") or progress.first_path,
+    }
+    return Counted(*db.query(_OPEN, *map(values.get, _OPENED))[0])
 
 
-def attributes_of(number: int, columns: Columns) -> dict[str, int | None]:
-    """These attributes of the visit, by column: numbers of strings."""
-    rows = events.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
+def attributes_of(db: Queries, number: int, columns: Columns) -> dict[str, str | None]:
+    """These attributes of the visit, by column."""
+    rows = db.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
     return dict(zip(columns, rows[0], strict=True))
 
 
-def fill_in(number: int, columns: Mapping[str, int | str | None]) -> None:
+def fill_in(db: Log, number: int, columns: Mapping[str, int | str | None]) -> None:
     """Set those of these columns that are still NULL."""
     given = {name: value for name, value in columns.items() if value is not None}
     if given:
         settings = ", ".join(f"{name} = COALESCE({name}, ?)" for name in given)
-        events.execute(f"UPDATE visits SET {settings} WHERE number = ?", *given.values(), number)
+        db.execute(f"UPDATE visits SET {settings} WHERE number = ?", *given.values(), number)
+
+
+def set_context(db: Log, number: int, context: str) -> None:
+    db.execute("UPDATE visits SET context = ? WHERE number = ?", context, number)
 
 
 # Closing
 
 
-def close(number: int, at: int) -> None:
+def close(db: Queries, number: int, at: int) -> None:
     """Close a visit, unless it is closed already."""
-    events.execute("UPDATE visits SET closed_at = ? WHERE number = ? AND closed_at IS NULL", at, number)
+    db.execute("UPDATE visits SET closed_at = ? WHERE number = ? AND closed_at IS NULL", at, number)
 
 
 CLOSE_AT_ONCE = 1000  # visits in one transaction
 
 
-def close_due(now: int, limit: int = CLOSE_AT_ONCE) -> int:
+def close_due(db: Queries, now: int, limit: int = CLOSE_AT_ONCE) -> int:
     """Close visits whose due_at has passed, at most `limit`; return how many."""
-    return events.execute(
+    return db.execute(
         "UPDATE visits SET closed_at = due_at WHERE number IN "
         "(SELECT number FROM visits WHERE closed_at IS NULL AND due_at < ? LIMIT ?)",
         now, limit,
     )  # fmt: skip
-
-
-def is_bounce(page_views: int, interactions: int) -> bool:
-    """Whether a visit has at most one page view and no interaction."""
-    return page_views <= 1 and interactions == 0

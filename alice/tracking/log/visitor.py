@@ -1,22 +1,11 @@
-"""visitors: the visitors of a site, each as a keyed hash that does not reveal who they are."""
+"""visitors: the visitors of a site, each as a keyed hash of 16 bytes that does not reveal who they are.
+
+`day` is the day of the salt, in days since the epoch; NULL: the lasting salt, for visitors with consent.
+"""
 
 from typing import NamedTuple
 
-from peewee import BlobField, ForeignKeyField, IntegerField
-
-from alice.database import EventsModel, Sequence, events
-from alice.tracking.site import Site
-
-
-class Visitor(EventsModel):
-    number = Sequence()
-    site = ForeignKeyField(Site, column_name="site_number", on_delete="CASCADE", index=False)
-    hash = BlobField()  # 16 bytes
-    day = IntegerField(null=True)  # of the salt, in days since the epoch; None: the lasting salt (consent)
-
-    class Meta:
-        table_name = "visitors"
-        indexes = ((("site", "hash"), True),)
+from alice.database import Log
 
 
 class VisitorKey(NamedTuple):
@@ -26,14 +15,14 @@ class VisitorKey(NamedTuple):
     day: int | None
 
 
-def number_of(site_number: int, key: VisitorKey) -> int:
-    """The visitor's number; inserts a new visitor. Runs inside an appending transaction."""
-    found = events.query(
-        "SELECT number FROM visitors WHERE site_number = ? AND hash = ?", site_number, key.hash
-    )
+def number_of(db: Log, site_number: int, key: VisitorKey) -> int:
+    """The visitor's number; inserts a new visitor. Raises peewee.IntegrityError if the site is gone."""
+    values = site_number, key.hash
+    found = db.query(
+        "INSERT INTO visitors (site_number, hash, day) VALUES (?, ?, ?) "
+        "ON CONFLICT DO NOTHING RETURNING number",
+        *values, key.day,
+    )  # fmt: skip
     if not found:
-        found = events.query(
-            "INSERT INTO visitors (site_number, hash, day) VALUES (?, ?, ?) RETURNING number",
-            site_number, key.hash, key.day,
-        )  # fmt: skip
+        found = db.query("SELECT number FROM visitors WHERE site_number = ? AND hash = ?", *values)
     return found[0][0]

@@ -57,10 +57,9 @@ def erase(user_id: str, site_number: int | None = None) -> Erased:
     another user's id stay, and so does the visitor. Rows that wait for a sink are deleted too. What a sink
     has accepted must be deleted there.
 
-    Strings stay: addresses of pages, names of events and of their properties, campaigns and the like. Each is
-    stored once for everyone who sent it, and never deleted, because processes cache its number. Without the
-    deleted rows nothing links it to a person, unless the string itself does, like the address /people/ada.
-    The values of event properties are deleted.
+    Strings stay: paths and names of events, and names of their properties. Each is stored once for everyone
+    who sent it, and never deleted, because processes cache its number. Without the deleted rows nothing links
+    it to a person, unless the string itself does, like the path /people/ada.
     """
     with database.connected(events_db):
         numbers = _visits(user_id, site_number, shared=True)
@@ -178,7 +177,6 @@ def _visit(number: int) -> dict[str, Any]:
     columns = ("site_number", "context", *_VISIT, *ATTRIBUTES)
     (values,) = events.query(f"SELECT {', '.join(columns)} FROM visits WHERE number = ?", number)
     row = dict(zip(columns, values, strict=True))
-    names = texts([row[column] for column in ATTRIBUTES])
     of_site = site.numbered(row["site_number"])
     return {
         "id": visit_id(row["started_at"], number),
@@ -186,7 +184,7 @@ def _visit(number: int) -> dict[str, Any]:
         **{name: rfc3339(row[name]) if row[name] else None for name in _VISIT[:3]},
         **{name: row[name] for name in _VISIT[3:]},
         "context": orjson.loads(row["context"]) if row["context"] else {},
-        **{column: names[row[column]] for column in ATTRIBUTES if row[column] is not None},
+        **{column: row[column] for column in ATTRIBUTES if row[column] is not None},
         "events": _events(number, of_site.id),
     }
 

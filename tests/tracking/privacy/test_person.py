@@ -61,7 +61,7 @@ def test_an_export_of_a_visit_that_is_closed_tells_when_and_what_its_dialect_kee
     details = VisitDetails(user_id="ada", context={"campaign_id": "c-1"}, ab_test="hat", ab_variant="10/6")
     number = tracking.open(site, key, caller, details).number
     with database.connected(database.events_db):
-        visits.close(number, frozen_clock + 5)
+        visits.close(database.events, number, frozen_clock + 5)
 
     (shown,) = person.export("ada")["visits"]
     assert (shown["closed_at"], shown["session_id"]) == (rfc3339(frozen_clock + 5), "tab")

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from alice import clock, database
 from alice.clock import days, minutes
+from alice.database import events, events_db
 from alice.ids import new_id
 from alice.tracking.dialects.eventtracker.finding import (
     Answered,
@@ -20,7 +21,6 @@ from alice.tracking.dialects.eventtracker.schema import CAMPAIGN, Init, Named, R
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.recording import VisitDetails, VisitKey
-from alice.tracking.log.strings import texts
 from alice.tracking.log.visit import VARIANT, Dialect, VisitRow, attributes_of
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
@@ -108,13 +108,12 @@ def _is_ephemeral(asked: Renewal, old: VisitRow | None) -> bool:
 
 def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]:
     """A renewal's response besides the state. `user_id` is only what the client itself sent, if anything."""
-    with database.connected(database.events_db):
-        variant = attributes_of(visit.number, VARIANT)
-        words = texts([*variant.values()])
+    with database.connected(events_db):
+        variant = attributes_of(events, visit.number, VARIANT)
     return {
         "user_id": user_id,
-        "ab_test_id": words[variant["ab_test"]],
-        "ab_test_variant_id": words[variant["ab_variant"]],
+        "ab_test_id": variant["ab_test"],
+        "ab_test_variant_id": variant["ab_variant"],
         "attribution_duration_days": ATTRIBUTION_DAYS,
         "attribution_preserved": kept,
     }

@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from alice.database import events
 from alice.tracking.dialects import body
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
@@ -120,9 +119,7 @@ def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Call
     if not context["deviceInfo"] or found.context == context:
         return found
     kept = orjson.dumps(context).decode()
-    tracking.recorder.submit(
-        lambda: events.execute("UPDATE visits SET context = ? WHERE number = ?", kept, found.number)
-    )
+    tracking.set_context(found.number, kept)
     return found._replace(context_json=kept)
 
 

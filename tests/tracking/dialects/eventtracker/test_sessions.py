@@ -90,13 +90,12 @@ def test_a_session_keeps_where_its_visitor_came_from(
 
     columns = "landing_path, referrer_host, utm_source, utm_medium, language, timezone, ab_test, ab_variant"
     rows = events_db.query(f"SELECT {columns} FROM visits")
-    texts = dict(events_db.query("SELECT number, text FROM strings"))
-    assert [texts[number] for number in rows[0]] == [
-        "/tea", "looking-glass.example", "queen", "post", "en-GB", "Europe/London", "test-1", "b",
-    ]  # fmt: skip
+    assert rows == [
+        ("/tea", "looking-glass.example", "queen", "post", "en-GB", "Europe/London", "test-1", "b")
+    ]
     context = json.loads(events_db.one("SELECT context FROM visits"))
     assert (context["attribution_id"], context["environment"]) == ("first-click", "production")
-    assert "secret" not in str(texts) + str(context)
+    assert "secret" not in str(rows) + str(context)
 
 
 def test_the_words_of_a_session_win_over_the_address_of_its_page(
@@ -104,7 +103,7 @@ def test_the_words_of_a_session_win_over_the_address_of_its_page(
 ) -> None:
     call("session", **session, page_url="/tea?utm_source=king&ref=cat", utm_source="queen")
 
-    sql = "SELECT s.text, v.context FROM visits v JOIN strings s ON s.number = v.utm_source"
+    sql = "SELECT utm_source, context FROM visits"
     ((source, context),) = events_db.query(sql)
     assert (source, json.loads(context)["ref"]) == ("queen", "cat")
 
@@ -203,10 +202,10 @@ def test_a_page_may_be_named_as_uri_and_what_is_empty_says_nothing(
     empty = dict.fromkeys(("language", "timezone", "ab_test_id", "ab_test_variant_id", "page_url"), "")
     call("session", **session, **empty, uri="/tea?utm_source=queen", referrer_url="https://glass.example/")
 
-    sql = "SELECT l.text, s.text, r.text, v.language, v.timezone, v.ab_test, v.ab_variant FROM visits v"
-    for alias, name in (("l", "landing_path"), ("s", "utm_source"), ("r", "referrer_host")):
-        sql += f" JOIN strings {alias} ON {alias}.number = v.{name}"
-    assert events_db.query(sql) == [("/tea", "queen", "glass.example", None, None, None, None)]
+    columns = "landing_path, utm_source, referrer_host, language, timezone, ab_test, ab_variant"
+    assert events_db.query(f"SELECT {columns} FROM visits") == [
+        ("/tea", "queen", "glass.example", None, None, None, None)
+    ]
 
 
 # Validate, flush, show
@@ -348,7 +347,7 @@ def test_a_renewal_without_an_old_session_takes_the_attribution_that_the_client_
     ).json["data"]  # fmt: skip
 
     assert data["attribution_preserved"] is True
-    sql = "SELECT s.text, v.utm_medium, v.utm_term FROM visits v JOIN strings s ON s.number = v.utm_source"
+    sql = "SELECT utm_source, utm_medium, utm_term FROM visits"
     assert events_db.query(sql) == [("queen", None, None)]
 
 
@@ -364,9 +363,8 @@ def test_a_renewal_without_any_attribution_takes_that_of_its_page(
 
     assert (data["attribution_preserved"], data["user_id"]) == (False, None)
     sql = (
-        "SELECT s.text, m.text, r.text, v.user_id, o.day FROM visits v "
-        "JOIN strings s ON s.number = v.utm_source JOIN strings m ON m.number = v.utm_medium "
-        "JOIN strings r ON r.number = v.referrer_host JOIN visitors o ON o.number = v.visitor_number"
+        "SELECT v.utm_source, v.utm_medium, v.referrer_host, v.user_id, o.day FROM visits v "
+        "JOIN visitors o ON o.number = v.visitor_number"
     )
     assert events_db.query(sql) == [("king", "post", "glass.example", None, clock.now() // days(1))]
 
