@@ -5,11 +5,10 @@ import sys
 import click
 
 from alice import database, migrations
-from alice.accounts import demo
-from alice.accounts.demo import FirstAccounts
 from alice.config import CHECKOUT, ConfigError, Settings
-from alice.library import edition, importer, paging
+from alice.library import demo, edition, importer, paging
 from alice.library.book import Book
+from alice.library.demo import FirstAccounts
 from alice.library.importer import Outcome
 
 from .shared import load_settings, open_database
