@@ -36,6 +36,8 @@ from alice.library.book_code import BookAccess, VerificationCode
 from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
+from alice.tracking import site as sites
+from alice.tracking.site import SiteRow
 from tests import bystander
 from tests.bystander import Change
 from tests.schema import ALICE_MODELS, EVENTS_MODELS
@@ -272,6 +274,12 @@ def environ(settings: Settings) -> dict[str, str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("ALICE_")}
     database = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
     return bare | {"ALICE_DATA_DIR": str(settings.data_dir)} | database
+
+
+@pytest.fixture
+def own_site(app: Flask) -> SiteRow:
+    """The site of Alice's own pages, as `alice setup` makes it."""
+    return sites.own()
 
 
 @pytest.fixture
