@@ -4,7 +4,6 @@ from typing import Any
 
 import click
 
-from alice import database
 from alice.clock import rfc3339
 from alice.tracking import site
 from alice.tracking.log import event
@@ -37,9 +36,7 @@ def events() -> None:
 @connected
 def tail(limit: int, site_id: str | None, as_json: bool) -> None:
     """Print the newest events, the newest at the end."""
-    number = _number(site_id)
-    with database.connected(database.events_db):
-        rows = event.newest(limit, number)
+    rows = event.newest(limit, _number(site_id))
     if as_json:
         print_json([_record(row) for row in rows])
         return

@@ -30,8 +30,8 @@ def setup() -> None:
         migrations.migrate(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
-    site.own(settings.public_url)
-    with database.connected():
+    with database.connected(), database.connected(database.events_db):
+        site.own(settings.public_url)
         if not Book.get_or_none(Book.id == SHIPPED.stem):
             _start_first(settings)
 

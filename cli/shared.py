@@ -47,12 +47,12 @@ def open_database(settings: Settings, *, current: bool = True) -> None:
 
 
 def connected(command: Command) -> Command:
-    """Run the command with a connection to alice.db, if every migration is applied."""
+    """Run the command with a connection to each database, if every migration is applied."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         open_database(load_settings())
-        with database.connected():
+        with database.connected(), database.connected(database.events_db):
             return command(*args, **kwargs)
 
     return run

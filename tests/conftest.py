@@ -36,11 +36,11 @@ from alice.library.book_code import BookAccess, VerificationCode
 from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
-from alice.tracking import site as sites
 from alice.tracking.site import SiteRow
 from tests import bystander
 from tests.bystander import Change
 from tests.schema import ALICE_MODELS, EVENTS_TABLES
+from tests.tracking.calling import site as sites
 
 pytest_plugins = ["tests.no_skips"]
 

@@ -4,7 +4,6 @@ import hashlib
 import re
 import secrets
 from collections.abc import Hashable, Iterable
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from peewee import SQL, CharField, ForeignKeyField, TextField
@@ -69,7 +68,7 @@ class KeySummary(NamedTuple):
 def create(site_number: int, scope: str, name: str) -> Made:
     """Make a key of one scope (ingest or read) for one site."""
     new = Made(new_id(), secrets.token_hex(32))
-    with _connected(), database.transaction(events_db):
+    with database.transaction(events_db):
         ApiKey.create(
             id=new.id, site=site_number, name=name, key_hash=_hash(new.key), scope=scope,
             created_at=clock.now(),
@@ -81,13 +80,12 @@ def check(key: str) -> KeyAccess | None:
     """What the key gives access to; None if it is malformed (without a query), unknown or revoked."""
     if not KEY.fullmatch(key):
         return None
-    with _connected():
-        rows = events.query(
-            "SELECT k.id, s.id, k.scope, k.last_used_at "
-            "FROM api_keys k JOIN sites s ON s.number = k.site_number "
-            "WHERE k.key_hash = ? AND k.revoked_at IS NULL",
-            _hash(key),
-        )
+    rows = events.query(
+        "SELECT k.id, s.id, k.scope, k.last_used_at "
+        "FROM api_keys k JOIN sites s ON s.number = k.site_number "
+        "WHERE k.key_hash = ? AND k.revoked_at IS NULL",
+        _hash(key),
+    )
     return KeyAccess(*rows[0]) if rows else None
 
 
@@ -99,7 +97,7 @@ def write_used(db: Queries, used: Iterable[tuple[Hashable, Any]]) -> None:
 
 def revoke(key_id: str) -> bool:
     """Revoke the key; return False if it does not exist or was revoked already."""
-    with _connected(), database.transaction(events_db):
+    with database.transaction(events_db):
         return bool(
             events.execute(
                 "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", clock.now(), key_id
@@ -110,18 +108,13 @@ def revoke(key_id: str) -> bool:
 def everyones(site_number: int | None = None) -> list[KeySummary]:
     """All keys (of one site, if given), including revoked ones, the newest first."""
     condition, values = ("", ()) if site_number is None else ("WHERE k.site_number = ? ", (site_number,))
-    with _connected():
-        rows = events.query(
-            "SELECT k.id, s.id, k.name, k.scope, k.created_at, k.last_used_at, k.revoked_at "
-            f"FROM api_keys k JOIN sites s ON s.number = k.site_number {condition}ORDER BY k.id DESC",
-            *values,
-        )
+    rows = events.query(
+        "SELECT k.id, s.id, k.name, k.scope, k.created_at, k.last_used_at, k.revoked_at "
+        f"FROM api_keys k JOIN sites s ON s.number = k.site_number {condition}ORDER BY k.id DESC",
+        *values,
+    )
     return [KeySummary(*row) for row in rows]
 
 
 def _hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _connected() -> AbstractContextManager[None]:
-    return database.connected(events_db)

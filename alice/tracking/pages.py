@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template
 
 from alice.errors import NotFound
-from alice.tracking.context import tracking
+from alice.tracking.context import connect, tracking
 from alice.tracking.privacy import retention
 from alice.tracking.sinks import registry
 from alice.tracking.site import SiteRow
@@ -17,6 +17,7 @@ COPIES = {  # how the privacy page describes each sink to visitors
 }
 
 blueprint = Blueprint("tracking_pages", __name__)
+connect(blueprint)
 
 
 @blueprint.get("/privacy")

@@ -226,8 +226,7 @@ def close_visits() -> None:
 
 
 def _find(which: visit.Selector) -> VisitRow | None:
-    with database.connected(events_db):
-        return visit.find(events, which)
+    return visit.find(events, which)
 
 
 def _carry_attribution(db: Log, old: VisitRow, attributes: dict[str, Any], details: VisitDetails) -> None:

@@ -4,7 +4,6 @@ import re
 import secrets
 import string
 from collections.abc import Collection
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -119,7 +118,7 @@ def create(
         raise Conflict(
             f"The name {OWN_NAME} without an owner is for Alice's own pages.", "name_taken", "name"
         )
-    with _connected(), database.transaction(events_db):
+    with database.transaction(events_db):
         return _insert(domain, name, owner_id, origins, idle_minutes, retention_days)
 
 
@@ -128,7 +127,7 @@ def change(site_id: str, **columns: str | int | None) -> SiteRow:
 
     Raises NotFound, and Conflict `own_site` for a change of the name of Alice's own site.
     """
-    with _connected(), database.transaction(events_db):
+    with database.transaction(events_db):
         found = _require(site_id)
         if _is_own(found) and "name" in columns:
             raise Conflict("Alice's own site keeps its name.", "own_site", "name")
@@ -143,17 +142,16 @@ def own(public_url: str | None = None) -> SiteRow:
     Its domain is set to that of `public_url`, if one is given.
     """
     domain = normal_domain(public_url) if public_url else None
-    with _connected():
+    found = _own()
+    if found is not None and domain in (None, found.domain):
+        return found
+    # Under the log's lock, so that two processes do not both create one.
+    with database.appending(events_db, database.EVENT_LOG):
         found = _own()
-        if found is not None and domain in (None, found.domain):
-            return found
-        # Under the log's lock, so that two processes do not both create one.
-        with database.appending(events_db, database.EVENT_LOG):
-            found = _own()
-            if found is None:
-                return _insert(domain or LOCAL, OWN_NAME, None)
-            if domain is not None:
-                events.execute("UPDATE sites SET domain = ? WHERE number = ?", domain, found.number)
+        if found is None:
+            return _insert(domain or LOCAL, OWN_NAME, None)
+        if domain is not None:
+            events.execute("UPDATE sites SET domain = ? WHERE number = ?", domain, found.number)
     return found._replace(domain=domain or found.domain)
 
 
@@ -162,16 +160,15 @@ def remove(site_id: str) -> None:
 
     Raises NotFound, and Conflict `own_site` for Alice's own site: set ALICE_TRACK_PAGES=0 instead.
     """
-    with _connected():
-        found = _require(site_id)
-        if _is_own(found):
-            raise Conflict("Alice's own site stays. ALICE_TRACK_PAGES=0 stops counting there.", "own_site")
-        for statement in _DELETE_ROWS:
-            while _step(statement, found.number) == REMOVED_AT_ONCE:
-                pass
-        with database.transaction(events_db):  # and rows added in the meantime
-            events.execute("DELETE FROM sites WHERE number = ?", found.number)
-        upkeep.forget_site(site_id)  # last, because from now on no more rows get into a batch
+    found = _require(site_id)
+    if _is_own(found):
+        raise Conflict("Alice's own site stays. ALICE_TRACK_PAGES=0 stops counting there.", "own_site")
+    for statement in _DELETE_ROWS:
+        while _step(statement, found.number) == REMOVED_AT_ONCE:
+            pass
+    with database.transaction(events_db):  # and rows added in the meantime
+        events.execute("DELETE FROM sites WHERE number = ?", found.number)
+    upkeep.forget_site(site_id)  # last, because from now on no more rows get into a batch
 
 
 _DELETE_ROWS = (
@@ -203,22 +200,12 @@ def _insert(
     idle_minutes: int = 30,
     retention_days: int | None = None,
 ) -> SiteRow:
-    created = Site.create(
+    made = Site.create(
         id="".join(secrets.choice(_LETTERS) for _ in range(ID_LENGTH)),
         domain=domain, name=name, owner_id=owner_id, origins=origins_json(origins),
         idle_minutes=idle_minutes, retention_days=retention_days, created_at=clock.now(),
     )  # fmt: skip
-    return _row(
-        created.number,
-        created.id,
-        domain,
-        name,
-        owner_id,
-        created.origins,
-        idle_minutes,
-        retention_days,
-        created.created_at,
-    )
+    return _require(made.id)
 
 
 # Finding
@@ -260,7 +247,8 @@ class Sites:
         at, row = self._cached.get(site_id, (0, None))
         if row is not None and 0 <= now - at < CACHED_FOR:
             return row
-        found = find(site_id)
+        with database.connected(events_db):
+            found = find(site_id)
         if found is None:
             self._cached.pop(site_id, None)
             return None
@@ -273,7 +261,8 @@ class Sites:
         """Alice's own site; None before `alice setup` has made it. Every page contains its id."""
         now = clock.now()
         if self._own is None or not 0 <= now - self._own[0] < CACHED_FOR:
-            self._own = now, _own()
+            with database.connected(events_db):
+                self._own = now, _own()
         return self._own[1]
 
     def forget(self, site_id: str) -> None:
@@ -295,30 +284,14 @@ def _one(condition: str, *values: object) -> SiteRow | None:
 
 
 def _rows(condition: str, *values: object) -> list[SiteRow]:
-    with _connected():
-        rows = events.query(f"SELECT {_COLUMNS} FROM sites {condition}", *values)
-    return [_row(*row) for row in rows]
+    return [_row(row) for row in events.query(f"SELECT {_COLUMNS} FROM sites {condition}", *values)]
 
 
-def _row(
-    number: int,
-    id: str,
-    domain: str,
-    name: str,
-    owner_id: str | None,
-    origins: str,
-    idle_minutes: int,
-    retention_days: int | None,
-    created_at: int,
-) -> SiteRow:
-    allowed = frozenset(orjson.loads(origins))
+def _row(columns: tuple) -> SiteRow:
+    *first, origins, idle_minutes, retention_days, created_at = columns
     return SiteRow(
-        number, id, domain, name, owner_id, allowed, minutes(idle_minutes), retention_days, created_at
+        *first, frozenset(orjson.loads(origins)), minutes(idle_minutes), retention_days, created_at
     )
-
-
-def _connected() -> AbstractContextManager[None]:
-    return database.connected(events_db)
 
 
 # For pages

@@ -11,7 +11,7 @@ from alice.accounts.user import ADMIN, CONSULTANT
 from alice.clock import rfc3339
 from alice.errors import Forbidden, NotFound
 from alice.tracking import site
-from alice.tracking.context import tracking
+from alice.tracking.context import connect, tracking
 from alice.tracking.dialects import body, errors
 from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
 from alice.web import address
@@ -20,6 +20,7 @@ from alice.web.context import settings
 from alice.web.json import respond
 
 blueprint = Blueprint("sites_api", __name__, url_prefix="/api/v2/sites")
+connect(blueprint)
 errors.install(blueprint)
 
 Origin = Annotated[str, Field(max_length=300), AfterValidator(site.normal_origin)]

@@ -13,11 +13,11 @@ from alice import clock, database
 from alice.clock import days
 from alice.config import Settings
 from alice.ids import new_id
-from alice.tracking import site as sites
 from tests import servers
 from tests.bench.conftest import Report
 from tests.bench.measuring import Contender, Line, asking, percentiles
 from tests.servers import Server
+from tests.tracking.calling import site as sites
 
 PLENTY = "10000000"
 AGENT = (

@@ -10,10 +10,10 @@ import pytest
 from alice import clock
 from alice.app import create_app
 from alice.config import Settings
-from alice.tracking import api_key, site
 from alice.tracking.site import SiteRow
 from tests.cli.running import Alice
 from tests.conftest import EventRows
+from tests.tracking.calling import api_key, site
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 
 from alice.clock import minutes
 from alice.config import Settings
-from alice.tracking import site
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import SiteRow
 from tests.cli.running import Alice
 from tests.conftest import Cast, EventRows
+from tests.tracking.calling import site
 
 
 def test_a_site_is_added_and_its_line_of_html_printed(alice: Alice, events_db: EventRows) -> None:

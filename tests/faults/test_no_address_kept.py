@@ -8,9 +8,9 @@ from flask import Flask
 
 from alice import database
 from alice.config import Settings
-from alice.tracking import site as sites
 from tests.conftest import Cast
 from tests.servers import Server, serving
+from tests.tracking.calling import site as sites
 
 ADDRESSES = ["203.0.113.77", "2001:db8:77:66:55:44:33:22"]
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:177.0) Gecko/20100101 Firefox/177.0 Unmistakable/7.7"

@@ -11,10 +11,10 @@ from flask import Flask
 from alice import database
 from alice.config import Settings
 from alice.ids import new_id
-from alice.tracking import site as sites
 from alice.tracking.log.event import id_bytes
 from tests.conftest import EventRows, Eventually
 from tests.servers import Server, ask, serving
+from tests.tracking.calling import site as sites
 
 VISITS = 2_000
 EVENTS = 3  # of each visit

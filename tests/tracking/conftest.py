@@ -8,10 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from alice import database
-from alice.tracking import site as sites
 from alice.tracking.log.caller import Caller
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
+from tests.tracking.calling import site as sites
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "

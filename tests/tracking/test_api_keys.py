@@ -10,12 +10,12 @@ from flask.testing import FlaskClient
 from alice import clock
 from alice.clock import minutes
 from alice.config import Settings
-from alice.tracking import api_key
-from alice.tracking import site as sites
 from alice.tracking.api_key import SCOPES, KeyAccess, KeySummary
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows
+from tests.tracking.calling import api_key
+from tests.tracking.calling import site as sites
 
 MOVEMENT = {"userId": "hatter", "sessionId": "tab-1", "event": "click"}
 UNAUTHORIZED = {"error": "Unauthorized", "code": "AUTH_REQUIRED"}

@@ -11,10 +11,10 @@ from alice import clock, database
 from alice.app import create_app
 from alice.clock import seconds
 from alice.config import Settings
-from alice.tracking import site as sites
 from alice.tracking.script import served
 from alice.tracking.site import SiteRow
 from tests.conftest import EventRows
+from tests.tracking.calling import site as sites
 
 
 def test_a_site_says_what_is_collected(client: FlaskClient, site: SiteRow) -> None:

@@ -18,7 +18,6 @@ from alice.clock import days, hours, minutes
 from alice.database import Unavailable
 from alice.errors import NotFound
 from alice.tracking import pipeline
-from alice.tracking import site as sites
 from alice.tracking.log import event, recording, visit
 from alice.tracking.log import strings as text
 from alice.tracking.log.caller import Caller
@@ -32,6 +31,7 @@ from alice.tracking.log.visitor import VisitorKey
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
 from tests.conftest import Counted, EventRows
+from tests.tracking.calling import site as sites
 
 VIEW = Hit(Kind.PAGE_VIEW, path="/")
 

@@ -11,12 +11,12 @@ from alice import clock, database
 from alice.clock import minutes, rfc3339, seconds
 from alice.errors import Conflict, NotFound
 from alice.ids import new_id
-from alice.tracking import api_key
-from alice.tracking import site as sites
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow, Sites
 from tests import bystander
 from tests.conftest import Cast, EventRows
+from tests.tracking.calling import api_key
+from tests.tracking.calling import site as sites
 from tests.tracking.conftest import Post
 
 ACCESS_DENIED = {"error": "Access denied"}
@@ -169,7 +169,7 @@ def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
         "sink_batches",
     )  # fmt: skip
     before = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
-    monkeypatch.setattr(sites, "REMOVED_AT_ONCE", 2)  # in several steps
+    monkeypatch.setattr("alice.tracking.site.REMOVED_AT_ONCE", 2)  # in several steps
     steps = []
     hook = lambda query: steps.append(" ".join(query.sql.split()[:3]))  # noqa: E731
     database.events_db.query_hooks.append(hook)
@@ -218,7 +218,7 @@ def test_a_site_is_read_again_after_2_seconds(site: SiteRow, frozen_clock: int) 
 def test_a_process_keeps_no_more_sites_in_mind_than_it_should(
     site: SiteRow, other_site: SiteRow, doomed: SiteRow, frozen_clock: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sites, "MOST_CACHED", 2)
+    monkeypatch.setattr("alice.tracking.site.MOST_CACHED", 2)
     cache = Sites()
     for row in (site, other_site):
         assert cache.find(row.id) == row

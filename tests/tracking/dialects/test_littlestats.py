@@ -13,10 +13,10 @@ from alice import clock, database
 from alice.app import create_app
 from alice.clock import DAY, hours, minutes
 from alice.config import Settings
-from alice.tracking import site as sites
 from alice.tracking.log.event import Kind
 from alice.tracking.site import SiteRow
 from tests.conftest import EventRows
+from tests.tracking.calling import site as sites
 from tests.tracking.conftest import Post
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"

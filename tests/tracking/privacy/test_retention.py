@@ -9,7 +9,6 @@ import pytest
 from alice import clock, database
 from alice.clock import DAY, days, minutes, rfc3339
 from alice.config import Settings
-from alice.tracking import site as sites
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.recording import VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
@@ -18,6 +17,7 @@ from alice.tracking.privacy import retention
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import SiteRow
 from tests.conftest import EventRows
+from tests.tracking.calling import site as sites
 from tests.tracking.conftest import Post
 
 HERS = 3  # ids of the bystander's: one on her own site, and two on the one that she visits

@@ -8,10 +8,10 @@ import pytest
 from alice import clock
 from alice.clock import DAY, seconds
 from alice.config import Settings
-from alice.tracking import site as sites
 from alice.tracking.privacy import retention
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import SiteRow
+from tests.tracking.calling import site as sites
 from tests.tracking.conftest import Post
 
 

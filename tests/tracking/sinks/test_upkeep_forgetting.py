@@ -8,13 +8,13 @@ import pytest
 from alice import clock, database
 from alice.clock import days, hours, minutes
 from alice.database import events, transaction
-from alice.tracking import site as sites
 from alice.tracking.privacy import person, retention
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS, STREAMS
 from alice.tracking.sinks.tinybird import Tinybird
 from tests.conftest import EventRows
+from tests.tracking.calling import site as sites
 from tests.tracking.sinks.making import SITE, Log
 from tests.tracking.sinks.peer import Peer, Reply, Request, success
 

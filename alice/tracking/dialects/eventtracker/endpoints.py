@@ -11,6 +11,7 @@ Events are committed before the response, so there is no buffer: `events_in_buff
 
 from collections.abc import Callable
 
+from alice import database
 from alice.errors import Refusal
 from alice.tracking.dialects.answer import OPEN, Answer
 from alice.tracking.dialects.eventtracker import events, sessions
@@ -53,7 +54,8 @@ def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Calle
         return _refused(405, f"Only {allowed} goes here.", [("Allow", f"{allowed}, OPTIONS")])
     try:
         tracking.admit(caller)
-        status, answer = post(tracking, raw, caller) if post else sessions.show(tracking, shown)
+        with database.connected(database.events_db):
+            status, answer = post(tracking, raw, caller) if post else sessions.show(tracking, shown)
     except Refusal as refusal:
         return _refused(refusal.status, refusal.message, [*refusal.headers.items()])
     return Answer(status, answer, [OPEN])

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from alice import clock, database
+from alice import clock
 from alice.clock import days, minutes
-from alice.database import events, events_db
+from alice.database import events
 from alice.ids import new_id
 from alice.tracking.dialects.eventtracker.finding import (
     Answered,
@@ -108,8 +108,7 @@ def _is_ephemeral(asked: Renewal, old: VisitRow | None) -> bool:
 
 def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]:
     """A renewal's response besides the state. `user_id` is only what the client itself sent, if anything."""
-    with database.connected(events_db):
-        variant = attributes_of(events, visit.number, VARIANT)
+    variant = attributes_of(events, visit.number, VARIANT)
     return {
         "user_id": user_id,
         "ab_test_id": variant["ab_test"],

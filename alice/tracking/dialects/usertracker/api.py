@@ -10,13 +10,13 @@ from flask import Blueprint, Response, request
 from flask_login import current_user
 from pydantic import BaseModel, ConfigDict, Field
 
-from alice import clock, database
+from alice import clock
 from alice.accounts.user import ADMIN
 from alice.clock import days, hours
 from alice.errors import Forbidden, Malformed, NotFound, Unauthenticated
 from alice.tracking import api_key
 from alice.tracking.api_key import INGEST, READ
-from alice.tracking.context import tracking
+from alice.tracking.context import connect, tracking
 from alice.tracking.dialects import body, errors
 from alice.tracking.dialects.usertracker import reading, writing
 from alice.tracking.dialects.usertracker.reading import CURSOR, MOST_SESSIONS, RECENT, Filters, Range
@@ -31,6 +31,7 @@ RANGES = {"1h": hours(1), "24h": hours(24), "7d": days(7), "30d": days(30)}
 NEWEST = 100  # movements of a session in one response
 
 blueprint = Blueprint("usertracker_api", __name__, url_prefix="/api/track")
+connect(blueprint)
 errors.install(blueprint)
 
 
@@ -98,18 +99,17 @@ def _site_of_key(key: str, scope: str) -> SiteRow:
 @public
 def track() -> Response:
     """Record one movement, or up to 500; with a 2xx response they are committed."""
-    with database.connected(database.events_db):
-        reach, who = _reach(INGEST), _caller()
-        sender = None if reach.by_key else who
-        tracking().admit(sender, reach.site.id)
-        movements = writing.movements(request.get_data(cache=False))
-        for user_id in {movement.userId for movement in movements}:
-            reach.require(user_id)
-        if len(movements) > 1:
-            tracking().admit(sender, reach.site.id, len(movements) - 1)
-        if not who.objects:
-            about = writing.told_by_server(who) if reach.by_key else who
-            writing.record(tracking(), reach.site, movements, about)
+    reach, who = _reach(INGEST), _caller()
+    sender = None if reach.by_key else who
+    tracking().admit(sender, reach.site.id)
+    movements = writing.movements(request.get_data(cache=False))
+    for user_id in {movement.userId for movement in movements}:
+        reach.require(user_id)
+    if len(movements) > 1:
+        tracking().admit(sender, reach.site.id, len(movements) - 1)
+    if not who.objects:
+        about = writing.told_by_server(who) if reach.by_key else who
+        writing.record(tracking(), reach.site, movements, about)
     return respond({"success": True})
 
 
@@ -117,19 +117,18 @@ def track() -> Response:
 @public
 def open_session() -> Response:
     """Open a session, or resume the open one with this id."""
-    with database.connected(database.events_db):
-        reach, who = _reach(INGEST), _caller()
-        tracking().admit(None if reach.by_key else who, reach.site.id)
-        asked = writing.opening(request.get_data(cache=False))
-        reach.require(asked.userId)
-        if who.objects:
-            return respond({"success": True, "session": _untracked(asked)})
-        about = writing.told_by_server(who, asked.deviceInfo) if reach.by_key else who
-        session = reading.session(writing.open_session(tracking(), reach.site, asked, about))
-        if reach.by_key:  # an ingest key may not read what others sent
-            visible = {"deviceInfo": writing.kept_of(asked), "movements": [], "nextBefore": None}
-            return respond({"success": True, "session": session | visible})
-        return respond({"success": True, "session": _with_movements(reach.site, session)})
+    reach, who = _reach(INGEST), _caller()
+    tracking().admit(None if reach.by_key else who, reach.site.id)
+    asked = writing.opening(request.get_data(cache=False))
+    reach.require(asked.userId)
+    if who.objects:
+        return respond({"success": True, "session": _untracked(asked)})
+    about = writing.told_by_server(who, asked.deviceInfo) if reach.by_key else who
+    session = reading.session(writing.open_session(tracking(), reach.site, asked, about))
+    if reach.by_key:  # an ingest key may not read what others sent
+        visible = {"deviceInfo": writing.kept_of(asked), "movements": [], "nextBefore": None}
+        return respond({"success": True, "session": session | visible})
+    return respond({"success": True, "session": _with_movements(reach.site, session)})
 
 
 class Queried(BaseModel):
@@ -158,28 +157,26 @@ class AnalyticsQuery(Queried):
 @public
 def get_session() -> Response:
     """A session with its newest movements, or those before a cursor."""
-    with database.connected(database.events_db):
-        reach = _reach(READ)
-        asked = _query(SessionQuery)
-        reach.require(asked.userId)
-        row = tracking().find(Dialect.USER_TRACKER, asked.sessionId, reach.site.number, asked.userId)
-        if row is None:
-            raise NotFound("There is no session with this id.")
-        return respond(_with_movements(reach.site, reading.session(row), asked.limit, asked.before))
+    reach = _reach(READ)
+    asked = _query(SessionQuery)
+    reach.require(asked.userId)
+    row = tracking().find(Dialect.USER_TRACKER, asked.sessionId, reach.site.number, asked.userId)
+    if row is None:
+        raise NotFound("There is no session with this id.")
+    return respond(_with_movements(reach.site, reading.session(row), asked.limit, asked.before))
 
 
 @blueprint.get("/analytics")
 @public
 def analytics() -> Response:
     """Sessions and movements of a time range: a user's, or (for admins and keys) the whole site's."""
-    with database.connected(database.events_db):
-        reach = _reach(READ)
-        asked = _query(AnalyticsQuery)
-        if asked.userId is None and reach.own_id is not None:
-            raise Malformed("userId is required.", "invalid")
-        if asked.userId is not None:
-            reach.require(asked.userId)
-        return respond(_analytics(reach.site, asked))
+    reach = _reach(READ)
+    asked = _query(AnalyticsQuery)
+    if asked.userId is None and reach.own_id is not None:
+        raise Malformed("userId is required.", "invalid")
+    if asked.userId is not None:
+        reach.require(asked.userId)
+    return respond(_analytics(reach.site, asked))
 
 
 def _analytics(of_site: SiteRow, asked: AnalyticsQuery) -> dict[str, Any]:

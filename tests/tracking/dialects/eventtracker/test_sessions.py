@@ -245,7 +245,7 @@ def test_the_id_that_follows_differs_from_session_to_session(
 
 
 def test_the_id_that_follows_is_a_uuid_of_the_sessions_start_and_of_what_nobody_can_guess(
-    tracking: Tracking, site: SiteRow, opened: str
+    tracking: Tracking, site: SiteRow, opened: str, events_connection: None
 ) -> None:
     visit = tracking.find(Dialect.EVENT_TRACKER, opened, site.number)
     ids = [UUID(finding.successor(tracking, site, visit._replace(number=number))) for number in range(80)]

@@ -12,9 +12,9 @@ from alice import clock, database
 from alice.app import create_app
 from alice.clock import days, hours
 from alice.config import Settings
-from alice.tracking import api_key
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows
+from tests.tracking.calling import api_key
 
 Asking = Callable[..., FlaskClient]
 

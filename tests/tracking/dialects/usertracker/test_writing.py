@@ -13,11 +13,11 @@ from alice.app import create_app
 from alice.clock import days, hours, minutes, seconds
 from alice.config import Settings
 from alice.ids import new_id
-from alice.tracking import api_key
 from alice.tracking.dialects.usertracker import reading
 from alice.tracking.dialects.usertracker.reading import Filters, Range
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows
+from tests.tracking.calling import api_key
 from tests.tracking.conftest import CHROME
 
 pytestmark = pytest.mark.usefixtures("own_site")
