@@ -2,32 +2,20 @@
 
 Requests do not wait for this: they call `recorder.touch`, and the recorder writes the last value of each key
 every few seconds. Losing a value in a crash is harmless.
+
+reading_presence has one row per reader; dwell_ms is how long the page has been in view.
 """
 
 from collections.abc import Hashable, Iterable
 from operator import itemgetter
 from typing import Any
 
-from peewee import BigIntegerField, ForeignKeyField, IntegerField, TextField
-
 from alice import database
-from alice.accounts.user import SEEN, User
+from alice.accounts.user import SEEN
 from alice.clock import minutes, seconds
-from alice.database import Millis, Model
 
 LONGEST_BEAT = seconds(90)  # the most that one heartbeat adds to the dwell time; pages send one a minute
 NEW_STAY_AFTER = minutes(10)  # after a longer gap the dwell time of the page starts again at 0
-
-
-class ReadingPresence(Model):
-    user = ForeignKeyField(User, on_delete="CASCADE", primary_key=True)
-    book_id = TextField()
-    page_number = IntegerField()
-    seen_at = Millis()
-    dwell_ms = BigIntegerField()  # how long this page has been in view
-
-    class Meta:
-        table_name = "reading_presence"
 
 
 def write_last_active(values: Iterable[tuple[Hashable, Any]]) -> None:

@@ -1,29 +1,11 @@
-"""books: one row per book, and which of them a user may open."""
+"""books: one row per book, and which of them a user may open. The id is a slug that never changes."""
 
 from typing import Any
 
-from peewee import IntegerField, TextField
-
 from alice import database
-from alice.database import Millis, Model
 from alice.library import access
 
 _SHOWN = ("id", "title", "author", "description", "language", "total_pages")
-
-
-class Book(Model):
-    id = TextField(primary_key=True)  # the slug; never changes
-    title = TextField()
-    author = TextField()
-    description = TextField(default="")
-    language = TextField(default="en")
-    total_pages = IntegerField()
-    total_words = IntegerField()
-    created_at = Millis()
-    updated_at = Millis()
-
-    class Meta:
-        table_name = "books"
 
 
 def titles() -> dict[str, str]:
