@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from alice import database
-from alice.accounts.user import SEEN
+from alice.accounts.user import SEEN, seen_params
 from alice.clock import minutes, seconds
 
 LONGEST_BEAT = seconds(90)  # the most that one heartbeat adds to the dwell time; pages send one a minute
@@ -25,7 +25,7 @@ def write_last_active(values: Iterable[tuple[Hashable, Any]]) -> None:
     # every writer locks users before sessions, and this function locks each in the order of the ids.
     database.execute_many(
         f"UPDATE users SET {SEEN} WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
-        [(at, at, at, at, user_id, at) for at, _, user_id in sorted(seen, key=itemgetter(2))],
+        [(*seen_params(at), user_id, at) for at, _, user_id in sorted(seen, key=itemgetter(2))],
     )
     database.execute_many(
         "UPDATE sessions SET last_active_at = ? WHERE id = ? AND last_active_at < ?",

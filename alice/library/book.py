@@ -3,7 +3,6 @@
 from typing import Any
 
 from alice import database
-from alice.library import access
 
 _SHOWN = ("id", "title", "author", "description", "language", "total_pages")
 
@@ -19,14 +18,14 @@ def first() -> dict[str, Any] | None:
     return dict(zip(_SHOWN, rows[0], strict=False)) if rows else None
 
 
-def shelf(user_id: str, role: str, code_required: bool = True) -> list[dict[str, Any]]:
+def shelf(user_id: str, opens_all: bool) -> list[dict[str, Any]]:
     """All books by title, each with `unlocked`: whether the user may open its pages."""
-    return _seen_by(user_id, access.opens_all(role, code_required), "ORDER BY b.title, b.id")
+    return _seen_by(user_id, opens_all, "ORDER BY b.title, b.id")
 
 
-def find(book_id: str, user_id: str, role: str, code_required: bool = True) -> dict[str, Any] | None:
+def find(user_id: str, opens_all: bool, book_id: str) -> dict[str, Any] | None:
     """One book as on the shelf; None if there is none."""
-    found = _seen_by(user_id, access.opens_all(role, code_required), "WHERE b.id = ?", book_id)
+    found = _seen_by(user_id, opens_all, "WHERE b.id = ?", book_id)
     return found[0] if found else None
 
 
