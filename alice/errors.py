@@ -75,7 +75,7 @@ class TooMany(Refusal):
         super().__init__(429, "too_many_requests", message, headers={"Retry-After": str(max(1, retry_after))})
 
 
-class Unavailable(Refusal):
+class ServiceUnavailable(Refusal):
     """Temporarily impossible; the same request may succeed after `retry_after` whole seconds."""
 
     def __init__(self, message: str = "Alice is busy. Please try again.", retry_after: int = 1) -> None:

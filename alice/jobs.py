@@ -5,21 +5,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from peewee import PeeweeException, TextField
+from peewee import PeeweeException
 
 from alice import clock, database
-from alice.database import Millis, Model, execute, transaction
+from alice.database import execute, transaction
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY = 15.0  # seconds between checks for due jobs
-
-
-class JobLease(Model):
-    name = TextField(primary_key=True)
-    next_run_at = Millis()
-
-    class Meta:
-        table_name = "job_leases"
 
 
 @dataclass(frozen=True)

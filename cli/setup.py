@@ -6,8 +6,7 @@ import click
 
 from alice import database, migrations
 from alice.config import CHECKOUT, ConfigError, Settings
-from alice.library import demo, edition, importer, paging
-from alice.library.book import Book
+from alice.library import book, demo, edition, importer, paging
 from alice.library.demo import FirstAccounts
 from alice.library.importer import Outcome
 from alice.tracking import site
@@ -32,7 +31,7 @@ def setup() -> None:
         raise click.ClickException(str(error)) from None
     with database.connected(), database.connected(database.events_db):
         site.own(settings.public_url)
-        if not Book.get_or_none(Book.id == SHIPPED.stem):
+        if SHIPPED.stem not in book.titles():
             _start_first(settings)
 
 

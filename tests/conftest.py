@@ -31,15 +31,10 @@ from alice.app import create_app
 from alice.clock import days
 from alice.config import Settings
 from alice.ids import new_id
-from alice.library.book import Book
-from alice.library.book_code import BookAccess, VerificationCode
-from alice.library.chapter import Chapter
-from alice.library.page import Page
-from alice.library.section import Section
 from alice.tracking.site import SiteRow
 from tests import bystander
-from tests.bystander import Change
-from tests.schema import ALICE_MODELS, EVENTS_TABLES
+from tests.bystander import Change, insert
+from tests.schema import ALICE_TABLES, EVENTS_TABLES
 from tests.tracking.calling import site as sites
 
 pytest_plugins = ["tests.no_skips"]
@@ -365,9 +360,8 @@ def _make_template(engine: str, folder: Path) -> Template:
     return Template(engine, name)
 
 
-_TABLES = [model._meta.table_name for model in ALICE_MODELS]
 _EVENTS_TABLES = [f"tracking.{table}" for table in EVENTS_TABLES]
-_KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in _TABLES + _EVENTS_TABLES}
+_KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in [*ALICE_TABLES, *_EVENTS_TABLES]}
 KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE {kept} AS TABLE {t}" for t, kept in _KEPT.items()]
 # Not TRUNCATE: it creates new files, and PostgreSQL waits until they are on the disk.
 RESTORE = [f"DELETE FROM {table}" for table in reversed(_KEPT)] + [
@@ -384,9 +378,8 @@ def _fill(settings: Settings) -> None:
         _add_book(LOCKED_BOOK, "Through the Looking-Glass")
         _add_people(hashed)
         bystander.add(BOOK, hashed)
-        section = Section.get(book_id=BOOK, page_number=bystander.PAGE, section_number=2)
     with database.connected():
-        bystander.read(BOOK, section.id)
+        bystander.read(BOOK)
     with database.connected(database.events_db), database.transaction(database.events_db):
         bystander.add_site()
     _close()
@@ -407,30 +400,35 @@ def _add_people(hashed: str) -> None:
             ip_address="192.0.2.7", user_agent="tests",
             created_at=now, last_active_at=now, expires_at=now + days(400),
         )  # fmt: skip
-    BookAccess.create(user=_cast.reader.id, book_id=BOOK, granted_at=now)
+    access = {"user_id": _cast.reader.id, "book_id": BOOK, "granted_at": now}
+    insert(database.execute, "book_access", access)
     for code in (CODE, OTHER_CODE):
-        VerificationCode.create(code=code, book_id=BOOK, created_at=now)
+        insert(database.execute, "verification_codes", {"code": code, "book_id": BOOK, "created_at": now})
 
 
 def _add_book(slug: str, title: str) -> None:
     """Add a book of two chapters, with four pages per chapter and three sections per page."""
     now = clock.now()
-    Book.create(
-        id=slug, title=title, author="Lewis Carroll", description="For tests.", total_pages=PAGES,
-        total_words=PAGES * 3 * 4, created_at=now, updated_at=now,
-    )  # fmt: skip
-    chapters = [
-        Chapter.create(book=slug, number=1 + index, title=f"Chapter {1 + index}", first_page=1 + 4 * index)
-        for index in range(2)
-    ]
+    insert(database.execute, "books", {
+        "id": slug, "title": title, "author": "Lewis Carroll", "description": "For tests.", "language": "en",
+        "total_pages": PAGES, "total_words": PAGES * 3 * 4, "created_at": now, "updated_at": now,
+    })  # fmt: skip
+    chapters = [new_id(), new_id()]
+    for index, chapter in enumerate(chapters):
+        insert(database.execute, "chapters", {
+            "id": chapter, "book_id": slug, "number": 1 + index, "title": f"Chapter {1 + index}",
+            "first_page": 1 + 4 * index,
+        })  # fmt: skip
     for number in range(1, PAGES + 1):
-        Page.create(book=slug, page_number=number, chapter=chapters[(number - 1) // 4], word_count=12)
+        page = {"book_id": slug, "page_number": number}
+        chapter = {"chapter_id": chapters[(number - 1) // 4]}
+        insert(database.execute, "pages", page | chapter | {"word_count": 12})
         for section in range(1, 4):
             text = f"Page {number} section {section}."
-            Section.create(
-                book_id=slug, page_number=number, section_number=section, content=text,
-                html=f"<p>{text}</p>", word_count=4,
-            )  # fmt: skip
+            insert(database.execute, "sections", page | {
+                "id": new_id(), "section_number": section, "content": text, "html": f"<p>{text}</p>",
+                "word_count": 4,
+            })  # fmt: skip
 
 
 def _url(name: str) -> str:

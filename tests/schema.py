@@ -1,43 +1,28 @@
-"""Every table of both databases, in the order in which they refer to each other."""
+"""The tables and the models, in the order in which they refer to each other."""
 
-from alice.accounts.erasure import Erasure
 from alice.accounts.session import Session
-from alice.accounts.throttle import Throttle
 from alice.accounts.user import User
-from alice.activity.log import ActivityLog
-from alice.activity.page_read import PageRead
-from alice.activity.presence import ReadingPresence
-from alice.activity.progress import ReadingProgress
-from alice.activity.state import ReaderState
-from alice.jobs import JobLease
-from alice.library.book import Book
-from alice.library.book_code import BookAccess, VerificationCode
-from alice.library.chapter import Chapter
-from alice.library.page import Page
-from alice.library.section import Section
 from alice.tracking.api_key import ApiKey
 from alice.tracking.site import Site
 
-ALICE_MODELS = (
-    User,
-    Session,
-    Throttle,
-    Erasure,
-    Book,
-    Chapter,
-    Page,
-    Section,
-    VerificationCode,
-    BookAccess,
-    ActivityLog,
-    ReaderState,
-    ReadingPresence,
-    PageRead,
-    ReadingProgress,
-    JobLease,
+ALICE_TABLES = (
+    "users",
+    "sessions",
+    "throttles",
+    "erasures",
+    "books",
+    "chapters",
+    "pages",
+    "sections",
+    "verification_codes",
+    "book_access",
+    "activity_logs",
+    "reader_states",
+    "reading_presence",
+    "page_reads",
+    "reading_progress",
+    "job_leases",
 )
-
-EVENTS_MODELS = (Site, ApiKey)
 
 EVENTS_TABLES = (
     "sites",
@@ -52,3 +37,7 @@ EVENTS_TABLES = (
     "sink_cursors",
     "sink_batches",
 )
+
+# Most tables have no model: their only definition is the migration.
+ALICE_MODELS = (User, Session)
+EVENTS_MODELS = (Site, ApiKey)

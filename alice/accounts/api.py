@@ -43,7 +43,7 @@ def register() -> Response:
     if settings().registration == "closed":
         raise Forbidden("New accounts are made by the person who runs this site.", "registration_closed")
     new = body(Registration)
-    added = credential.register(new.email, new.password, identity.device(), new.first_name, new.last_name)
+    added = credential.register(new.email, new.password, identity.client(), new.first_name, new.last_name)
     return respond({"user": _person(added, is_verified=False)}, 201)
 
 
@@ -51,7 +51,7 @@ def register() -> Response:
 @public
 def login() -> Response:
     given = body(Login)
-    started = credential.sign_in(given.email, given.password, identity.device(), settings(), given.remember)
+    started = credential.sign_in(given.email, given.password, identity.client(), settings(), given.remember)
     answer = {
         "access_token": started.token,
         "token_type": "bearer",
@@ -102,7 +102,7 @@ def change_password() -> Response:
     given = body(PasswordChange)
     who = current_user._get_current_object()
     credential.change_password(
-        who.email, who.session_id, given.current_password, given.new_password, identity.device()
+        who.email, who.session_id, given.current_password, given.new_password, identity.client()
     )
     return Response(status=204)
 
@@ -121,7 +121,7 @@ def _person(who: Any, is_verified: bool) -> dict[str, Any]:
 # Devices
 
 
-class Page(Query):
+class SessionList(Query):
     before: str | None = Field(None, max_length=36)
     limit: int = Field(100, ge=1, le=500)
 
@@ -182,9 +182,9 @@ def _require(user_id: str) -> None:
 
 
 def _devices(user_id: str) -> Response:
-    page = query(Page)
-    found = session.of_user(user_id, settings(), page.before, page.limit)
-    more = len(found) == page.limit
+    asked = query(SessionList)
+    found = session.of_user(user_id, settings(), asked.before, asked.limit)
+    more = len(found) == asked.limit
     return respond(
         {
             "count": len(found),

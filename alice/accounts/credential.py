@@ -3,7 +3,7 @@
 from alice import clock
 from alice.accounts import password, session, throttle
 from alice.accounts import user as users
-from alice.accounts.device import Device
+from alice.accounts.device import Client
 from alice.accounts.session import Started
 from alice.accounts.throttle import (
     FAILED_LOGINS_FROM_ADDRESS,
@@ -16,7 +16,7 @@ from alice.database import execute, transaction
 from alice.errors import Invalid, NotFound, Unauthenticated
 
 
-def register(email: str, text: str, where: Device, first_name: str = "", last_name: str = "") -> User:
+def register(email: str, text: str, where: Client, first_name: str = "", last_name: str = "") -> User:
     """Add a reader. E-mail and names must be in normal form, and the password acceptable.
 
     Raises Conflict `email_taken`, and TooMany for an IP address that registers too often. Not inside a
@@ -28,7 +28,7 @@ def register(email: str, text: str, where: Device, first_name: str = "", last_na
     return users.add(email, password.hash_password(text), first_name=first_name, last_name=last_name)
 
 
-def sign_in(email: str, text: str, where: Device, settings: Settings, remember: bool) -> Started:
+def sign_in(email: str, text: str, where: Client, settings: Settings, remember: bool) -> Started:
     """Start a session for the user with this e-mail and password.
 
     Raises Unauthenticated `invalid_credentials`, after the same work whether the account exists or not, and
@@ -38,7 +38,7 @@ def sign_in(email: str, text: str, where: Device, settings: Settings, remember: 
     return session.start(user, where, settings, remember)
 
 
-def change_password(email: str, session_id: str, current: str, new: str, where: Device) -> None:
+def change_password(email: str, session_id: str, current: str, new: str, where: Client) -> None:
     """Change the user's own password; their other sessions end. The new one must be acceptable.
 
     Raises Invalid for the field current_password, and TooMany like sign_in(). Not inside a transaction.
@@ -66,7 +66,7 @@ def set_password(user_id: str, new: str) -> None:
         session.end_all(user_id)
 
 
-def _authenticate(email: str, text: str, where: Device) -> User:
+def _authenticate(email: str, text: str, where: Client) -> User:
     of_account = (FAILED_LOGINS_OF_ACCOUNT, users.fold(email))
     tries = [of_account]
     if where.ip_address:

@@ -26,7 +26,7 @@ SYSTEMS = (
 PROGRAM = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,30})(/|$)")
 
 
-class Device(NamedTuple):
+class Client(NamedTuple):
     """The client's IP address and User-Agent of a request."""
 
     ip_address: str | None = None

@@ -11,7 +11,7 @@ from flask import Flask, Request, Response, g, request
 from flask_login import LoginManager, current_user
 
 from alice.accounts import session
-from alice.accounts.device import Device
+from alice.accounts.device import Client
 from alice.accounts.session import LIVE, Started
 from alice.accounts.user import IS_VERIFIED, STAFF
 from alice.clock import seconds
@@ -23,7 +23,7 @@ from alice.web.csrf import SESSION_COOKIE
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 random bytes in base64url; no other text reaches the database
 
 
-class Identity(NamedTuple):
+class SignedInUser(NamedTuple):
     """A signed-in user and their session."""
 
     session_id: str
@@ -79,7 +79,7 @@ _FIND = (
 )
 
 
-def find(token: str, settings: Settings) -> Identity | None:
+def find(token: str, settings: Settings) -> SignedInUser | None:
     """Return the user of a live session's token, or None. One query; none if the text cannot be a token."""
     if not TOKEN.fullmatch(token):
         return None
@@ -87,11 +87,11 @@ def find(token: str, settings: Settings) -> Identity | None:
     if not rows:
         return None
     *who, is_verified = rows[0]
-    return Identity(*who, bool(is_verified))
+    return SignedInUser(*who, bool(is_verified))
 
 
-def _loader(settings: Settings) -> Callable[[Request], Identity | None]:
-    def load(request: Request) -> Identity | None:
+def _loader(settings: Settings) -> Callable[[Request], SignedInUser | None]:
+    def load(request: Request) -> SignedInUser | None:
         token = _token(request)
         return None if token is None else find(token, settings)
 
@@ -106,11 +106,11 @@ def _token(request: Request) -> str | None:
     return request.cookies.get(SESSION_COOKIE)
 
 
-# The device and the cookie, for signing in and out
+# The client and the cookie, for signing in and out
 
 
-def device() -> Device:
-    return Device(address.client_address() or None, request.environ.get("HTTP_USER_AGENT"))
+def client() -> Client:
+    return Client(address.client_address() or None, request.environ.get("HTTP_USER_AGENT"))
 
 
 def give_cookie(answer: Response, started: Started) -> Response:

@@ -46,7 +46,7 @@ def login() -> Response:
         return _login_page("Please enter your e-mail and your password.", 422)
     try:
         started = credential.sign_in(
-            given.email, given.password, identity.device(), settings(), given.remember
+            given.email, given.password, identity.client(), settings(), given.remember
         )
     except Refusal as refusal:
         return with_refusal(_login_page(refusal.message), refusal)
@@ -77,7 +77,7 @@ def register() -> Response:
     if isinstance(new, dict):
         return _registration_page(new, 422)
     try:
-        where = identity.device()
+        where = identity.client()
         added = credential.register(new.email, new.password, where, new.first_name, new.last_name)
         started = session.start(added, where, settings())
     except Refusal as refusal:
@@ -169,7 +169,7 @@ def _save_password() -> dict[str, str]:
     try:
         credential.change_password(
             current_user.email, current_user.session_id, given.current_password, given.new_password,
-            identity.device(),
+            identity.client(),
         )  # fmt: skip
     except Invalid as refusal:
         return {refusal.field: refusal.message}

@@ -12,8 +12,8 @@ from peewee import BooleanField, CharField, ForeignKeyField, TextField
 
 from alice import clock
 from alice.accounts import device, signals, throttle
-from alice.accounts.device import LONGEST_USER_AGENT, Device
-from alice.accounts.user import IS_VERIFIED, READER, SEEN, User
+from alice.accounts.device import LONGEST_USER_AGENT, Client
+from alice.accounts.user import IS_VERIFIED, READER, SEEN, User, seen_params
 from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.database import Millis, Model, appending, execute, query, transaction
@@ -81,7 +81,7 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def start(user: User, where: Device, settings: Settings, remember: bool = False) -> Started:
+def start(user: User, where: Client, settings: Settings, remember: bool = False) -> Started:
     """Start a session of the user. `remember` makes it last `remember_days`, for readers only.
 
     Raises Unauthenticated if the user was deleted or got another password since `user` was read.
@@ -92,7 +92,7 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
         rows = query(
             f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? "
             f"RETURNING role, {IS_VERIFIED.format(user_id='users.id')}",
-            *[now] * 4, user.id, user.password_hash,
+            *seen_params(now), user.id, user.password_hash,
         )  # fmt: skip
         if not rows:
             raise Unauthenticated()

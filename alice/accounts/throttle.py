@@ -8,21 +8,10 @@ import hashlib
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
-from peewee import IntegerField, TextField
-
 from alice import clock
 from alice.clock import days, hours, minutes, seconds
-from alice.database import Millis, Model, execute, query, transaction
+from alice.database import execute, query, transaction
 from alice.errors import TooMany
-
-
-class Throttle(Model):
-    key = TextField(primary_key=True)
-    window_started_at = Millis()
-    count = IntegerField()
-
-    class Meta:
-        table_name = "throttles"
 
 
 class Limit(NamedTuple):

@@ -17,12 +17,18 @@ READER, CONSULTANT, ADMIN = ROLES = ("reader", "consultant", "admin")
 STAFF = (CONSULTANT, ADMIN)
 
 ONLINE_FOR = minutes(5)  # after the last request, while a session is live
-# The SET clause of an UPDATE of users when the user was seen; all four parameters are that time. A gap
-# longer than ONLINE_FOR starts a new online period.
+# The SET clause of an UPDATE of users when the user was seen; see seen_params(). A gap longer than ONLINE_FOR
+# starts a new online period.
 SEEN = (
     f"online_since = CASE WHEN ? - last_active_at <= {ONLINE_FOR} THEN COALESCE(online_since, ?) ELSE ? END, "
     "last_active_at = ?"
 )
+
+
+def seen_params(at: int) -> tuple[int, int, int, int]:
+    """The parameters of SEEN: its time (ms), four times."""
+    return at, at, at, at
+
 
 # Whether a user may open any book. book_access is a table of the library, which ranks above accounts. It is
 # named only here, because asking the library would be a second query for signing in and for /api/auth/me.

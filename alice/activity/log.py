@@ -2,6 +2,10 @@
 
 Only `append` writes the log. It updates the reader's state, the pages read and the places in the books in the
 same transaction.
+
+session_id and section_id have no foreign key: a row outlives its session, and a later import may drop its
+section. occurred_at is by the clock of the reader's device, clamped by activity.track; created_at is when the
+row was appended.
 """
 
 from collections.abc import Sequence as Rows
@@ -9,33 +13,11 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, TypedDict
 
-from peewee import CharField, ForeignKeyField, IntegerField, TextField
-
 from alice import database
-from alice.accounts.user import User
 from alice.activity import page_read, progress, state, status
 from alice.activity.state import State
 from alice.activity.types import Activity
-from alice.database import Log, Millis, Model, Sequence
-from alice.library.book import Book
-
-
-class ActivityLog(Model):
-    seq = Sequence()
-    id = CharField(36, unique=True)
-    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
-    session_id = CharField(36, null=True)  # no foreign key: a log row outlives the session
-    activity_type = CharField(32)
-    book = ForeignKeyField(Book, null=True, index=False)
-    page_number = IntegerField(null=True)
-    section_id = CharField(36, null=True)  # no foreign key: a later import may drop the section
-    metadata = TextField(null=True)  # a JSON object
-    occurred_at = Millis()  # by the clock of the reader's device, clamped by activity.track
-    created_at = Millis()  # when it was appended
-
-    class Meta:
-        table_name = "activity_logs"
-        indexes = ((("user", "occurred_at", "activity_type"), False),)
+from alice.database import Log
 
 
 class Appended(TypedDict):

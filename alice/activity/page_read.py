@@ -4,26 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from peewee import BigIntegerField, CompositeKey, ForeignKeyField, IntegerField, TextField
-
-from alice.accounts.user import User
 from alice.activity.state import PageLeft
 from alice.activity.types import PAGE_VIEW, Activity
-from alice.database import Millis, Model, Queries
-
-
-class PageRead(Model):
-    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
-    book_id = TextField()
-    page_number = IntegerField()
-    first_read_at = Millis()
-    last_read_at = Millis()
-    times = IntegerField()
-    dwell_ms = BigIntegerField()
-
-    class Meta:
-        table_name = "page_reads"
-        primary_key = CompositeKey("user", "book_id", "page_number")
+from alice.database import Queries
 
 
 @dataclass(slots=True)

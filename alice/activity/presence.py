@@ -2,31 +2,20 @@
 
 Requests do not wait for this: they call `recorder.touch`, and the recorder writes the last value of each key
 every few seconds. Losing a value in a crash is harmless.
+
+reading_presence has one row per reader; dwell_ms is how long the page has been in view.
 """
 
 from collections.abc import Hashable, Iterable
 from operator import itemgetter
 from typing import Any
 
-from peewee import BigIntegerField, ForeignKeyField, IntegerField, TextField
-
-from alice.accounts.user import SEEN, User
+from alice.accounts.user import SEEN, seen_params
 from alice.clock import minutes, seconds
-from alice.database import Millis, Model, Queries
+from alice.database import Queries
 
 LONGEST_BEAT = seconds(90)  # the most that one heartbeat adds to the dwell time; pages send one a minute
 NEW_STAY_AFTER = minutes(10)  # after a longer gap the dwell time of the page starts again at 0
-
-
-class ReadingPresence(Model):
-    user = ForeignKeyField(User, on_delete="CASCADE", primary_key=True)
-    book_id = TextField()
-    page_number = IntegerField()
-    seen_at = Millis()
-    dwell_ms = BigIntegerField()  # how long this page has been in view
-
-    class Meta:
-        table_name = "reading_presence"
 
 
 def write_last_active(db: Queries, values: Iterable[tuple[Hashable, Any]]) -> None:
@@ -36,7 +25,7 @@ def write_last_active(db: Queries, values: Iterable[tuple[Hashable, Any]]) -> No
     # every writer locks users before sessions, and this function locks each in the order of the ids.
     db.execute_many(
         f"UPDATE users SET {SEEN} WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
-        [(at, at, at, at, user_id, at) for at, _, user_id in sorted(seen, key=itemgetter(2))],
+        [(*seen_params(at), user_id, at) for at, _, user_id in sorted(seen, key=itemgetter(2))],
     )
     db.execute_many(
         "UPDATE sessions SET last_active_at = ? WHERE id = ? AND last_active_at < ?",

@@ -2,27 +2,10 @@
 
 from collections.abc import Iterable
 
-from peewee import CharField, CompositeKey, ForeignKeyField, IntegerField
-
 from alice import database
-from alice.accounts.user import User
 from alice.activity.types import VIEWS, Activity
-from alice.database import Millis, Model, Queries
-from alice.library.book import Book
+from alice.database import Queries
 from alice.library.edition import Moves
-
-
-class ReadingProgress(Model):
-    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
-    book = ForeignKeyField(Book, on_delete="CASCADE", index=False)
-    last_page = IntegerField()
-    section_id = CharField(36, null=True)
-    last_read_at = Millis()
-
-    class Meta:
-        table_name = "reading_progress"
-        primary_key = CompositeKey("user", "book")
-
 
 _FOLLOW = (
     "INSERT INTO reading_progress AS kept (user_id, book_id, last_page, section_id, last_read_at) "

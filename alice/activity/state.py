@@ -8,9 +8,6 @@ import json
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 
-from peewee import SQL, CharField, ForeignKeyField, IntegerField, TextField
-
-from alice.accounts.user import User
 from alice.activity.types import (
     AI_INTERACTION,
     HELP_REQUEST,
@@ -23,38 +20,10 @@ from alice.activity.types import (
     Activity,
 )
 from alice.clock import minutes
-from alice.database import Millis, Model, Queries
+from alice.database import Queries
 
 KEEP_DWELLS = 20  # the newest dwell times; their median is the reader's own pace
 LONGEST_DWELL = minutes(10)  # a reader without any activity for longer is taken to be away
-
-
-class ReaderState(Model):
-    user = ForeignKeyField(User, on_delete="CASCADE", primary_key=True)
-    book_id = TextField(null=True)
-    current_page = IntegerField(null=True)
-    current_section_id = CharField(36, null=True)
-    last_activity_type = CharField(32)
-    last_activity_at = Millis(index=True)
-    total_pages_read = IntegerField(default=0)
-    total_word_lookups = IntegerField(default=0)
-    total_ai_interactions = IntegerField(default=0)
-    status = CharField(
-        8, constraints=[SQL("CHECK (status IN ('idle', 'active', 'reading', 'stuck'))")], index=True
-    )
-    page_entered_at = Millis(null=True)
-    page_viewed_at = Millis(null=True)
-    section_viewed_at = Millis(null=True)
-    previous_page = IntegerField(null=True)
-    page_lookups = IntegerField(default=0)
-    page_ai_questions = IntegerField(default=0)
-    page_returns = IntegerField(default=0)
-    open_help_requests = IntegerField(default=0)
-    recent_dwells = TextField(default="[]")  # JSON, ms, oldest first
-    updated_at = Millis()
-
-    class Meta:
-        table_name = "reader_states"
 
 
 @dataclass(slots=True)
@@ -78,7 +47,7 @@ class State:
     page_ai_questions: int = 0
     page_returns: int = 0
     open_help_requests: int = 0
-    recent_dwells: list[int] = field(default_factory=list)
+    recent_dwells: list[int] = field(default_factory=list)  # ms, oldest first; JSON in the row
     updated_at: int = 0
 
     def apply(self, activity: Activity) -> "PageLeft | None":

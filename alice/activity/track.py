@@ -12,6 +12,7 @@ from alice.clock import days
 from alice.errors import Invalid, NotFound
 from alice.ids import new_id
 from alice.library import access
+from alice.library.access import BookAccess
 from alice.web.validation import STRICT, JsonText
 
 OLDEST = days(30)  # an activity reported as older is logged as this old
@@ -67,14 +68,14 @@ class Track(RootModel[Reports]):
         return self
 
 
-def activities(user_id: str, role: str, report: Track, code_required: bool) -> list[Activity]:
+def activities(user_id: str, report: Track, opens_all: bool) -> list[Activity]:
     """The reported activities as rows of the log. At most two queries.
 
     Raises Invalid (its `field` is the path in the body), NotFound (no such book) or Forbidden `book_locked`.
     """
     now = clock.now()
     given = report.root["activities"] if report.several else [report.root]
-    books = _openings(user_id, role, {one.get("book_id") for one in given}, code_required)
+    books = _books(user_id, opens_all, {one.get("book_id") for one in given})
     sections = _sections({one.get("section_id") for one in given})
     return [
         _activity(one, books, sections, now, index if report.several else None)
@@ -82,11 +83,9 @@ def activities(user_id: str, role: str, report: Track, code_required: bool) -> l
     ]
 
 
-def _openings(
-    user_id: str, role: str, ids: set[str | None], code_required: bool
-) -> dict[str, access.Opening]:
+def _books(user_id: str, opens_all: bool, ids: set[str | None]) -> dict[str, BookAccess]:
     ids.discard(None)
-    return access.openings(user_id, role, ids, code_required) if ids else {}
+    return access.to_books(user_id, opens_all, ids) if ids else {}
 
 
 def _sections(ids: set[str | None]) -> dict[str, tuple[str, int]]:
@@ -101,7 +100,7 @@ def _sections(ids: set[str | None]) -> dict[str, tuple[str, int]]:
 
 def _activity(
     given: Report,
-    books: dict[str, access.Opening],
+    books: dict[str, BookAccess],
     sections: dict[str, tuple[str, int]],
     now: int,
     index: int | None,
@@ -147,7 +146,7 @@ def _check_view(
         raise _invalid(index, "section_id", "is required for a section view")
 
 
-def _check_place(book: access.Opening | None, page_number: int | None, index: int | None) -> None:
+def _check_place(book: BookAccess | None, page_number: int | None, index: int | None) -> None:
     if book is None:
         raise NotFound(f"{_path(index, 'book_id')} names no book.", "book_unknown")
     total_pages, unlocked = book

@@ -1,6 +1,6 @@
 """The consultant API: active and online readers, all readers, activities, and one reader in detail."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from flask import Blueprint, Response
@@ -13,7 +13,7 @@ from alice.activity import log
 from alice.activity.log import ActivityRow
 from alice.clock import rfc3339
 from alice.consultant import queries
-from alice.consultant.queries import Reader, Shown
+from alice.consultant.queries import Reader, ShownReader
 from alice.errors import NotFound
 from alice.web.access import roles
 from alice.web.json import respond
@@ -141,8 +141,8 @@ def _existing(user_id: str) -> Reader:
     return reader
 
 
-def _reader(shown: Shown) -> dict[str, Any]:
-    id, email, first_name, last_name, at, book_id, page, status, stuck_reason = shown
+def _reader(shown: ShownReader) -> dict[str, Any]:
+    id, email, first_name, last_name, last_active_at, book_id, page, status, stuck_reason = shown
     return {
         "user_id": id,
         "email": email,
@@ -150,7 +150,7 @@ def _reader(shown: Shown) -> dict[str, Any]:
         "last_name": last_name,
         "book_id": book_id,
         "current_page": page,
-        "last_active_at": rfc3339(at) if at else None,
+        "last_active_at": _time(last_active_at),
         "status": status,
         "stuck_reason": stuck_reason,
     }
@@ -198,9 +198,9 @@ def _moment(before: str | None) -> tuple[int, str] | None:
     return int(at), user_id
 
 
-def _moment_of(reader: Sequence[Any]) -> str:
-    """The cursor after this Reader or Shown: in both, the id is at index 0 and the time at index 4."""
-    return f"{reader[4]}_{reader[0]}"
+def _moment_of(reader: Reader | ShownReader) -> str:
+    """The cursor after this reader."""
+    return f"{reader.last_active_at}_{reader.id}"
 
 
 def _time(at: int | None) -> str | None:

@@ -72,8 +72,8 @@ class Reader(NamedTuple):
             )
         return status.derive(self, presence, self.last_active_at, now)
 
-    def shown(self, now: int) -> "Shown":
-        return (*self[:5], self.book_id, self.current_page, *self.status(now))
+    def shown(self, now: int) -> "ShownReader":
+        return ShownReader(*self[:5], self.book_id, self.current_page, *self.status(now))
 
 
 NO_ACTIVITY = Status(IDLE, None)
@@ -105,7 +105,7 @@ _WITH_STATE = "LEFT JOIN reader_states s ON s.user_id = u.id LEFT JOIN reading_p
 _GLANCE = (
     f"u.id AS id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, s.book_id, s.current_page, "
     "s.page_viewed_at, s.section_viewed_at, p.seen_at, "
-    f"s.status IN ('{ACTIVE}', '{READING}') AND COALESCE(p.dwell_ms, 0) <= {STUCK_AFTER_DWELL} AS at_ease"
+    f"s.status IN ('{ACTIVE}', '{READING}') AND COALESCE(p.dwell_ms, 0) <= {STUCK_AFTER_DWELL} AS is_clear"
 )
 # The second SELECT finds readers whose last request shows only in last_activity_at: users.last_active_at is
 # written seconds later, and may be lost.
@@ -123,12 +123,21 @@ _NEWEST_ACTIVE = (
 )
 
 
-# A reader as lists show them: id, e-mail, first and last name, newest sign of life (ms), book, page, status,
-# why stuck. Plain tuples, because the work per row is most of the cost of a list of hundreds.
-Shown = tuple[str, str, str, str, int | None, str | None, int | None, str, str | None]
+class ShownReader(NamedTuple):
+    """A reader as lists show them. Times in ms."""
+
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    last_active_at: int | None  # the newest sign of life
+    book_id: str | None
+    current_page: int | None
+    status: str
+    stuck_reason: str | None
 
 
-def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: int) -> list[Shown]:
+def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: int) -> list[ShownReader]:
     """Readers active in the last `within_minutes`, newest first; `before` is a cursor (ms, user id)."""
     now = clock.now()
     since = now - minutes(within_minutes)
@@ -143,20 +152,22 @@ def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: i
     return _shown(found, now)
 
 
-def _shown(rows: list[tuple], now: int) -> list[Shown]:
+def _shown(rows: list[tuple], now: int) -> list[ShownReader]:
     """Add the statuses. Readers who may be stuck or signed out need all columns: one more query for them."""
-    unclear = [row[0] for row in rows if not row[10]]
+    derived: dict[str, Status] = {}
+    unclear = [id for id, *_, is_clear in rows if not is_clear]
     if unclear:
         marks = ", ".join("?" * len(unclear))
         found = _readers(database.query(f"{_ALL} AND u.id IN ({marks})", *unclear))
         derived = {reader.id: reader.status(now) for reader in found}
-    return [
-        (
-            *row[:7],
-            *(at_ease(row[7], row[8], row[9], row[4], now) if row[10] else derived.get(row[0], NO_ACTIVITY)),
-        )
-        for row in rows
-    ]
+    shown = []
+    for *who, alive_at, book_id, page, page_viewed_at, section_viewed_at, seen_at, is_clear in rows:
+        if is_clear:
+            current = at_ease(page_viewed_at, section_viewed_at, seen_at, alive_at, now)
+        else:
+            current = derived.get(who[0], NO_ACTIVITY)
+        shown.append(ShownReader(*who, alive_at, book_id, page, *current))
+    return shown
 
 
 # Shown, sorted and paged by the same time: otherwise the cursor would not advance.

@@ -8,20 +8,20 @@ from alice.accounts.user import READER
 from alice.errors import Forbidden, NotFound
 
 
-class Opening(NamedTuple):
-    """A book as one user may open it."""
+class BookAccess(NamedTuple):
+    """What one user may do with a book."""
 
     total_pages: int
     unlocked: bool
 
 
-def openings(
-    user_id: str, role: str, book_ids: Collection[str], code_required: bool = True
-) -> dict[str, Opening]:
-    """The books among these ids that exist, and whether the user may open their pages.
+def opens_all(role: str, code_required: bool) -> bool:
+    """Whether users of this role open every book without a code: staff, and readers if none is required."""
+    return role != READER or not code_required
 
-    Staff read everything; readers need a book's code, unless none is required. One query.
-    """
+
+def to_books(user_id: str, opens_all: bool, book_ids: Collection[str]) -> dict[str, BookAccess]:
+    """The books among these ids that exist, and whether the user may open their pages. One query."""
     marks = ", ".join("?" * len(book_ids))
     rows = database.query(
         "SELECT b.id, b.total_pages, a.user_id FROM books b "
@@ -29,24 +29,18 @@ def openings(
         user_id,
         *book_ids,
     )
-    free = opens_all(role, code_required)
-    return {id: Opening(pages, free or owner is not None) for id, pages, owner in rows}
+    return {id: BookAccess(pages, opens_all or owner is not None) for id, pages, owner in rows}
 
 
-def require(user_id: str, role: str, book_id: str, code_required: bool = True) -> Opening:
+def require(user_id: str, opens_all: bool, book_id: str) -> BookAccess:
     """The book, if the user may open it. Raises NotFound or Forbidden `book_locked`."""
-    opening = openings(user_id, role, [book_id], code_required).get(book_id)
-    if opening is None:
+    found = to_books(user_id, opens_all, [book_id]).get(book_id)
+    if found is None:
         raise NotFound("There is no such book.")
-    if not opening.unlocked:
+    if not found.unlocked:
         raise locked()
-    return opening
+    return found
 
 
 def locked() -> Forbidden:
     return Forbidden("This book opens with the code from your copy.", "book_locked")
-
-
-def opens_all(role: str, code_required: bool = True) -> bool:
-    """Whether users of this role open every book without a code."""
-    return role != READER or not code_required

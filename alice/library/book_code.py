@@ -1,18 +1,21 @@
-"""Book codes: one is printed in each copy of a book and opens it for one reader."""
+"""Book codes: one is printed in each copy of a book and opens it for one reader.
+
+verification_codes has the codes as printed, XXXX-XXXX-XXXX; if the user of a code is deleted, used_by becomes
+null and used_at stays. book_access has who may open which book; code is null if it was opened without one.
+"""
 
 import re
 import secrets
 from typing import Annotated, NamedTuple
 
-from peewee import SQL, CharField, CompositeKey, ForeignKeyField, IntegrityError, TextField
+from peewee import IntegrityError
 from pydantic import StringConstraints
 
 from alice import clock
 from alice.accounts import throttle
 from alice.accounts.throttle import Limit
-from alice.accounts.user import User
 from alice.clock import minutes
-from alice.database import Millis, Model, appending, execute, query, transaction
+from alice.database import appending, execute, execute_many, query, transaction
 from alice.errors import Conflict, NotFound
 from alice.library import signals
 
@@ -24,28 +27,6 @@ SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212]+")  # spaces and every kind 
 
 TypedCode = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TRIES = Limit("book-code", 10, minutes(1))
-
-
-class VerificationCode(Model):
-    code = CharField(14, primary_key=True)  # XXXX-XXXX-XXXX
-    book_id = TextField(constraints=[SQL("REFERENCES books (id)")])
-    created_at = Millis()
-    used_by = ForeignKeyField(User, null=True, on_delete="SET NULL", column_name="used_by", index=False)
-    used_at = Millis(null=True)
-
-    class Meta:
-        table_name = "verification_codes"
-
-
-class BookAccess(Model):
-    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
-    book_id = TextField(constraints=[SQL("REFERENCES books (id)")])
-    code = CharField(14, null=True)  # null if granted without a code
-    granted_at = Millis()
-
-    class Meta:
-        table_name = "book_access"
-        primary_key = CompositeKey("user", "book_id")
 
 
 class CodeSummary(NamedTuple):
@@ -65,10 +46,10 @@ def create(book_id: str, count: int) -> list[str]:
     now = clock.now()
     try:
         with transaction():
-            VerificationCode.insert_many(
+            execute_many(
+                "INSERT INTO verification_codes (code, book_id, created_at) VALUES (?, ?, ?)",
                 [(code, book_id, now) for code in codes],
-                [VerificationCode.code, VerificationCode.book_id, VerificationCode.created_at],
-            ).execute()
+            )
     except IntegrityError:
         # There are 2^60 codes, so a duplicate is practically impossible: the book does not exist.
         raise NotFound("There is no such book.", "book_unknown") from None

@@ -1,24 +1,12 @@
-"""Pages: a page is (book_id, page_number) and belongs to one chapter."""
+"""Pages: a page is (book_id, page_number), belongs to one chapter and consists of sections.
+
+A section is a few sentences, which help can refer to. Its content is plain text; its html is made and
+escaped by the importer.
+"""
 
 from typing import NamedTuple
 
-from peewee import CompositeKey, ForeignKeyField, IntegerField
-
 from alice import database
-from alice.database import Model
-from alice.library.book import Book
-from alice.library.chapter import Chapter
-
-
-class Page(Model):
-    book = ForeignKeyField(Book, on_delete="CASCADE", index=False)
-    page_number = IntegerField()
-    chapter = ForeignKeyField(Chapter, index=False)
-    word_count = IntegerField()
-
-    class Meta:
-        table_name = "pages"
-        primary_key = CompositeKey("book", "page_number")
 
 
 class PageSection(NamedTuple):

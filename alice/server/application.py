@@ -37,10 +37,10 @@ def run(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     memory.return_large_blocks()
     database.disconnect()  # no two processes may share a connection
-    Server(settings, listener).run()
+    Application(settings, listener).run()
 
 
-class Server(BaseApplication):
+class Application(BaseApplication):
     """gunicorn, configured only by Alice's settings: no file and no environment variable of its own."""
 
     def __init__(self, settings: Settings, listener: socket.socket) -> None:

@@ -7,7 +7,7 @@ from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from alice import database
-from alice.errors import Refusal, TooLarge, TooMany, Unavailable
+from alice.errors import Refusal, ServiceUnavailable, TooLarge, TooMany
 from alice.web.context import wants_json
 from alice.web.json import respond
 
@@ -60,7 +60,7 @@ def failed(error: Exception) -> Response:
     user = getattr(g.get("_login_user"), "id", None) or "-"
     if database.is_temporary(error):
         logger.error("%s %s could not be served: %s (user %s)", request.method, path, error, user)
-        return refused(Unavailable())
+        return refused(ServiceUnavailable())
     logger.error("%s %s failed (user %s)", request.method, path, user, exc_info=error)
     code, _, message = STANDARD[500]
     return _answer(500, code, message)

@@ -4,7 +4,7 @@ import peewee
 from flask import Blueprint, Response
 
 from alice import database
-from alice.errors import Unavailable
+from alice.errors import ServiceUnavailable
 from alice.web.access import public
 from alice.web.json import respond
 
@@ -19,5 +19,5 @@ def health() -> Response:
         database.ensure_open()
         database.query("SELECT 1 FROM users LIMIT 1")
     except (database.Unavailable, peewee.PeeweeException):
-        raise Unavailable("The database does not answer.", retry_after=5) from None
+        raise ServiceUnavailable("The database does not answer.", retry_after=5) from None
     return respond({"status": "ok"})

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from alice import clock
 from alice.accounts import credential, session, signals
 from alice.accounts import user as users
-from alice.accounts.device import Device
+from alice.accounts.device import Client
 from alice.accounts.user import User
 from alice.app import create_app
 from alice.clock import days, hours, minutes
@@ -294,7 +294,7 @@ def test_a_password_changed_meanwhile_starts_no_session(
     credential.set_password(read_before.id, NEW_PASSWORD)
 
     with pytest.raises(Unauthenticated):
-        session.start(read_before, Device(), settings)
+        session.start(read_before, Client(), settings)
     assert session.of_user(read_before.id, settings) == []
 
 
@@ -311,13 +311,13 @@ def test_a_user_deleted_meanwhile_starts_no_session(read_before: User, settings:
     users.delete(read_before.id)
 
     with pytest.raises(Unauthenticated):
-        session.start(read_before, Device(), settings)
+        session.start(read_before, Client(), settings)
 
 
 def test_a_reader_made_staff_meanwhile_does_not_stay_signed_in(read_before: User, settings: Settings) -> None:
     users.set_role(read_before.id, "consultant")
 
-    started = session.start(read_before, Device(), settings, remember=True)
+    started = session.start(read_before, Client(), settings, remember=True)
 
     assert (started.user.role, started.expires_at) == ("consultant", started.created_at + hours(24))
     assert clock.now() < started.expires_at

@@ -142,7 +142,7 @@ def test_a_page_is_found_by_its_keys(engine: str, cast: Cast) -> None:
     if engine != "sqlite":
         return  # PostgreSQL chooses by statistics; on tables this small it rightly scans.
     with statements() as asked:
-        access.openings(cast.reader.id, "reader", [BOOK])
+        access.to_books(cast.reader.id, False, [BOOK])
         page.load(BOOK, 2)
         chapter.of(BOOK)
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from flask_login import current_user
 from pydantic import Field
 
-from alice.errors import Conflict, TooMany, Unavailable
+from alice.errors import Conflict, ServiceUnavailable, TooMany
 from alice.web import address
 from alice.web.access import public, roles
 from alice.web.json import respond
@@ -135,7 +135,7 @@ FAULTS: dict[str, Any] = {
     "conflict": lambda: Conflict("This is taken.", "taken", "name"),
     "throttle": lambda: TooMany(17),
     "at once": lambda: TooMany(0),
-    "busy": Unavailable,
+    "busy": ServiceUnavailable,
 }
 
 
