@@ -38,7 +38,7 @@ from alice.library.page import Page
 from alice.library.section import Section
 from tests import bystander
 from tests.bystander import Change
-from tests.schema import ALICE_MODELS, EVENTS_MODELS
+from tests.schema import ALICE_MODELS, EVENTS_MODELS, EVENTS_WITHOUT_MODEL
 
 pytest_plugins = ["tests.no_skips"]
 
@@ -344,7 +344,9 @@ def _make_template(engine: str, folder: Path) -> Template:
 
 
 _TABLES = [model._meta.table_name for model in ALICE_MODELS]
-_EVENTS_TABLES = [f"tracking.{model._meta.table_name}" for model in EVENTS_MODELS]
+_EVENTS_TABLES = [
+    f"tracking.{name}" for name in (*(m._meta.table_name for m in EVENTS_MODELS), *EVENTS_WITHOUT_MODEL)
+]
 _KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in _TABLES + _EVENTS_TABLES}
 KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE {kept} AS TABLE {t}" for t, kept in _KEPT.items()]
 # Not TRUNCATE: it creates new files, and PostgreSQL waits until they are on the disk.

@@ -1,4 +1,4 @@
-"""Every table of both databases, in the order in which they refer to each other."""
+"""Every table of both databases, in the order in which they refer to each other: models, and the others."""
 
 from alice.accounts.book_code import BookAccess, VerificationCode
 from alice.accounts.erasure import Erasure
@@ -22,7 +22,6 @@ from alice.tracking.log.identity import Identity
 from alice.tracking.log.strings import Text
 from alice.tracking.log.visit import Visit
 from alice.tracking.log.visitor import Visitor
-from alice.tracking.sinks.delivery import SinkBatch, SinkCursor
 from alice.tracking.site import Site
 
 ALICE_MODELS = (
@@ -54,6 +53,5 @@ EVENTS_MODELS = (
     EventId,
     EventProperty,
     Identity,
-    SinkCursor,
-    SinkBatch,
 )
+EVENTS_WITHOUT_MODEL = ("sink_cursors", "sink_batches")
