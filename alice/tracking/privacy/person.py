@@ -52,8 +52,8 @@ def erase(user_id: str, site_number: int | None = None) -> Erased:
     """Delete all data of the user, on one site or on all.
 
     From a browser that several users share, visits with this user's id or with none are deleted; visits with
-    another user's id stay, and so does the visitor. Sinks do not get what they have not got yet, because they
-    read it from here. What a sink has accepted must be deleted there.
+    another user's id stay, and so does the visitor. What was not sent to a sink yet is not sent any
+    more, because sinks read it from here. What a sink has accepted must be deleted there.
 
     Strings stay: addresses of pages, names of events and of their properties, campaigns and the like. Each is
     stored once for everyone who sent it, and never deleted, because processes cache its number. Without the
@@ -96,8 +96,7 @@ _UNUSED_VISITOR = (
 def _erase_identities(user_id: str, site_number: int | None) -> tuple[int, int]:
     """Delete the user's identities, and visits that were added in the meantime; return how many of each.
 
-    Runs last: visits without a user_id can only
-    be found through identities.
+    Runs last: visits without a user_id can only be found through identities.
     """
     where, values = _condition(user_id, site_number)
     with transaction(events_db):

@@ -24,6 +24,7 @@ class Cursor(NamedTuple):
     stopped: str | None = None  # why nothing is sent until `alice sinks retry`
 
     def past(self, batch: Batch) -> "Cursor":
+        """Return the cursor moved past the batch, unless it is past it already."""
         return self._replace(position=max(self.position, batch.last))
 
 

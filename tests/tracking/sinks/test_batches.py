@@ -52,7 +52,7 @@ def test_retry_leaves_alone_what_is_on_its_way(log: Log, peer: Peer, frozen_cloc
     assert len(peer.requests) == 1
 
 
-def test_retry_of_a_half_that_waits_for_its_turn_is_no_mistake(
+def test_retry_counts_a_half_that_waits_for_its_turn(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
 ) -> None:
     peer.script = [Reply(413), Reply(503)]

@@ -31,7 +31,7 @@ def test_the_bytes_of_a_batch_are_the_same_at_every_attempt(
     assert len({request.body for request in peer.requests}) == 1
 
 
-def test_a_visit_that_has_changed_is_sent_as_it_is_now_and_takes_the_place_of_what_was_sent(
+def test_a_changed_visit_is_sent_as_it_is_now_with_the_key_by_which_tables_replace_it(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, events_db: Rows
 ) -> None:
     peer.script = [DROP_AFTER_TAKING]

@@ -73,7 +73,7 @@ def test_a_confirmed_batch_is_gone_and_the_cursor_behind_it(
 
 
 @pytest.mark.parametrize("reply", [success, Reply(503), Reply(403), Reply(422)])
-def test_the_cursor_moves_only_when_the_other_side_has_the_rows(
+def test_the_cursor_moves_only_after_the_other_side_has_accepted_the_batch(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, events_db: Rows, reply: Script | Reply
 ) -> None:
     def look(request: Request) -> Reply:

@@ -104,7 +104,7 @@ def test_nobody_sends_what_is_being_sent_again(
     assert len(peer.requests) == 2
 
 
-def test_who_saw_rows_before_another_started_a_batch_of_them_starts_no_second(
+def test_two_processes_that_see_the_same_rows_start_one_batch(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
 ) -> None:
     class Dying(Tinybird):
@@ -126,7 +126,7 @@ def test_who_saw_rows_before_another_started_a_batch_of_them_starts_no_second(
     assert [(letter.state, letter.attempts) for letter in letters()] == [("waiting", 1)]
 
 
-def test_of_a_stream_that_is_stopped_while_a_batch_is_looked_for_nothing_is_sent(
+def test_no_batch_is_started_in_a_stream_that_was_stopped_meanwhile(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
 ) -> None:
     def be_quicker(event: object) -> None:

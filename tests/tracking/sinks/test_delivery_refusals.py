@@ -1,4 +1,4 @@
-"""Delivery of what the other side refuses, or takes with an error: one row never holds up the others."""
+"""Delivery of rows that the other side refuses: the others arrive, and other batches do not change."""
 
 import logging
 
@@ -61,7 +61,7 @@ def test_what_becomes_of_a_batch_is_nothing_to_any_other(
 
 @pytest.mark.usefixtures("crowd")
 @pytest.mark.parametrize("status", [400, 413])
-def test_a_single_row_that_is_refused_is_a_dead_letter_and_nothing_to_any_other(
+def test_a_refused_row_becomes_a_dead_letter_and_other_batches_do_not_change(
     peer: Peer, sink: Tinybird, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     peer.script = [Reply(400)]
@@ -77,7 +77,7 @@ def test_a_single_row_that_is_refused_is_a_dead_letter_and_nothing_to_any_other(
 
 
 @pytest.mark.parametrize("status", [400, 413])
-def test_the_rows_around_a_refused_one_arrive_and_the_cursor_moves_on(
+def test_the_rows_around_a_refused_row_arrive_and_the_cursor_moves_on(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, events_db: Rows, status: int
 ) -> None:
     def without_the_third(request: Request) -> Reply:
@@ -96,13 +96,13 @@ def test_the_rows_around_a_refused_one_arrive_and_the_cursor_moves_on(
 
 
 @pytest.mark.parametrize("late", [Reply(400), Reply(403), Reply(413), Reply(422), Reply(503)])
-def test_who_hears_of_a_batch_too_late_changes_nothing(
+def test_an_outcome_that_comes_after_the_lease_changes_nothing(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, events_db: Rows, late: Reply
 ) -> None:
     def answer_late(request: Request) -> Reply:
         clock.advance(LEASE)
         peer.script = [Reply(413)]
-        delivery.deliver(sink, EVENTS, PACE)  # another process, which halves the batch
+        delivery.deliver(sink, EVENTS, PACE)  # another process divides the batch
         found.extend(letters())
         return late
 
@@ -116,7 +116,7 @@ def test_who_hears_of_a_batch_too_late_changes_nothing(
     assert (status_of(EVENTS).state, status_of(EVENTS).failures, positions(events_db)[EVENTS]) == ("ok", 0, 0)
 
 
-def test_what_was_refused_and_is_sent_again_is_divided_without_losing_a_row(
+def test_a_retried_batch_that_is_divided_loses_no_row(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, events_db: Rows
 ) -> None:
     peer.script = [Reply(422)]  # the rows are taken, and not in the table

@@ -1,4 +1,4 @@
-"""What has left the log is not sent any more, whatever a sink was about to do with it; and all else is."""
+"""Rows that have left the log (a person erased, a site removed, retention) are not sent; all others are."""
 
 from collections.abc import Callable
 
@@ -39,13 +39,13 @@ def close(events_db: EventRows) -> None:
 
 
 def send(sink: Tinybird, rows: int = 10) -> None:
-    """Send all there is of both streams, a batch of each."""
+    """Send one batch of each stream."""
     for stream in STREAMS:
         delivery.deliver(sink, stream, Pace(rows, 0))
 
 
 def keep_each_row(sink: Tinybird, peer: Peer, reply: Reply) -> None:
-    """Get this reply for every row of both streams, one a batch."""
+    """Send every row of both streams in a batch of its own, and let each get this reply."""
     peer.otherwise = reply
     for stream in STREAMS:
         while delivery.deliver(sink, stream, Pace(1)):
@@ -54,7 +54,7 @@ def keep_each_row(sink: Tinybird, peer: Peer, reply: Reply) -> None:
 
 
 def retry(sink: Tinybird) -> None:
-    """Retry all batches, those that were taken too."""
+    """Retry all batches, including those that were taken."""
     with database.connected(database.events_db):
         batches.retry(sink.name)
         for letter in letters("taken"):
@@ -62,7 +62,7 @@ def retry(sink: Tinybird) -> None:
 
 
 def everything_sent(sink: Tinybird, peer: Peer, drain: Drain) -> dict[str, set]:
-    """Retry and send what is left; return whom and what it was of."""
+    """Retry and send what is left; return the users and sites of the rows that were sent."""
     retry(sink)
     peer.requests.clear()
     drain(sink)
@@ -70,12 +70,12 @@ def everything_sent(sink: Tinybird, peer: Peer, drain: Drain) -> dict[str, set]:
     return {column: {row[column] for row in rows} for column in ("user_id", "project_id")}
 
 
-# When: before an attempt, while it is under way, after it
+# Before an attempt and during one
 
 
 @pytest.mark.parametrize("others", [0, 1, 4])
 @pytest.mark.parametrize("reply", [Reply(413), Reply(400), Reply(503)], ids=["halved", "refused", "outage"])
-def test_who_is_erased_while_a_batch_is_being_sent_is_not_sent_again(
+def test_a_person_who_is_erased_during_an_attempt_is_not_in_the_next(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, reply: Reply, others: int
 ) -> None:
     def erase(request: Request) -> Reply:
@@ -95,7 +95,7 @@ def test_who_is_erased_while_a_batch_is_being_sent_is_not_sent_again(
 
 
 @pytest.mark.parametrize("stream", [VISITS, EVENTS])
-def test_who_is_erased_after_a_batch_was_started_is_not_in_it(
+def test_a_person_who_is_erased_before_an_attempt_is_not_in_it(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, events_db: EventRows, stream: str
 ) -> None:
     visits = [log.visit(user_id=name) for name in ("white-rabbit", "mock-turtle")]
@@ -112,7 +112,7 @@ def test_who_is_erased_after_a_batch_was_started_is_not_in_it(
     assert positions(events_db)[stream] == (seqs[1][-1] if stream == EVENTS else visits[1])
 
 
-def test_when_everybody_in_a_batch_is_erased_nothing_is_sent_and_the_next_goes_on(
+def test_a_batch_without_rows_is_not_sent_and_the_next_one_is(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, events_db: EventRows
 ) -> None:
     log.visit()  # of the same browser
@@ -129,7 +129,7 @@ def test_when_everybody_in_a_batch_is_erased_nothing_is_sent_and_the_next_goes_o
     assert peer.ids() == seqs
 
 
-def test_a_batch_that_loses_rows_keeps_its_id_and_its_size_is_told_anew(
+def test_a_batch_that_loses_rows_keeps_its_id_and_shows_its_new_size(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int
 ) -> None:
     peer.script = [Reply(503), Reply(503)]
@@ -147,13 +147,13 @@ def test_a_batch_that_loses_rows_keeps_its_id_and_its_size_is_told_anew(
     assert (before.bytes, after.bytes) == tuple(len(request.body) for request in peer.requests)
 
 
-# Whom: a person, a site, what is too old; and whatever became of their batches
+# After it: rows that were kept because they were refused, or taken with an error
 
 REPLIES = pytest.mark.parametrize("reply", [Reply(400), Reply(422)], ids=["dead", "taken"])
 
 
 @REPLIES
-def test_what_was_kept_of_a_person_is_not_sent_again_and_their_neighbours_rows_are(
+def test_kept_rows_of_an_erased_person_are_not_retried_and_a_neighbours_are(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, reply: Reply
 ) -> None:
     log.events(log.visit(user_id="white-rabbit"), 3)
@@ -166,7 +166,7 @@ def test_what_was_kept_of_a_person_is_not_sent_again_and_their_neighbours_rows_a
 
 
 @REPLIES
-def test_who_is_erased_on_one_site_is_still_sent_of_another(
+def test_a_person_who_is_erased_on_one_site_is_still_sent_for_another(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, reply: Reply
 ) -> None:
     other = sites.create("looking-glass.example", "Looking-Glass", owner_id=None)
@@ -178,7 +178,7 @@ def test_who_is_erased_on_one_site_is_still_sent_of_another(
 
 
 @REPLIES
-def test_what_was_kept_of_a_removed_site_is_not_sent_again_and_another_sites_rows_are(
+def test_kept_rows_of_a_removed_site_are_not_retried_and_another_sites_are(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, events_db: EventRows, reply: Reply
 ) -> None:
     other = sites.create("looking-glass.example", "Looking-Glass", owner_id=None)
@@ -196,7 +196,7 @@ def test_what_was_kept_of_a_removed_site_is_not_sent_again_and_another_sites_row
 
 @prunes
 @pytest.mark.parametrize("reply", [Reply(400), Reply(422), Reply(503)], ids=["dead", "taken", "waiting"])
-def test_what_is_older_than_its_sites_retention_is_not_sent_again(
+def test_rows_older_than_their_sites_retention_are_not_retried(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, events_db: EventRows, reply: Reply
 ) -> None:
     keep_for(30)
@@ -214,7 +214,7 @@ def test_what_is_older_than_its_sites_retention_is_not_sent_again(
 
 
 @prunes
-def test_what_is_young_enough_is_sent_and_so_is_its_visit(
+def test_rows_within_the_retention_are_sent_and_so_is_their_visit(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain, events_db: EventRows
 ) -> None:
     keep_for(1)
@@ -235,7 +235,7 @@ def test_what_is_young_enough_is_sent_and_so_is_its_visit(
 
 
 @prunes
-def test_what_is_pruned_while_it_is_being_sent_is_not_sent_again(
+def test_rows_that_are_pruned_during_an_attempt_are_not_sent_again(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, events_db: EventRows
 ) -> None:
     def prune(request: Request) -> Reply:
@@ -257,7 +257,7 @@ def test_what_is_pruned_while_it_is_being_sent_is_not_sent_again(
 
 @prunes
 @pytest.mark.parametrize("reply", [Reply(400), Reply(422), Reply(503)], ids=["dead", "taken", "waiting"])
-def test_who_is_not_concerned_loses_nothing(
+def test_batches_of_others_do_not_change(
     log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, events_db: EventRows, reply: Reply
 ) -> None:
     log.events(log.visit(user_id="white-rabbit"), 3)
@@ -273,16 +273,16 @@ def test_who_is_not_concerned_loses_nothing(
     assert letters() == before
 
 
-# Batches of which nothing is left
+# The job that deletes batches without rows
 
 
 def empty_batches(settings: Settings) -> Callable[[], object]:
-    """The job that looks for them, whether their sink is set or not."""
+    """Return the job. It runs whether the sinks are configured or not."""
     return next(job.run for job in periodic_work(settings) if job.name == "empty batches")
 
 
 @pytest.mark.parametrize("status", [400, 422, 503, 403])
-def test_of_who_is_erased_nothing_stays_not_even_what_a_sink_has_said_of_them(
+def test_the_job_deletes_the_batches_of_an_erased_person_with_errors_that_quote_them(
     log: Log, peer: Peer, sink: Tinybird, settings: Settings, frozen_clock: int, status: int
 ) -> None:
     log.events(log.visit(user_id="white-rabbit"))
@@ -294,7 +294,7 @@ def test_of_who_is_erased_nothing_stays_not_even_what_a_sink_has_said_of_them(
     assert letters() == []
 
 
-def test_a_batch_of_which_something_is_left_stays(
+def test_the_job_keeps_a_batch_that_has_rows_left(
     log: Log, peer: Peer, sink: Tinybird, settings: Settings, frozen_clock: int
 ) -> None:
     peer.otherwise = Reply(422)
@@ -307,7 +307,7 @@ def test_a_batch_of_which_something_is_left_stays(
     assert {(letter.stream, letter.state) for letter in letters()} == {(VISITS, "taken"), (EVENTS, "taken")}
 
 
-def test_a_batch_that_becomes_empty_while_it_is_being_sent_can_be_deleted_meanwhile(
+def test_the_job_may_delete_a_batch_that_is_being_sent(
     log: Log, peer: Peer, sink: Tinybird, settings: Settings, drain: Drain
 ) -> None:
     def erase(request: Request) -> Reply:
