@@ -30,6 +30,7 @@ from alice.tracking.privacy import erasures, retention
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.privacy.visitor_key import Visitors
 from alice.tracking.script import served
+from alice.tracking.sinks import batches
 from alice.tracking.sinks.registry import Couriers
 from alice.tracking.site import Sites
 from alice.web import edge
@@ -115,4 +116,5 @@ def periodic_work(settings: Settings) -> list[Job]:
         Job("erasures", minutes(1), erasures.consume),
         Job("salts", minutes(5), lambda: retention.destroy_salts(Salts(settings.data_dir))),
         Job("retention", hours(1), retention.prune),
+        Job("empty batches", minutes(1), batches.delete_empty),
     ]

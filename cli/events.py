@@ -49,7 +49,7 @@ def tail(limit: int, site_id: str | None, as_json: bool) -> None:
 def prune(as_json: bool) -> None:
     """Delete events that are older than their site's retention. The server does this every hour.
 
-    Rows that wait for a sink, and rows that a sink refused, are deleted too. Copies that were sent are not:
+    What was not sent to a sink yet is not sent any more. Copies that were sent are not deleted:
     delete the files in ndjson/ in the data folder yourself, and set in ClickHouse and Tinybird how long they
     keep rows.
     """
@@ -82,7 +82,7 @@ def export(user_id: str, site_id: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
 def erase(user_id: str, site_id: str | None, yes: bool) -> None:
-    """Delete a user's data from the event log: identities, visits, events, rows that wait for a sink.
+    """Delete a user's data from the event log: identities, visits, events.
 
     If several people share a browser, its visits that name no user are deleted too, and those that name
     another user stay.
@@ -90,8 +90,9 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
     The texts of page addresses, event names, property names and campaigns stay. Each is stored once for all
     visitors and is linked to no one afterwards, but an address such as /people/ada still names a person.
 
-    Copies that were sent stay: delete the user's rows from the files in ndjson/ in the data folder, from
-    ClickHouse and from Tinybird yourself. To delete what a user read in Alice, use `alice users delete`.
+    What was not sent to a sink yet is not sent any more. Copies that were sent stay: delete the user's rows
+    from the files in ndjson/ in the data folder, from ClickHouse and from Tinybird yourself. To delete what a
+    user read in Alice, use `alice users delete`.
     """
     number = _number(site_id)
     if not yes:
@@ -99,8 +100,7 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
     erased = person.erase(user_id, number)
     if not any(erased):
         raise click.ClickException(f"Nothing was found of {user_id}. Ids are case-sensitive.")
-    copies = f", and {erased.copies} rows kept for sinks" if erased.copies else ""
-    click.echo(f"Erased {erased.visits} visits of {user_id}{copies}.")
+    click.echo(f"Erased {erased.visits} visits of {user_id}.")
     name_copies()
 
 

@@ -8,8 +8,9 @@ import click
 
 from alice import clock, database
 from alice.clock import rfc3339
-from alice.tracking.sinks import registry, upkeep
-from alice.tracking.sinks.upkeep import Letter, StreamStatus
+from alice.tracking.sinks import batches, registry
+from alice.tracking.sinks import status as sink_status
+from alice.tracking.sinks.status import BatchStatus, StreamStatus
 
 from .shared import json_option, load_settings, open_database, print_json, print_table
 
@@ -42,9 +43,10 @@ def status(configured: list[str], as_json: bool) -> None:
     """Show the progress of each sink, and its undelivered batches.
 
     "Behind" counts the rows of the log that are in no batch yet. A batch is waiting (to be sent or sent
-    again), dead (the other side refused all of it) or taken (the other side accepted it with an error).
+    again), dead (the other side refused its row) or taken (the other side accepted it with an error). A batch
+    is a part of the log: if all of its rows have left the log, `alice serve` deletes it within a minute.
     """
-    streams, letters = upkeep.status(), upkeep.undelivered()
+    streams, letters = sink_status.streams(), sink_status.undelivered()
     if as_json:
         print_json(
             {
@@ -73,14 +75,17 @@ def status(configured: list[str], as_json: bool) -> None:
 @json_option
 @connected_to_events
 def retry(configured: list[str], sink: str, batch: str | None, as_json: bool) -> None:
-    """Retry now: waiting and dead batches, and stopped streams."""
+    """Retry now: waiting and dead batches, and stopped streams.
+
+    Rows are read from the log again. Those that have left it are not sent.
+    """
     _require(sink, configured)
     if sink not in configured:
         raise click.ClickException(
             f"{sink} is not set, so nothing goes there. `alice config` shows the settings."
         )
     letter = _require_batch(sink, batch)
-    count = upkeep.retry(sink, batch)
+    count = batches.retry(sink, batch)
     if as_json:
         print_json({"sink": sink, "batches": count})
     elif letter is None:
@@ -107,7 +112,7 @@ def skip(configured: list[str], sink: str, batch: str | None, yes: bool, as_json
     if not yes:
         what = f"batch {batch}" if batch else "every dead or taken batch"
         click.confirm(f"Delete {what} of {sink}? Its rows will not be sent any more.", abort=True, err=True)
-    count = upkeep.skip(sink, batch)
+    count = batches.skip(sink, batch)
     if as_json:
         print_json({"sink": sink, "batches": count})
     else:
@@ -129,7 +134,7 @@ def restart(configured: list[str], sink: str, yes: bool, as_json: bool) -> None:
     if not yes:
         what = f"Send the whole log to {sink} again, and delete all of its batches?"
         click.confirm(what, abort=True, err=True)
-    count = upkeep.restart(sink)
+    count = batches.restart(sink)
     if as_json:
         print_json({"sink": sink, "batches": count})
     else:
@@ -137,24 +142,24 @@ def restart(configured: list[str], sink: str, yes: bool, as_json: bool) -> None:
 
 
 def _require(sink: str, configured: list[str]) -> None:
-    known = sorted({*configured, *(stream.sink for stream in upkeep.status())})
+    known = sorted({*configured, *(stream.sink for stream in sink_status.streams())})
     if sink not in known:
         hint = f"The sinks are: {', '.join(known)}." if known else "No sink is set."
         raise click.ClickException(f"There is no sink {sink}. {hint}")
 
 
-def _require_batch(sink: str, batch: str | None) -> Letter | None:
+def _require_batch(sink: str, batch: str | None) -> BatchStatus | None:
     if batch is None:
         return None
-    for letter in upkeep.letters(sink, ("waiting", "dead", "taken")):
+    for letter in sink_status.unconfirmed(sink):
         if letter.id == batch:
             return letter
     raise click.ClickException(f"{sink} has no batch {batch}. `alice sinks status` lists them.")
 
 
-def _held_up(letter: Letter) -> str:
+def _held_up(letter: BatchStatus) -> str:
     """Return what keeps a batch from being sent within seconds; empty if nothing does."""
-    for stream in upkeep.status():
+    for stream in sink_status.streams():
         if (stream.sink, stream.stream) == (letter.sink, letter.stream):
             if stream.state == "stopped":
                 return f" Its stream is stopped; `alice sinks retry {letter.sink}` starts it again."
@@ -175,7 +180,7 @@ def _stream_record(stream: StreamStatus, configured: list[str]) -> dict[str, Any
     }
 
 
-def _letter_record(letter: Letter) -> dict[str, Any]:
+def _letter_record(letter: BatchStatus) -> dict[str, Any]:
     return letter._asdict() | {
         "next_attempt_at": _next_attempt(letter),
         "created_at": rfc3339(letter.created_at),
@@ -191,7 +196,7 @@ def _stream_row(stream: StreamStatus, configured: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _letter_row(letter: Letter, configured: list[str]) -> list[str]:
+def _letter_row(letter: BatchStatus, configured: list[str]) -> list[str]:
     is_set = letter.sink in configured
     return [
         letter.id, letter.sink, letter.stream, letter.state, str(letter.rows), str(letter.attempts),
@@ -199,7 +204,7 @@ def _letter_row(letter: Letter, configured: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _next_attempt(letter: Letter) -> str | None:
+def _next_attempt(letter: BatchStatus) -> str | None:
     """Return when a batch is sent next; now if its time has passed."""
     return None if letter.next_attempt_at is None else rfc3339(max(letter.next_attempt_at, clock.now()))
 

@@ -156,10 +156,10 @@ def set_site(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
 def remove(site_id: str, yes: bool) -> None:
-    """Remove SITE (an id) with its keys, visits, events and salts, and rows that wait for a sink.
+    """Remove SITE (an id) with its keys, visits, events and salts.
 
-    Copies that were sent stay: delete the site's rows from the files in ndjson/ in the data folder, from
-    ClickHouse and from Tinybird yourself.
+    What was not sent to a sink yet is not sent any more. Copies that were sent stay: delete the site's rows
+    from the files in ndjson/ in the data folder, from ClickHouse and from Tinybird yourself.
     """
     found = find(site_id)
     if not yes:

@@ -13,13 +13,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
 from alice import clock, database
 from alice.activity import log
 from alice.activity.presence import write_presence
 from alice.activity.types import Activity, ActivityType
-from alice.clock import DAY, days, hours, minutes, rfc3339
+from alice.clock import DAY, days, hours, minutes
 from alice.ids import new_id
 from alice.tracking.log.event import Kind
 from alice.tracking.log.event_property import PropertyType
@@ -220,18 +218,11 @@ def add_site() -> None:
         })  # fmt: skip
         for state in ("waiting", "dead", "taken"):
             insert(database.events.execute, "sink_batches", {
-                "id": f"{stream}-{state}", "sink": SINK, "stream": stream, "first": -2, "last": -1, "rows": 1,
-                "body": _copy(now), "state": state,
+                "id": f"{stream}-{state}", "sink": SINK, "stream": stream, "first": -1, "last": -1, "rows": 1,
+                "bytes": 100, "state": state,
                 "attempts": 1, "next_attempt_at": now + days(400), "error": "an outage",
                 "created_at": now - hours(1),
             })  # fmt: skip
-
-
-def _copy(at: int) -> bytes:
-    """Return a body for a batch of either stream: one row."""
-    time = rfc3339(at)
-    row = {"seq": -1, "project_id": SITE_ID, "visit_id": "hers", "user_id": NAME}
-    return orjson.dumps(row | {"timestamp": time, "received_at": time}) + b"\n"
 
 
 def visit(site_number: int) -> None:

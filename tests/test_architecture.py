@@ -102,6 +102,9 @@ CONTRACTS = [
     ("alice/tracking/privacy/salt.py", "from alice.tracking import pipeline"),
     ("alice/tracking/pipeline.py", "from alice.tracking.dialects import body"),
     ("alice/tracking/log/event.py", "from alice.tracking.sinks import sink"),
+    ("alice/tracking/pages.py", "from alice.tracking.sinks import registry"),
+    ("alice/tracking/privacy/person.py", "from alice.tracking.sinks import batches"),
+    ("alice/tracking/site.py", "from alice.tracking.sinks import batches"),
     ("alice/app.py", "from alice.server import worker"),
 ]
 

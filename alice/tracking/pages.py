@@ -2,19 +2,13 @@
 
 from flask import Blueprint, render_template
 
+from alice.config import Settings
 from alice.errors import NotFound
 from alice.tracking.context import connect, tracking
 from alice.tracking.privacy import retention
-from alice.tracking.sinks import registry
 from alice.tracking.site import SiteRow
 from alice.web.access import public
 from alice.web.context import settings
-
-COPIES = {  # how the privacy page describes each sink to visitors
-    "clickhouse": "A ClickHouse database",
-    "tinybird": "Tinybird, a service that evaluates such data",
-    "ndjson": "Files of those who run the site",
-}
 
 blueprint = Blueprint("tracking_pages", __name__)
 connect(blueprint)
@@ -51,5 +45,15 @@ def _privacy(site: SiteRow, own: bool) -> str:
         ids_days=retention.IDS_KEPT // 86_400_000,
         help_contact=settings().help_contact,
         country_from_address=settings().country_database is not None,
-        copies=[COPIES[sink.name] for sink in registry.configured(settings())],
+        copies=_copies(settings()),
     )
+
+
+def _copies(settings: Settings) -> list[str]:
+    """Return the systems that get copies of events, as visitors know them."""
+    sinks = {
+        "A ClickHouse database": settings.clickhouse_url,
+        "Tinybird, a service that evaluates such data": settings.tinybird_token,
+        "Files of those who run the site": settings.ndjson,
+    }
+    return [name for name, is_set in sinks.items() if is_set]

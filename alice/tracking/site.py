@@ -14,7 +14,6 @@ from alice import clock, config, database
 from alice.clock import minutes, seconds
 from alice.database import EventsModel, Millis, Sequence, events, events_db
 from alice.errors import Conflict, NotFound
-from alice.tracking.sinks import upkeep
 
 OWN_NAME = "Alice"  # the site without an owner: Alice's own pages
 LOCAL = "localhost"  # the domain of Alice's own site without a public address
@@ -156,7 +155,7 @@ def own(public_url: str | None = None) -> SiteRow:
 
 
 def remove(site_id: str) -> None:
-    """Delete a site and all its data, in steps, including rows that wait for a sink. A job deletes its salts.
+    """Delete a site and all its data, in steps. A job deletes its salts.
 
     Raises NotFound, and Conflict `own_site` for Alice's own site: set ALICE_TRACK_PAGES=0 instead.
     """
@@ -168,7 +167,6 @@ def remove(site_id: str) -> None:
             pass
     with database.transaction(events_db):  # and rows added in the meantime
         events.execute("DELETE FROM sites WHERE number = ?", found.number)
-    upkeep.forget_site(site_id)  # last, because from now on no more rows get into a batch
 
 
 _DELETE_ROWS = (

@@ -51,19 +51,6 @@ def test_erasing_somebody_with_no_visit_left_finds_them(alice: Alice, ada: None)
     assert (done.exit_code, done.stdout) == (0, "Erased 0 visits of ada.\n")
 
 
-def test_erasing_somebody_of_whom_only_a_dead_letter_is_left_finds_them(alice: Alice, ada: None) -> None:
-    with database.connected(database.events_db), database.transaction(database.events_db):
-        database.events.execute(
-            "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
-            "next_attempt_at, created_at) VALUES ('1', 'tinybird', 'events', 1, 1, 1, ?, 'dead', 1, 0, 0)",
-            b'{"user_id":"alan","visit_id":"1","project_id":"wonderland12"}\n',
-        )
-
-    done = alice("events", "erase", "alan", "--yes")
-    assert (done.exit_code, done.stdout) == (0, "Erased 0 visits of alan, and 1 rows kept for sinks.\n")
-    assert "Nothing was found of alan." in alice("events", "erase", "alan", "--yes").stderr
-
-
 def test_erasing_says_beforehand_what_stays(alice: Alice) -> None:
     said = " ".join(alice("events", "erase", "--help").output.split())
 

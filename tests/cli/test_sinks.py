@@ -44,11 +44,11 @@ def never_served(settings: Settings) -> None:
             database.events.execute(f"DELETE FROM {table}")
 
 
-def send(peer: Peer, *replies: Reply) -> None:
-    """Send a batch of 10 events for each of the replies that it meets."""
+def send(peer: Peer, *replies: Reply, rows: int = 10) -> None:
+    """Send a batch of so many events for each of the replies that it meets."""
     peer.script = [*replies]
     for _ in replies:
-        delivery.deliver(Tinybird(peer.url, "p.token"), EVENTS, Pace(10, minutes(1)))
+        delivery.deliver(Tinybird(peer.url, "p.token"), EVENTS, Pace(rows, minutes(1)))
 
 
 def status(alice: Alice) -> dict:
@@ -110,8 +110,8 @@ def test_a_sink_that_was_never_served_is_named(alice: Alice, never_served: None)
 
 
 def test_retry_of_a_batch_speaks_of_this_batch_only(alice: Alice, log: Log, peer: Peer) -> None:
-    log.events(log.visit(), 20)
-    send(peer, Reply(400), Reply(503))
+    log.events(log.visit(), 2)
+    send(peer, Reply(400), Reply(503), rows=1)
     dead, waiting = status(alice)["letters"]
 
     done = alice("sinks", "retry", "tinybird", "--batch", dead["id"])
@@ -135,9 +135,9 @@ def test_retry_of_a_batch_speaks_of_this_batch_only(alice: Alice, log: Log, peer
 def test_retry_of_a_batch_says_what_keeps_it_from_going(
     alice: Alice, log: Log, peer: Peer, replies: tuple[Reply, ...], says: str
 ) -> None:
-    log.events(log.visit(), 20)
+    log.events(log.visit(), 2)
     for reply in replies:
-        send(peer, reply)
+        send(peer, reply, rows=1)
         clock.advance(minutes(5))
     clock.advance(-minutes(5))
     dead = next(letter for letter in status(alice)["letters"] if letter["state"] == "dead")
@@ -195,8 +195,8 @@ def test_a_sink_that_is_set_no_longer_is_not_tried_and_can_be_cleared(
 
 
 def test_a_sink_starts_over_when_that_is_confirmed(alice: Alice, log: Log, peer: Peer) -> None:
-    seqs = log.events(log.visit(), 20)
-    send(peer, Reply(400), Reply(503))
+    seqs = log.events(log.visit(), 2)
+    send(peer, Reply(400), Reply(503), rows=1)
 
     asked = alice("sinks", "restart", "tinybird", input="n\n")
     assert asked.exit_code == 1 and "whole log" in asked.stderr

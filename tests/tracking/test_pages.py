@@ -12,6 +12,7 @@ from alice.app import create_app
 from alice.clock import seconds
 from alice.config import Settings
 from alice.tracking.script import served
+from alice.tracking.sinks import registry
 from alice.tracking.site import SiteRow
 from tests.conftest import EventRows
 from tests.tracking.calling import site as sites
@@ -57,7 +58,9 @@ def test_without_a_sink_no_copy_is_spoken_of(client: FlaskClient, site: SiteRow)
 def test_a_site_says_where_copies_go_and_that_deleting_here_does_not_reach_them(
     settings: Settings, own_site: SiteRow, sinks: dict[str, Any], says: list[str]
 ) -> None:
-    app = create_app(replace(settings, **sinks))
+    where = replace(settings, **sinks)
+    assert len(registry.configured(where)) == len(says)
+    app = create_app(where)
     with database.connected(database.events_db):
         forgetful = sites.create("tea.example", "Tea", owner_id=None, retention_days=90)
     client = app.test_client()

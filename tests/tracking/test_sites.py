@@ -163,11 +163,7 @@ def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
                 consent="granted",
                 visitorId=f"v{number}",
             )
-        letter(events_db, where)
-    tables = (
-        "visits", "visitors", "events", "event_ids", "event_properties", "identities", "api_keys",
-        "sink_batches",
-    )  # fmt: skip
+    tables = ("visits", "visitors", "events", "event_ids", "event_properties", "identities", "api_keys")
     before = [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables]
     monkeypatch.setattr("alice.tracking.site.REMOVED_AT_ONCE", 2)  # in several steps
     steps = []
@@ -181,15 +177,6 @@ def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
     assert [count * 2 for count in after] == before
     assert [row.id for row in sites.everyones()] == [site.id, bystander.SITE_ID]
     assert [steps.count(f"DELETE FROM {table}") for table in ("visits", "visitors", "event_ids")] == [2, 2, 2]
-
-
-def letter(events_db: EventRows, of: SiteRow) -> None:
-    """A row of the site that waits for a sink."""
-    events_db.execute(
-        "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
-        "next_attempt_at, created_at) VALUES (?, 'tinybird', 'events', 1, 1, 1, ?, 'waiting', 1, 0, 0)",
-        of.id, b'{"project_id":"%s"}\n' % of.id.encode(),
-    )  # fmt: skip
 
 
 def test_a_removed_site_is_unknown_to_those_who_send(cast: Cast, browser: FlaskClient) -> None:

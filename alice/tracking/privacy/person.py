@@ -24,7 +24,6 @@ from alice.tracking.log.event_property import properties
 from alice.tracking.log.strings import texts
 from alice.tracking.log.visit import ATTRIBUTES
 from alice.tracking.privacy import retention
-from alice.tracking.sinks import upkeep
 
 AT_ONCE = 200  # visits in one transaction
 
@@ -34,7 +33,6 @@ class Erased(NamedTuple):
 
     visits: int
     identities: int
-    copies: int  # rows that waited for a sink, or were refused by one
 
 
 def export(user_id: str, site_number: int | None = None) -> dict[str, Any]:
@@ -54,8 +52,8 @@ def erase(user_id: str, site_number: int | None = None) -> Erased:
     """Delete all data of the user, on one site or on all.
 
     From a browser that several users share, visits with this user's id or with none are deleted; visits with
-    another user's id stay, and so does the visitor. Rows that wait for a sink are deleted too. What a sink
-    has accepted must be deleted there.
+    another user's id stay, and so does the visitor. What was not sent to a sink yet is not sent any
+    more, because sinks read it from here. What a sink has accepted must be deleted there.
 
     Strings stay: paths and names of events, and names of their properties. Each is stored once for everyone
     who sent it, and never deleted, because processes cache its number. Without the deleted rows nothing links
@@ -63,27 +61,14 @@ def erase(user_id: str, site_number: int | None = None) -> Erased:
     """
     with database.connected(events_db):
         numbers = _visits(user_id, site_number, shared=True)
-        ids = [id for part in _parts(numbers) for id in _ids(part)]
-        site_id = None if site_number is None else site.numbered(site_number).id
-        # Before the visits are deleted, so that a repeated run finds them after an interruption; and again
-        # after it, because a batch may have been built in the meantime.
-        copies = upkeep.forget(ids, user_id, site_id)
         for part in _parts(numbers):
             _erase_visits(part)
         identities, added = _erase_identities(user_id, site_number)
-        copies += upkeep.forget(ids + added, user_id, site_id)
-        return Erased(len(numbers) + len(added), identities, copies)
+        return Erased(len(numbers) + added, identities)
 
 
 def _parts(numbers: list[int]) -> list[list[int]]:
     return [numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE)]
-
-
-def _ids(numbers: Sequence[int]) -> list[str]:
-    """The ids of these visits."""
-    marks = ", ".join("?" * len(numbers))
-    rows = events.query(f"SELECT started_at, number FROM visits WHERE number IN ({marks})", *numbers)
-    return [visit_id(*row) for row in rows]
 
 
 def _erase_visits(numbers: Sequence[int]) -> None:
@@ -107,24 +92,21 @@ _UNUSED_VISITOR = (
 )
 
 
-def _erase_identities(user_id: str, site_number: int | None) -> tuple[int, list[str]]:
-    """Delete the user's identities, and visits that were added in the meantime.
+def _erase_identities(user_id: str, site_number: int | None) -> tuple[int, int]:
+    """Delete the user's identities, and visits that were added in the meantime; return how many of each.
 
-    Returns the number of identities and the ids of those visits. Runs last: visits without a user_id can only
-    be found through identities.
+    Runs last: visits without a user_id can only be found through identities.
     """
     where, values = _condition(user_id, site_number)
     with transaction(events_db):
         visitors = [n for (n,) in events.query(f"SELECT visitor_number FROM identities {where}", *values)]
-        added = [
-            visit_id(*row)
-            for visitor in visitors
-            for row in events.query(
-                "DELETE FROM visits WHERE visitor_number = ? AND (user_id IS NULL OR user_id = ?) "
-                "RETURNING started_at, number",
+        added = sum(
+            events.execute(
+                "DELETE FROM visits WHERE visitor_number = ? AND (user_id IS NULL OR user_id = ?)",
                 visitor, user_id,
             )
-        ]  # fmt: skip
+            for visitor in visitors
+        )  # fmt: skip
         deleted = events.execute(f"DELETE FROM identities {where}", *values)
         for visitor in visitors:
             events.execute(_UNUSED_VISITOR, visitor, visitor, visitor)

@@ -1,19 +1,17 @@
-"""Delete what is too old: events, event ids, visits and visitors without events, copies for sinks, salts.
+"""Delete what is too old: events, event ids, visits and visitors without events, salts.
 
 Everything is deleted in steps of one transaction each, so that events need not wait long. After an
 interruption the next run deletes the rest.
 """
 
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from alice import clock, database
-from alice.clock import DAY, days, rfc3339
+from alice.clock import DAY, days
 from alice.database import events, events_db, transaction
 from alice.tracking import site
 from alice.tracking.privacy.salt import Salts
-from alice.tracking.sinks import upkeep
-from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.site import SiteRow
 
 IDS_KEPT = days(7)  # an event that is sent again within this time is recognized
@@ -30,15 +28,11 @@ class Pruned(NamedTuple):
 
 
 def prune() -> Pruned:
-    """Delete events that are older than their site's retention, and ids older than 7 days. Rollups stay.
-
-    Copies of them that wait for a sink, or were refused by one, are deleted too.
-    """
+    """Delete events that are older than their site's retention, and ids older than 7 days. Rollups stay."""
     total = Pruned()
     with database.connected(events_db):
         for row in site.everyones():
             total = Pruned(*(sum(pair) for pair in zip(total, _prune_site(row), strict=True)))
-        upkeep.take_out(_Outdated())
     return total
 
 
@@ -77,44 +71,6 @@ def _in_steps(statement: str, *values: int) -> int:
         total += deleted
         if deleted < AT_ONCE:
             return total
-
-
-# Copies
-
-ALWAYS, NEVER = "", "~"  # sort before and after every time in RFC 3339
-
-
-class _Outdated:
-    """Whether a row in a batch is a copy of data that is older than its site's retention."""
-
-    def __init__(self) -> None:
-        self._sites: dict[str, tuple[str, Collection[int]]] = {}
-
-    def __call__(self, stream: str, row: dict[str, Any]) -> bool:
-        site_id = row["project_id"]
-        if site_id not in self._sites:
-            self._sites[site_id] = _kept(site_id)
-        since, visits = self._sites[site_id]
-        if stream == EVENTS:
-            return row["received_at"] < since
-        return row["timestamp"] < since and row["seq"] not in visits
-
-
-def _kept(site_id: str) -> tuple[str, Collection[int]]:
-    """The start of the site's retention as RFC 3339, and the older visits that it keeps for newer events.
-
-    Called for rows that exist: a site that is not found was removed, and keeps nothing.
-    """
-    row = site.find(site_id)
-    if row is None:
-        return NEVER, ()
-    if row.retention_days is None:
-        return ALWAYS, ()
-    since = clock.now() - days(row.retention_days)
-    visits = events.query(
-        "SELECT number FROM visits WHERE site_number = ? AND started_at < ?", row.number, since
-    )
-    return rfc3339(since), {number for (number,) in visits}
 
 
 # Ids

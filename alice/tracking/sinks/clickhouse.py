@@ -8,16 +8,7 @@ import re
 from base64 import b64encode
 from urllib.parse import unquote
 
-from alice.tracking.sinks.sink import (
-    TABLES,
-    Batch,
-    Later,
-    Stopped,
-    TooLarge,
-    Undelivered,
-    Unreadable,
-    Unwanted,
-)
+from alice.tracking.sinks.sink import TABLES, Batch, Later, Refused, Stopped, Undelivered
 from alice.tracking.sinks.transport import TIMEOUT, Answer, Server
 
 # Settings to send if the server knows them: an old server responds 404 to one that it does not know.
@@ -77,7 +68,7 @@ class ClickHouse:
         answer = self._server.request("GET", "/", {"query": QUESTION}, None, self._sign_in())
         try:
             _judge(answer)
-        except (TooLarge, Unreadable, Unwanted) as error:
+        except Refused as error:
             raise Later(str(error)) from None
         if not ANSWER.fullmatch(answer.text):
             raise Later(f"not what ClickHouse answers when asked for its settings: {answer.said}")
@@ -114,17 +105,15 @@ def _judge(answer: Answer) -> None:
     if code == UNKNOWN_SETTING:
         raise Later(answer.said)
     if code in UNREADABLE:
-        raise Unreadable(answer.said)
+        raise Refused(answer.said)
     if code in AT_FAULT:
         raise Stopped(_explained(code, answer))
     _judge_status(answer)
 
 
 def _judge_status(answer: Answer) -> None:
-    if answer.status == 413:
-        raise TooLarge(answer.said)
-    if answer.status == 400:
-        raise Unwanted(answer.said)
+    if answer.status in (400, 413):
+        raise Refused(answer.said)
     if 300 <= answer.status < 500 and answer.status not in (408, 429):
         raise Stopped(answer.said)
     raise Later(answer.said)

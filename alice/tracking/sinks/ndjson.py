@@ -1,7 +1,7 @@
 """The file sink: one JSON object per line, appended to one file per table and day.
 
-Beside the files, a note per table names the last batch and where in its file it begins. If that batch is sent
-again, because its confirmation was lost, it overwrites itself.
+Beside the files, a note per table names the last batch and where in its file it begins and ends. If that
+batch is sent again, because its confirmation was lost, it overwrites itself.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from uuid import UUID
 from alice import clock
 from alice.tracking.sinks.sink import TABLES, Batch, Later
 
-NOTE = {"batch": str, "file": str, "start": int, "written": bool}
+NOTE = {"batch": str, "file": str, "start": int, "end": int, "written": bool}
 
 
 class NdjsonFiles:
@@ -42,10 +42,10 @@ class NdjsonFiles:
             end = file.seek(0, os.SEEK_END)
             start = end
             if last and last["file"] == path.name and (last["batch"] == batch.id or not last["written"]):
-                if last["written"] and end < last["start"] + len(batch.body):
+                if last["written"] and end < last["end"]:
                     return  # it was written, and the file has been moved away since
                 start = min(last["start"], end)
-            about = {"batch": batch.id, "file": path.name, "start": start}
+            about = {"batch": batch.id, "file": path.name, "start": start, "end": start + len(batch.body)}
             _write(note, about | {"written": False})
             try:
                 _put(file, start, batch.body)
@@ -85,7 +85,10 @@ def _read(note: Path) -> dict:
         fields = json.loads(note.read_bytes())
     except (FileNotFoundError, RecursionError, ValueError):
         return {}
-    if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in NOTE.items()):
+    if not isinstance(fields, dict):
+        return {}
+    fields.setdefault("end", 0)  # a note of an earlier version has none
+    if any(type(fields.get(name)) is not kind for name, kind in NOTE.items()):
         return {}
     return fields if fields["start"] >= 0 else {}
 

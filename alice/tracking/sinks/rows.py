@@ -5,13 +5,13 @@ A row is complete by itself: ids, names and times are text, and no number refers
 column and fits it is in that column; the others are in `metadata`, as JSON text.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import orjson
 
 from alice.clock import rfc3339
-from alice.database import events, is_postgresql
+from alice.database import events
 from alice.ids import event_id, visit_id
 from alice.tracking.log.event import Kind
 from alice.tracking.log.event_property import properties
@@ -25,15 +25,11 @@ EU = frozenset(
 )  # fmt: skip
 
 
-class Row(NamedTuple):
-    number: int  # seq of an event, number of a visit
-    visit: int  # the number of its visit
-    line: bytes  # a JSON object and a line feed
-
-
 class Waiting(NamedTuple):
     count: int  # at most the limit
     since: int | None  # when the oldest was written (ms)
+    first: int | None  # seq of an event, number of a visit
+    last: int | None
 
 
 def waiting(stream: str, position: int, limit: int) -> Waiting:
@@ -41,29 +37,16 @@ def waiting(stream: str, position: int, limit: int) -> Waiting:
     return Waiting(*events.query(_WAITING[stream], position, limit)[0])
 
 
-def read(stream: str, position: int, limit: int) -> list[Row]:
-    """Return the rows after this position, in order. The number of queries does not depend on the limit."""
-    return _events(position, limit) if stream == EVENTS else _visits(position, limit)
-
-
-def standing(found: Collection[Row]) -> list[Row]:
-    """Return the rows whose visits still exist. PostgreSQL locks these visits until the transaction ends."""
-    numbers = sorted({row.visit for row in found})
-    lock = " FOR KEY SHARE" if is_postgresql() else ""  # SQLite has one writer at a time
-    existing: set[int] = set()
-    for start in range(0, len(numbers), 500):
-        part = numbers[start : start + 500]
-        marks = ", ".join("?" * len(part))
-        select = f"SELECT number FROM visits WHERE number IN ({marks}) ORDER BY number{lock}"
-        existing.update(number for (number,) in events.query(select, *part))
-    return [row for row in found if row.visit in existing]
+def read(stream: str, first: int, last: int) -> list[bytes]:
+    """Return these rows as JSON lines, in order. The number of queries does not depend on how many."""
+    return _events(first, last) if stream == EVENTS else _visits(first, last)
 
 
 _WAITING = {
-    "events": "SELECT COUNT(*), MIN(received_at) FROM "
-    "(SELECT received_at FROM events WHERE seq > ? ORDER BY seq LIMIT ?) w",
-    "visits": "SELECT COUNT(*), MIN(started_at) FROM "
-    "(SELECT started_at FROM visits WHERE number > ? ORDER BY number LIMIT ?) w",
+    "events": "SELECT COUNT(*), MIN(received_at), MIN(seq), MAX(seq) FROM "
+    "(SELECT seq, received_at FROM events WHERE seq > ? ORDER BY seq LIMIT ?) w",
+    "visits": "SELECT COUNT(*), MIN(started_at), MIN(number), MAX(number) FROM "
+    "(SELECT number, started_at FROM visits WHERE number > ? ORDER BY number LIMIT ?) w",
 }
 
 
@@ -76,7 +59,7 @@ FROM events e
 JOIN visits v ON v.number = e.visit_number
 JOIN sites s ON s.number = v.site_number
 JOIN visitors o ON o.number = v.visitor_number
-WHERE e.seq > ? ORDER BY e.seq LIMIT ?
+WHERE e.seq BETWEEN ? AND ? ORDER BY e.seq
 """
 
 
@@ -118,15 +101,15 @@ TYPES = {
 }
 
 
-def _events(position: int, limit: int) -> list[Row]:
-    found = [_Event._make(row) for row in events.query(_EVENTS, position, limit)]
+def _events(first: int, last: int) -> list[bytes]:
+    found = [_Event._make(row) for row in events.query(_EVENTS, first, last)]
     props = properties([event.seq for event in found])
     words = texts({number for event in found for number in (event.name, event.path)})
-    return [_row(event.seq, event.visit_number, _event(event, props[event.seq], words)) for event in found]
+    return [_line(_event(event, props[event.seq], words)) for event in found]
 
 
 def _event(event: _Event, props: dict[str, Any], words: dict[int | None, str | None]) -> dict[str, Any]:
-    told = _context(event.context)
+    context = _context(event.context)
     columns, metadata = _columns(props)
     row = {
         "timestamp": rfc3339(event.occurred_at),
@@ -145,9 +128,9 @@ def _event(event: _Event, props: dict[str, Any], words: dict[int | None, str | N
         "metadata": metadata,
         "is_bot": event.is_bot,
         **dict.fromkeys(_NULL),
-        **_ids(event, told),
-        "attribution_id": told.get("attribution_id"),
-        "segment_id": told.get("segment_id"),
+        **_ids(event, context),
+        "attribution_id": context.get("attribution_id"),
+        "segment_id": context.get("segment_id"),
         "ab_test_id": event.ab_test,
         "ab_test_variant_id": event.ab_variant,
     }
@@ -238,7 +221,7 @@ SELECT v.number, v.started_at, s.id, s.domain, v.session_id, v.user_id, o.hash, 
 FROM visits v
 JOIN sites s ON s.number = v.site_number
 JOIN visitors o ON o.number = v.visitor_number
-WHERE v.number > ? ORDER BY v.number LIMIT ?
+WHERE v.number BETWEEN ? AND ? ORDER BY v.number
 """
 
 
@@ -255,13 +238,11 @@ class _Visit(NamedTuple):
     returns: int
 
 
-def _visits(position: int, limit: int) -> list[Row]:
-    found = events.query(_VISITS, position, limit)
+def _visits(first: int, last: int) -> list[bytes]:
+    found = events.query(_VISITS, first, last)
     fixed = len(_Visit._fields)
     return [
-        _row(
-            row[0],
-            row[0],
+        _line(
             _visit(
                 _Visit._make(row[:fixed]),
                 dict(zip(_TEXTS, row[fixed:], strict=True)),
@@ -272,19 +253,19 @@ def _visits(position: int, limit: int) -> list[Row]:
 
 
 def _visit(visit: _Visit, text: dict[str, str | None]) -> dict[str, Any]:
-    told = _context(visit.context)
+    context = _context(visit.context)
     return {
         "timestamp": rfc3339(visit.started_at),
         "seq": visit.visit_number,
-        **_ids(visit, told),
-        "segment_id": told.get("segment_id"),
+        **_ids(visit, context),
+        "segment_id": context.get("segment_id"),
         "ab_test_id": text["ab_test"],
         "ab_test_variant_id": text["ab_variant"],
         **{
             f"utm_{name}": text[f"utm_{name}"] for name in ("source", "medium", "campaign", "term", "content")
         },
-        "ref": told.get("ref"),
-        "source": told.get("source"),
+        "ref": context.get("ref"),
+        "source": context.get("source"),
         "bucket": text["bucket"] or "Direct",
         "country": text["country"] or UNKNOWN,
         "continent": UNKNOWN,
@@ -317,7 +298,7 @@ def _visit(visit: _Visit, text: dict[str, str | None]) -> dict[str, Any]:
 # Both
 
 
-def _ids(of: _Event | _Visit, told: dict[str, str | None]) -> dict[str, str | None]:
+def _ids(of: _Event | _Visit, context: dict[str, str | None]) -> dict[str, str | None]:
     """Return the ids of a row. Without a user id, `user_id` is the hash that a visitor keeps for a day."""
     public_id = visit_id(of.started_at, of.visit_number)
     return {
@@ -325,11 +306,11 @@ def _ids(of: _Event | _Visit, told: dict[str, str | None]) -> dict[str, str | No
         "session_id": of.session_id or public_id,
         "user_id": of.user_id or bytes(of.hash).hex(),
         "project_id": of.site_id,
-        "workspace_id": told.get("workspace_id") or "",
-        "campaign_id": told.get("campaign_id") or "",
-        "landing_page_id": told.get("landing_page_id") or "",
-        "environment": told.get("environment") or "production",
-        "campaign_environment": told.get("campaign_environment") or "production",
+        "workspace_id": context.get("workspace_id") or "",
+        "campaign_id": context.get("campaign_id") or "",
+        "landing_page_id": context.get("landing_page_id") or "",
+        "environment": context.get("environment") or "production",
+        "campaign_environment": context.get("campaign_environment") or "production",
     }
 
 
@@ -339,5 +320,5 @@ def _context(text: str | None) -> dict[str, str | None]:
     return {name: _text(value) for name, value in items}
 
 
-def _row(number: int, visit: int, columns: dict[str, Any]) -> Row:
-    return Row(number, visit, orjson.dumps(columns, option=orjson.OPT_APPEND_NEWLINE))
+def _line(columns: dict[str, Any]) -> bytes:
+    return orjson.dumps(columns, option=orjson.OPT_APPEND_NEWLINE)

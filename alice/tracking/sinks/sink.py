@@ -10,15 +10,15 @@ SCHEMA = Path(__file__).parent / "schema"  # files that create these tables on t
 
 
 class Batch(NamedTuple):
-    """Rows to send. The id and the body are the same at every attempt, unless rows are erased in between."""
+    """A range of the log to send. The id is the same at every attempt, and each row has an id that stays."""
 
     id: str  # a UUIDv7
     stream: str
     first: int  # seq of the first event, or number of the first visit
     last: int
-    rows: int
-    body: bytes  # one JSON object per line
+    rows: int  # of the range that are in the log
     attempts: int  # including the present one
+    body: bytes = b""  # one JSON object per line, as the rows are at this attempt
 
 
 class Sink(Protocol):
@@ -44,7 +44,7 @@ class Undelivered(Exception):
 
 
 class Later(Undelivered):
-    """An outage or a rate limit: the same bytes are sent again. `wait`: ms that the other side asks for."""
+    """An outage or a rate limit: the same batch is sent again. `wait`: ms that the other side asks for."""
 
     def __init__(self, reason: str, wait: int | None = None) -> None:
         super().__init__(reason)
@@ -55,17 +55,9 @@ class Stopped(Undelivered):
     """The settings or the tables are wrong: the stream stops until an admin runs `alice sinks retry`."""
 
 
-class TooLarge(Undelivered):
-    """Too many bytes: the batch is halved. A single row that is too large becomes a dead letter."""
-
-
-class Unreadable(Undelivered):
-    """Some row cannot be parsed: the batch is halved until the row is found, which becomes a dead letter."""
-
-
-class Unwanted(Undelivered):
-    """Refused, and no row was stored: the batch becomes a dead letter."""
+class Refused(Undelivered):
+    """Some row was refused, and none stored: the batch is divided until that row alone is a dead letter."""
 
 
 class Taken(Undelivered):
-    """Accepted, but with an error: a copy is kept, which is sent again only if an admin names it."""
+    """Accepted, but with an error: the batch is kept, and sent again only if an admin names it."""

@@ -7,7 +7,7 @@ same id at every attempt, and the data sources replace rows by it.
 import gzip
 import json
 
-from alice.tracking.sinks.sink import TABLES, Batch, Later, Stopped, Taken, TooLarge, Unwanted
+from alice.tracking.sinks.sink import TABLES, Batch, Later, Refused, Stopped, Taken
 from alice.tracking.sinks.transport import TIMEOUT, Answer, Server, retry_after
 
 
@@ -38,10 +38,8 @@ def _judge(answer: Answer, batch: Batch) -> None:
     match answer.status:
         case 200 | 202:
             _count(answer, batch)
-        case 400:
-            raise Unwanted(answer.said)
-        case 413:
-            raise TooLarge(answer.said)
+        case 400 | 413:
+            raise Refused(answer.said)
         case 422:
             raise Taken(f"in part only, a materialized view failed: {answer.said}")
         case 429:

@@ -3,11 +3,10 @@
 import stat
 from uuid import uuid4
 
-import orjson
 import pytest
 
 from alice import clock, database
-from alice.clock import DAY, days, minutes, rfc3339
+from alice.clock import DAY, days, minutes
 from alice.config import Settings
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.recording import VisitDetails, VisitKey
@@ -202,38 +201,6 @@ def test_a_visit_that_is_open_is_not_taken_away(
     close_visits()
     retention.prune()
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
-
-
-@pytest.mark.touches_bystander("event_ids")
-def test_copies_go_when_what_they_are_of_is_old_or_its_site_is_gone(
-    post: Post, site: SiteRow, forgetful: SiteRow, frozen_clock: int, events_db: EventRows
-) -> None:
-    post(forgetful.id, url="/old", consent="granted", visitorId="browser-1")
-    lives = events_db.one("SELECT number FROM visits")
-    clock.advance(days(31))
-    since = clock.now() - days(30)
-
-    def row(of: str, at: int, number: int) -> bytes:
-        when = rfc3339(at)
-        said = {"project_id": of, "timestamp": when, "received_at": when, "seq": number}
-        return orjson.dumps(said) + b"\n"
-
-    def batch(stream: str, *rows: bytes) -> None:
-        events_db.execute(
-            "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
-            "next_attempt_at, created_at) VALUES (?, 'tinybird', ?, 1, 1, ?, ?, 'waiting', 1, 0, 0)",
-            stream, stream, len(rows), b"".join(rows),
-        )  # fmt: skip
-
-    old, young, ours = since - 1, since, forgetful.id
-    batch("events", row(ours, old, 1), row(ours, young, 2), row(site.id, old, 3), row("gone", young, 4))
-    batch("visits", row(ours, old, lives), row(ours, old, 0), row(ours, young, 0), row(site.id, 0, 9))
-    retention.prune()
-
-    assert [
-        [orjson.loads(line)["seq"] for line in bytes(body).splitlines()]
-        for (body,) in events_db.query("SELECT body FROM sink_batches ORDER BY stream")
-    ] == [[2, 3], [lives, 0, 9]]
 
 
 def test_a_days_salt_is_destroyed_when_its_last_visit_has_closed(

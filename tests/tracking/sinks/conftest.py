@@ -13,18 +13,21 @@ from flask import Flask
 from alice import clock, database
 from alice.database import events_db
 from alice.ids import new_id
-from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks import delivery, status
 from alice.tracking.sinks.delivery import LONGEST_WAIT, Pace
 from alice.tracking.sinks.sink import EVENTS, SCHEMA, STREAMS, VISITS, Batch, Sink
+from alice.tracking.sinks.status import BatchStatus, StreamStatus
 from alice.tracking.sinks.tinybird import Tinybird
 from tests import bystander
+from tests.conftest import EventRows
 from tests.tracking.sinks.making import Log
-from tests.tracking.sinks.peer import Peer, Reply, listening
+from tests.tracking.sinks.peer import Peer, Reply, listening, success
 
 CLICKHOUSE = os.environ.get("ALICE_TEST_CLICKHOUSE_URL")
 PACE = Pace(10, clock.seconds(30))
-ROW = Batch(new_id(), EVENTS, 1, 1, 1, b'{"seq":1}\n', 1)  # one that need not be in the log
+ROW = Batch(new_id(), EVENTS, 1, 1, 1, 1, b'{"seq":1}\n')  # one that need not be in the log
 FEW = Pace(4, clock.seconds(30))  # of the crowd
+ONE = Pace(1, clock.seconds(30))  # so that what is refused is a dead letter at once
 Drain = Callable[..., None]
 
 
@@ -58,7 +61,7 @@ def other(peer: Peer) -> Other:
 
 @pytest.fixture
 def crowd(log: Log, peer: Peer, sink: Tinybird, other: Other, frozen_clock: int) -> None:
-    """Batches of two sinks and both streams. In each one was taken, one is dead, and two halves wait.
+    """Batches of two sinks and both streams. In each one was taken, one row is dead, and two halves wait.
 
     Of the first half Tinybird's events have not been sent yet. Its visits and the other's events wait after
     an outage, and the other's visits are stopped. All have come to the same place of the log, whose last four
@@ -69,12 +72,14 @@ def crowd(log: Log, peer: Peer, sink: Tinybird, other: Other, frozen_clock: int)
     last = {(sink, VISITS): [Reply(503)], (other, VISITS): [Reply(403)], (other, EVENTS): [Reply(503)]}
     for one in (sink, other):
         for stream in STREAMS:
-            peer.script = [Reply(422), Reply(400), Reply(413), *last.get((one, stream), ())]
+            dead_row = [Reply(400), success, Reply(400), success, Reply(400)]
+            peer.script = [Reply(422), *dead_row, Reply(413), *last.get((one, stream), ())]
             while peer.script:
                 delivery.deliver(one, stream, FEW)
                 clock.advance(1)
     clock.advance(clock.minutes(1))
     peer.requests.clear()
+    peer.taken.clear()
 
 
 @pytest.fixture
@@ -100,17 +105,45 @@ def unsent() -> bool:
     return bool(behind or letters("waiting"))
 
 
-def letters(*states: str) -> list[upkeep.Letter]:
+def letters(*states: str) -> list[BatchStatus]:
     """Batches in these states, or in any; not the bystander's."""
     with database.connected(events_db):
-        found = upkeep.letters(None, states or ("waiting", "dead", "taken"))
-    return [letter for letter in found if letter.sink != bystander.SINK]
+        sinks = {stream.sink for stream in status.streams()} - {bystander.SINK}
+        found = [letter for sink in sinks for letter in status.unconfirmed(sink)]
+    found.sort(key=lambda letter: (letter.created_at, letter.first, letter.id))
+    return [letter for letter in found if not states or letter.state in states]
 
 
-def streams() -> list[upkeep.StreamStatus]:
+def undelivered() -> list[BatchStatus]:
+    """What an admin is told of; not of the bystander's batches."""
+    with database.connected(events_db):
+        return [letter for letter in status.undelivered() if letter.sink != bystander.SINK]
+
+
+def send(sink: Sink, batches: int, pace: Pace = PACE) -> None:
+    """Send so many batches of events."""
+    for _ in range(batches):
+        delivery.deliver(sink, EVENTS, pace)
+
+
+def streams() -> list[StreamStatus]:
     """The state of every stream but the bystander's."""
     with database.connected(events_db):
-        return [stream for stream in upkeep.status() if stream.sink != bystander.SINK]
+        return [stream for stream in status.streams() if stream.sink != bystander.SINK]
+
+
+def status_of(stream: str) -> StreamStatus:
+    """The state of the only sink's stream."""
+    return next(found for found in streams() if found.stream == stream)
+
+
+def waiting(sink: Sink, stream: str) -> list[BatchStatus]:
+    return [letter for letter in letters("waiting") if (letter.sink, letter.stream) == (sink.name, stream)]
+
+
+def positions(events_db: EventRows) -> dict[str, int]:
+    """Up to which row the only sink has confirmed each stream."""
+    return dict(events_db.query("SELECT stream, position FROM sink_cursors"))
 
 
 # ClickHouse

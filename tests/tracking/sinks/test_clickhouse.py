@@ -7,18 +7,17 @@ import pytest
 from alice import clock, database
 from alice.clock import minutes
 from alice.tracking.log.event import Kind
-from alice.tracking.sinks import delivery, upkeep
+from alice.tracking.sinks import batches, delivery
 from alice.tracking.sinks.clickhouse import ClickHouse
 from alice.tracking.sinks.sink import (
     EVENTS,
     VISITS,
     Later,
+    Refused,
     Stopped,
-    TooLarge,
     Undelivered,
-    Unreadable,
-    Unwanted,
 )
+from alice.tracking.sinks.status import StreamStatus
 from tests.servers import free_port
 from tests.tracking.sinks.conftest import PACE, ROW, ClickHouseServer, Drain, letters, streams
 from tests.tracking.sinks.making import Log
@@ -30,7 +29,7 @@ def sink(clickhouse: ClickHouseServer) -> ClickHouse:
     return ClickHouse(clickhouse.url)
 
 
-def stream(name: str = EVENTS) -> upkeep.StreamStatus:
+def stream(name: str = EVENTS) -> StreamStatus:
     return next(stream for stream in streams() if stream.stream == name)
 
 
@@ -120,7 +119,7 @@ def test_a_wrong_address_stops_the_sink_until_an_admin_has_looked(
     assert reason in stream().reason
     assert "secret" not in stream().reason
     with database.connected(database.events_db):
-        upkeep.retry("clickhouse")
+        batches.retry("clickhouse")
     drain(ClickHouse(clickhouse.url))
     assert numbers(clickhouse) == seqs
 
@@ -243,7 +242,7 @@ def test_an_error_is_heard_wherever_it_is_said(
 
 
 CODES = {
-    Unreadable: {
+    Refused: {
         6: "CANNOT_PARSE_TEXT", 26: "CANNOT_PARSE_QUOTED_STRING", 27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
         38: "CANNOT_PARSE_DATE", 41: "CANNOT_PARSE_DATETIME", 53: "TYPE_MISMATCH",
         69: "ARGUMENT_OUT_OF_BOUND", 70: "CANNOT_CONVERT_TYPE", 72: "CANNOT_PARSE_NUMBER",
@@ -281,9 +280,9 @@ def test_every_error_code_has_its_meaning(
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (201, Later), (299, Later), (300, Stopped), (399, Stopped), (400, Unwanted), (401, Stopped),
+        (201, Later), (299, Later), (300, Stopped), (399, Stopped), (400, Refused), (401, Stopped),
         (402, Stopped), (403, Stopped), (404, Stopped), (405, Stopped), (407, Stopped), (408, Later),
-        (409, Stopped), (412, Stopped), (413, TooLarge), (414, Stopped), (428, Stopped), (429, Later),
+        (409, Stopped), (412, Stopped), (413, Refused), (414, Stopped), (428, Stopped), (429, Later),
         (430, Stopped), (499, Stopped), (500, Later),
     ],
 )  # fmt: skip

@@ -7,12 +7,11 @@ import pytest
 from click.testing import Result
 
 from alice.config import Settings
-from alice.tracking.sinks import delivery
 from alice.tracking.sinks.sink import EVENTS
 from alice.tracking.sinks.tinybird import Tinybird
 from tests import bystander
 from tests.cli.running import Alice
-from tests.tracking.sinks.conftest import PACE, letters
+from tests.tracking.sinks.conftest import ONE, letters, send
 from tests.tracking.sinks.making import Log, kept, touched
 from tests.tracking.sinks.peer import Peer, Reply
 
@@ -44,9 +43,8 @@ def test_status_shows_each_stream_and_what_is_kept(
     log: Log, peer: Peer, sink: Tinybird, sinks: Sinks, frozen_clock: int
 ) -> None:
     peer.script = [Reply(400), Reply(403)]
-    seqs = log.events(log.visit(), 25)
-    for _ in range(2):
-        delivery.deliver(sink, EVENTS, PACE)
+    seqs = log.events(log.visit(), 7)
+    send(sink, 2, ONE)
 
     said = status(sinks)
     assert said["configured"] == ["tinybird"]
@@ -57,9 +55,10 @@ def test_status_shows_each_stream_and_what_is_kept(
     assert (letter["state"], letter["first"], letter["last"], letter["rows"]) == (
         "dead",
         seqs[0],
-        seqs[9],
-        10,
+        seqs[0],
+        1,
     )
+    assert letter["bytes"] == len(peer.requests[0].body)
     plain = sinks("status")
     assert letter["id"] in plain.stdout
     assert "p.token" not in plain.stdout + plain.stderr
@@ -69,14 +68,13 @@ def test_retry_and_skip_say_what_they_did(
     log: Log, peer: Peer, sink: Tinybird, sinks: Sinks, frozen_clock: int
 ) -> None:
     peer.script = [Reply(400), Reply(400)]
-    log.events(log.visit(), 20)
-    for _ in range(2):
-        delivery.deliver(sink, EVENTS, PACE)
+    log.events(log.visit(), 2)
+    send(sink, 2, ONE)
 
     letter = status(sinks)["letters"][0]["id"]
     assert sinks("retry", "tinybird", "--batch", letter).stdout.endswith("is tried again in its turn.\n")
-    delivery.deliver(sink, EVENTS, PACE)
-    assert len(peer.ids()) == 10
+    send(sink, 1, ONE)
+    assert len(peer.ids()) == 1
     assert json.loads(sinks("skip", "tinybird", "--yes", "--json").stdout)["batches"] == 1
     assert status(sinks)["letters"] == []
 

@@ -35,7 +35,7 @@ user_hostname is_returning campaign_environment environment uri
 
 def read(stream: str) -> list[dict[str, Any]]:
     with database.connected(database.events_db):
-        return [json.loads(row.line) for row in rows.read(stream, 0, 1000)]
+        return [json.loads(line) for line in rows.read(stream, 0, 1000)]
 
 
 def columns(file: str, table: str) -> list[str]:
@@ -256,7 +256,9 @@ def test_two_visits_of_one_name_stay_apart(log: Log) -> None:
 
 
 @pytest.mark.parametrize("stream", [EVENTS, VISITS])
-def test_rows_come_in_the_order_of_the_log_after_a_position(log: Log, frozen_clock: int, stream: str) -> None:
+def test_rows_come_in_the_order_of_the_log_and_are_counted_after_a_position(
+    log: Log, frozen_clock: int, stream: str
+) -> None:
     numbers = []
     for _ in range(5):
         visit = log.visit()
@@ -264,7 +266,8 @@ def test_rows_come_in_the_order_of_the_log_after_a_position(log: Log, frozen_clo
         clock.advance(1)
 
     with database.connected(database.events_db):
-        assert [row.number for row in rows.read(stream, numbers[1], 2)] == numbers[2:4]
-        assert rows.waiting(stream, numbers[1], 9) == (3, frozen_clock + 2)
-        assert rows.waiting(stream, 0, 4) == (4, frozen_clock)
-        assert rows.waiting(stream, numbers[4], 9) == (0, None)
+        found = rows.read(stream, numbers[1], numbers[3])
+        assert [json.loads(line)["seq"] for line in found] == numbers[1:4]
+        assert rows.waiting(stream, numbers[1], 9) == (3, frozen_clock + 2, numbers[2], numbers[4])
+        assert rows.waiting(stream, 0, 4) == (4, frozen_clock, numbers[0], numbers[3])
+        assert rows.waiting(stream, numbers[4], 9) == (0, None, None, None)

@@ -4,15 +4,16 @@ import pytest
 
 from alice import clock, database
 from alice.clock import minutes
-from alice.tracking.sinks import delivery, upkeep
-from alice.tracking.sinks.sink import EVENTS, Later, Stopped, Taken, TooLarge, Undelivered, Unwanted
+from alice.tracking.sinks import batches, delivery
+from alice.tracking.sinks.sink import EVENTS, Later, Refused, Stopped, Taken, Undelivered
+from alice.tracking.sinks.status import StreamStatus
 from alice.tracking.sinks.tinybird import Tinybird
 from tests.tracking.sinks.conftest import PACE, ROW, Drain, letters, streams
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import SILENCE, TRICKLE, Peer, Reply, Request, success
 
 
-def stream() -> upkeep.StreamStatus:
+def stream() -> StreamStatus:
     return next(stream for stream in streams() if stream.stream == EVENTS)
 
 
@@ -72,7 +73,7 @@ def test_what_is_taken_with_a_but_is_kept_and_never_sent_again_by_itself(
     more = log.events(visit, 10)
     drain(sink)
     with database.connected(database.events_db):
-        upkeep.retry(sink.name)
+        batches.retry(sink.name)
     drain(sink)
 
     assert peer.ids() == more
@@ -104,7 +105,7 @@ def test_a_peer_that_counts_no_rows_is_no_tinybird_and_has_taken_nothing(
     sent = {request.body for request in peer.requests if request.query["name"] == "events_v1"}
 
     assert len(sent) == 1  # the same, again and again
-    assert (stream().state, stream().position) in (("waiting", seqs[9]), ("open", seqs[9]))
+    assert (stream().state, stream().position) in (("waiting", 0), ("open", 0))
     assert letters("dead", "taken") == []
     peer.otherwise = success
     drain(sink)
@@ -120,17 +121,20 @@ def test_an_answer_that_says_nothing_yet_will_do(log: Log, peer: Peer, sink: Tin
     assert letters("dead", "taken") == []
 
 
-def test_a_malformed_batch_is_a_dead_letter_and_the_next_goes_on(
+def test_a_malformed_row_is_a_dead_letter_and_all_others_arrive(
     log: Log, peer: Peer, sink: Tinybird, drain: Drain
 ) -> None:
-    peer.script = [Reply(400, {"error": "no name"})]
+    def without_the_fifth(request: Request) -> Reply:
+        malformed = any(row["seq"] == seqs[4] for row in request.rows)
+        return Reply(400, {"error": "no name"}) if malformed else success(request)
+
+    peer.otherwise = without_the_fifth
     seqs = log.events(log.visit(), 20)
-    assert delivery.deliver(sink, EVENTS, PACE)
     drain(sink)
 
-    assert peer.ids() == seqs[10:]
+    assert peer.ids() == [seq for seq in seqs if seq != seqs[4]]
     assert [(letter.state, letter.first, letter.last) for letter in letters("dead", "taken")] == [
-        ("dead", seqs[0], seqs[9])
+        ("dead", seqs[4], seqs[4])
     ]
     assert '400 {"error": "no name"}' in letters("dead", "taken")[0].error
 
@@ -147,7 +151,7 @@ def test_a_peer_that_refuses_everything_gets_no_more_and_nothing_is_lost(
     assert len([letter for letter in letters("dead", "taken") if letter.stream == EVENTS]) == 10
     peer.otherwise = success
     with database.connected(database.events_db):
-        upkeep.retry(sink.name)
+        batches.retry(sink.name)
     drain(sink)
     assert peer.ids() == seqs
 
@@ -167,7 +171,7 @@ def test_a_wrong_token_or_region_stops_the_sink_until_an_admin_has_looked(
     assert letters("dead", "taken") == []
     peer.otherwise = success
     with database.connected(database.events_db):
-        upkeep.retry(sink.name)
+        batches.retry(sink.name)
     drain(sink)
     assert peer.ids() == seqs
 
@@ -201,9 +205,9 @@ def test_a_single_row_too_large_is_a_dead_letter(log: Log, peer: Peer, sink: Tin
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (201, Later), (299, Later), (300, Stopped), (399, Stopped), (400, Unwanted), (401, Stopped),
+        (201, Later), (299, Later), (300, Stopped), (399, Stopped), (400, Refused), (401, Stopped),
         (402, Stopped), (403, Stopped), (404, Stopped), (405, Stopped), (407, Stopped), (408, Later),
-        (409, Stopped), (412, Stopped), (413, TooLarge), (414, Stopped), (421, Stopped), (422, Taken),
+        (409, Stopped), (412, Stopped), (413, Refused), (414, Stopped), (421, Stopped), (422, Taken),
         (423, Stopped), (428, Stopped), (429, Later), (430, Stopped), (499, Stopped), (500, Later),
     ],
 )  # fmt: skip
