@@ -163,6 +163,35 @@ def test_a_file_that_was_moved_away_after_writing_is_not_written_again(
     assert numbers(folder) == []
 
 
+def test_a_file_that_was_moved_away_is_not_written_again_for_a_batch_that_has_fewer_rows_now(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    log.events(log.visit(user_id="mock-turtle"), 5)
+    log.events(log.visit(user_id="white-rabbit"), 5)
+    delivery.deliver(Deaf(folder), EVENTS, PACE)
+    path = next(folder.glob("events_v1-*"))
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:7]))  # moved, and begun anew
+    before = path.read_bytes()
+    person.erase("white-rabbit")
+    drain(sink)
+
+    assert path.read_bytes() == before
+
+
+def test_a_note_of_an_earlier_version_is_understood(
+    log: Log, folder: Path, sink: NdjsonFiles, drain: Drain
+) -> None:
+    seqs = log.events(log.visit(), 10)
+    delivery.deliver(Deaf(folder), EVENTS, PACE)
+    note = folder / ".events_v1.last"
+    note.write_text(
+        json.dumps({name: of for name, of in json.loads(note.read_text()).items() if name != "end"})
+    )
+    drain(sink)
+
+    assert numbers(folder) == seqs
+
+
 def test_a_folder_that_cannot_be_written_is_an_outage(log: Log, tmp_path: Path, drain: Drain) -> None:
     (tmp_path / "ndjson").write_text("a file stands here")
     seqs = log.events(log.visit(), 10)
