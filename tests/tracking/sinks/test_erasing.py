@@ -8,13 +8,13 @@ from alice import clock, database
 from alice.app import periodic_work
 from alice.clock import days, hours, minutes
 from alice.config import Settings
-from alice.tracking import site as sites
 from alice.tracking.privacy import person, retention
 from alice.tracking.sinks import batches, delivery
 from alice.tracking.sinks.delivery import LEASE, Pace
 from alice.tracking.sinks.sink import EVENTS, STREAMS, VISITS
 from alice.tracking.sinks.tinybird import Tinybird
 from tests.conftest import EventRows
+from tests.tracking.calling import site as sites
 from tests.tracking.sinks.conftest import PACE, Drain, letters, positions
 from tests.tracking.sinks.making import SITE, Log
 from tests.tracking.sinks.peer import Peer, Reply, Request, success
