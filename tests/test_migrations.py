@@ -13,19 +13,17 @@ from playhouse.migrations import MigrationError
 
 from alice import database, migrations
 from alice.config import CHECKOUT, ConfigError, Settings
-from tests.conftest import Template, drop
+from tests.conftest import Template
 from tests.schema import ALICE_MODELS, EVENTS_MODELS
 
 
 @pytest.fixture
 def bound(template: Template, tmp_path: Path) -> Iterator[Settings]:
     """A migrated database of the test's own that is bound, without an application."""
-    settings = template.copy(tmp_path)
-    database.bind(settings)
-    yield settings
-    database.disconnect()
-    if settings.database_url:
-        drop(settings)
+    with template.copy(tmp_path) as settings:
+        database.bind(settings)
+        yield settings
+        database.disconnect()
 
 
 MODELS = {"alice": ALICE_MODELS, "events": EVENTS_MODELS}

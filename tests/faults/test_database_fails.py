@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
+import psycopg
 import pytest
-from playhouse.db_url import connect
 from playhouse.pool import PooledSqliteDatabase
 
 from alice import database
@@ -177,14 +177,12 @@ def test_a_disk_that_fills_up_under_load_loses_nothing_that_was_acknowledged(
 
 def cut_connections(settings: Settings) -> int:
     """End every connection of the servers, as a restart or a proxy does; answer how many there were."""
-    name = settings.database_url.rpartition("/")[2]
-    server = connect(settings.database_url.rpartition("/")[0] + "/postgres")
-    server.connect()
-    cut = server.execute_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
-    ).fetchall()
-    server.close()
-    return len(cut)
+    with psycopg.connect(settings.database_url) as connection:
+        cut = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cut.rowcount
 
 
 @on_postgresql
