@@ -163,6 +163,14 @@ class PostgresqlTemplate:
 Template = SqliteTemplate | PostgresqlTemplate
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that is marked `engine("sqlite")` on that engine alone."""
+    only = metafunc.definition.get_closest_marker("engine")
+    if only and "engine" in metafunc.fixturenames:
+        metafunc.definition.add_marker(pytest.mark.parametrize("engine", only.args, indirect=True))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest) -> str:
     if request.param == "postgresql":

@@ -25,9 +25,8 @@ PRAGMAS = {
 }  # fmt: skip
 
 
-def test_every_connection_has_the_seven_pragmas(app: Flask, engine: str) -> None:
-    if engine != "sqlite":
-        return  # PRAGMAs are SQLite's
+@pytest.mark.engine("sqlite")  # PRAGMAs are SQLite's
+def test_every_connection_has_the_seven_pragmas(app: Flask) -> None:
     seen: list[dict] = []
 
     def look() -> None:
@@ -71,11 +70,10 @@ def test_another_driver_of_postgresql_changes_nothing(
             assert isinstance(alice_db.obj._adapter, peewee.Psycopg3Adapter)
 
 
+@pytest.mark.engine("postgresql")  # SQLite cannot take its lock from a frozen process
 def test_one_who_freezes_inside_a_transaction_stops_nobody_for_long(
-    settings: Settings, engine: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if engine != "postgresql":
-        return  # a frozen process keeps SQLite's lock, and whoever thaws or kills it frees all others
     monkeypatch.setattr(database, "IDLE_IN_TRANSACTION", 500)
     database.bind(settings)
     holds, over = threading.Event(), threading.Event()

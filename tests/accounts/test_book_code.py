@@ -99,6 +99,7 @@ def test_a_failure_tells_nobody(cast: Cast, heard: Signal) -> None:
     assert heard.sent == []
 
 
+@pytest.mark.engine("sqlite")
 def test_nobody_has_no_book(cast: Cast) -> None:
     assert error(verify(cast.nobody.client, CODE)) == (401, "unauthenticated", None)
 

@@ -19,8 +19,8 @@ from tests.faults.conftest import Eventually
 from tests.faults.load import TRACK, Load, post_again, view
 from tests.servers import Answer, Server
 
-on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+on_sqlite = pytest.mark.engine("sqlite")
+on_postgresql = pytest.mark.engine("postgresql")
 
 
 def assert_unavailable(answer: Answer) -> None:

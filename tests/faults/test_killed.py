@@ -89,7 +89,7 @@ def test_sessions_survive_a_restart(start: Start, cast: Cast) -> None:
     assert start().get("/api/auth/me", token).json["email"] == cast.reader.email
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.engine("sqlite")
 def test_a_server_that_is_stopped_while_it_starts_stops(settings: Settings) -> None:
     """Workers that are just being made hear of it, too."""
     for moment in range(4):

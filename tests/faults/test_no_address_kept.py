@@ -44,7 +44,7 @@ def send_in_all_dialects(server: Server, site_id: str, cast: Cast, address: str)
     assert statuses == [200, 400, 200, 200, 200, 200]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.engine("sqlite")
 def test_no_address_is_kept_or_logged(app: Flask, settings: Settings, cast: Cast) -> None:
     with database.connected(database.events_db):
         site = sites.create("wonderland.example", "Wonderland", owner_id=None)

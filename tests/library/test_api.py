@@ -104,6 +104,7 @@ def test_without_book_codes_readers_read_everything(settings: Settings, cast: Ca
     assert cast.newcomer.client.get(PAGE).status_code == 200
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("url", ["/api/books", f"/api/books/{BOOK}", PAGE])
 def test_nobody_is_asked_to_sign_in(cast: Cast, url: str) -> None:
     answer = cast.nobody.client.get(url)
@@ -138,9 +139,8 @@ def test_the_number_of_queries_is_fixed(cast: Cast, url: str, most: int) -> None
 
 
 @pytest.mark.usefixtures("connection")
-def test_a_page_is_found_by_its_keys(engine: str, cast: Cast) -> None:
-    if engine != "sqlite":
-        return  # PostgreSQL chooses by statistics; on tables this small it rightly scans.
+@pytest.mark.engine("sqlite")  # PostgreSQL chooses by statistics; on tables this small it rightly scans.
+def test_a_page_is_found_by_its_keys(cast: Cast) -> None:
     with statements() as asked:
         access.openings(cast.reader.id, "reader", [BOOK])
         page.load(BOOK, 2)

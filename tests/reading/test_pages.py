@@ -161,6 +161,7 @@ def test_consultants_and_admins_read_everything(cast: Cast) -> None:
         assert 'data-track="false"' in page.text
 
 
+@pytest.mark.engine("sqlite")
 def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(cast: Cast) -> None:
     answer = cast.nobody.browser.get(f"/read/{BOOK}/3")
 

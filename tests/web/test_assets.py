@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 from alice import database
 from alice.web.assets import fingerprint
 
+pytestmark = pytest.mark.engine("sqlite")
+
 
 @pytest.fixture
 def address(app: Flask) -> str:

@@ -7,6 +7,8 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Cast, Counted
 
+pytestmark = pytest.mark.engine("sqlite")
+
 MEGABYTE = 1_000_000
 
 
