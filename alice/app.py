@@ -19,18 +19,19 @@ from alice.jobs import Job, Scheduler
 from alice.library import api as library_api
 from alice.reading import pages as reading_pages
 from alice.recorder import Recorder
-from alice.tracking import api as tracking_api
-from alice.tracking import erasures, retention
 from alice.tracking import pages as tracking_pages
-from alice.tracking.country import Countries
+from alice.tracking import sites_api
+from alice.tracking.dialects.usertracker import api as usertracker_api
 from alice.tracking.ingest import Ingest
 from alice.tracking.limit import Limits
+from alice.tracking.log.country import Countries
 from alice.tracking.pipeline import Tracking, close_visits
-from alice.tracking.salt import Salts
+from alice.tracking.privacy import erasures, retention
+from alice.tracking.privacy.salt import Salts
+from alice.tracking.privacy.visitor_key import Visitors
 from alice.tracking.script import served
 from alice.tracking.sinks.registry import Couriers
 from alice.tracking.site import Sites
-from alice.tracking.visitor import Visitors
 from alice.web import edge
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
@@ -40,7 +41,7 @@ BLUEPRINTS = (
     activity_api,
     reading_pages,
     consultant_api, consultant_pages,
-    tracking_api, tracking_pages,
+    usertracker_api, sites_api, tracking_pages,
 )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ threads and commands open one and return it to the pool, and a query without a c
 """
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
@@ -51,7 +50,6 @@ Handle = peewee.Database | DatabaseProxy
 
 alice_db = DatabaseProxy()
 events_db = DatabaseProxy()
-_this_thread = threading.local()
 
 
 class Unavailable(Exception):
@@ -84,7 +82,6 @@ class _Postgresql(_FewIdle, PooledPostgresqlDatabase):
 
 
 def _handle(settings: Settings, filename: str, search_path: str | None = None) -> peewee.Database:
-    pool = {"max_connections": CONNECTIONS, "timeout": WAIT_FOR_CONNECTION, "autoconnect": False}
     if settings.database_url and not settings.database_url.startswith("sqlite"):
         if peewee.psycopg is None:
             raise ConfigError(
@@ -97,21 +94,38 @@ def _handle(settings: Settings, filename: str, search_path: str | None = None) -
         }
         if search_path:
             options["search_path"] = search_path
-        pool["options"] = " ".join(f"-c {name}={value}" for name, value in options.items())
-        return _Postgresql(**parse(settings.database_url, True, True), **pool, prefer_psycopg3=True)
+        server = parse(settings.database_url, True, True)
+        server["options"] = " ".join(f"-c {name}={value}" for name, value in options.items())
+        return _postgresql(server, CONNECTIONS)
     if peewee.sqlite3.sqlite_version_info < SQLITE_AT_LEAST:
         raise ConfigError(
             f"Alice needs SQLite 3.35 or newer; this Python has {peewee.sqlite3.sqlite_version}."
         )
     path = sqlite_path(settings).with_name(filename) if search_path else sqlite_path(settings)
     _make_private(path)
+    return _sqlite(str(path), CONNECTIONS)
+
+
+def _postgresql(server: dict[str, Any], connections: int, **options: Any) -> peewee.Database:
+    return _Postgresql(**server, **_pool(connections), **options, prefer_psycopg3=True)
+
+
+def _sqlite(path: str, connections: int, **options: Any) -> peewee.Database:
     return _Sqlite(
-        str(path),
-        pragmas=PRAGMAS,
-        lock_type="IMMEDIATE",
-        check_same_thread=False,
-        **pool,
+        path, pragmas=PRAGMAS, lock_type="IMMEDIATE", check_same_thread=False, **_pool(connections), **options
     )
+
+
+def _pool(connections: int) -> dict[str, Any]:
+    return {"max_connections": connections, "timeout": WAIT_FOR_CONNECTION, "autoconnect": False}
+
+
+def single(handle: DatabaseProxy) -> peewee.Database:
+    """A handle of the same database with one connection for all threads, which must take turns."""
+    pool = handle.obj
+    if isinstance(pool, peewee.PostgresqlDatabase):
+        return _postgresql({"database": pool.database, **pool.connect_params}, 1, thread_safe=False)
+    return _sqlite(pool.database, 1, thread_safe=False)
 
 
 def _make_private(path: Path) -> None:
@@ -252,28 +266,19 @@ def transaction(database: Handle = alice_db) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def appending(database: Handle = alice_db, log: int = ACTIVITY_LOG) -> Iterator[None]:
-    """A transaction that may append to a log. Raises RuntimeError inside another transaction.
+def appending(database: Handle = alice_db, lock: int = ACTIVITY_LOG) -> Iterator["Log"]:
+    """A transaction that may append to a log: yields the open log. `lock` is the log's advisory lock key.
 
     On PostgreSQL rows become visible in the order of their sequence numbers only if appending transactions
-    run one after the other, so the first statement takes the log's advisory lock.
+    run one after the other, so the first statement takes the log's advisory lock. Raises RuntimeError inside
+    another transaction.
     """
     if database.in_transaction():
         raise RuntimeError("appending() must be the outermost transaction")
     with database.atomic():
         if database.param == "%s":  # PostgreSQL
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (log,))
-        _this_thread.appending_to = log
-        try:
-            yield
-        finally:
-            _this_thread.appending_to = None
-
-
-def require_appending(log: int = ACTIVITY_LOG) -> None:
-    """Raise unless this thread is inside `appending()` for this log."""
-    if getattr(_this_thread, "appending_to", None) != log:
-        raise RuntimeError("rows are appended to a log only inside appending() or the recorder")
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (lock,))
+        yield Log(database)
 
 
 # Plain SQL, for hot paths and for rows read as tuples
@@ -282,7 +287,7 @@ def require_appending(log: int = ACTIVITY_LOG) -> None:
 class Queries:
     """Plain SQL on one database. Parameters are written `?` for both engines."""
 
-    def __init__(self, handle: DatabaseProxy) -> None:
+    def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
     def query(self, sql: str, *params: Any) -> list[tuple]:
@@ -293,17 +298,6 @@ class Queries:
         """Run a statement; return how many rows it changed."""
         return self._run(sql, params).rowcount
 
-    def append(self, sql: str, *params: Any) -> tuple[int, int]:
-        """Run an INSERT into a log; return how many rows it added, and the seq of the last (0 if none).
-
-        SQLite reports both without RETURNING, which would make the insert take half as long again.
-        """
-        if self._handle.param == "?":
-            cursor = self._run(sql, params)
-            return cursor.rowcount, cursor.lastrowid if cursor.rowcount else 0
-        rows = self.query(f"{sql} RETURNING seq", *params)
-        return len(rows), rows[-1][0] if rows else 0
-
     def execute_many(self, sql: str, rows: list[tuple]) -> None:
         """Run a statement once for each row of parameters."""
         with peewee.__exception_wrapper__:  # raises peewee's exceptions, as execute_sql() does
@@ -313,6 +307,21 @@ class Queries:
         return self._handle.execute_sql(_with_marks(sql, self._handle.param), params)
 
 
+class Log(Queries):
+    """A database inside a transaction that may append to its log; from appending() and the recorder."""
+
+    def append(self, sql: str, *params: Any) -> tuple[int, int]:
+        """Run an INSERT into the log; return how many rows it added, and the seq of the last (0 if none).
+
+        SQLite reports both without RETURNING, which would make the insert take half as long again.
+        """
+        if self._handle.param == "?":
+            cursor = self._run(sql, params)
+            return cursor.rowcount, cursor.lastrowid if cursor.rowcount else 0
+        rows = self.query(f"{sql} RETURNING seq", *params)
+        return len(rows), rows[-1][0] if rows else 0
+
+
 @lru_cache(maxsize=512)
 def _with_marks(sql: str, param: str) -> str:
     return sql.replace("?", param)
@@ -320,5 +329,4 @@ def _with_marks(sql: str, param: str) -> str:
 
 _alice = Queries(alice_db)
 query, execute, execute_many = _alice.query, _alice.execute, _alice.execute_many
-append = _alice.append
 events = Queries(events_db)  # for tracking

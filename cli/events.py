@@ -6,8 +6,10 @@ import click
 
 from alice import database
 from alice.clock import rfc3339
-from alice.tracking import event, person, retention, site
-from alice.tracking.event import EventSummary
+from alice.tracking import site
+from alice.tracking.log import event
+from alice.tracking.log.event import EventSummary
+from alice.tracking.privacy import person, retention
 
 from .copies import name_copies
 from .shared import connected, json_option, print_json, print_table

@@ -9,7 +9,7 @@ from alice.accounts import user
 from alice.clock import minutes, rfc3339
 from alice.errors import Conflict, NotFound
 from alice.tracking import site
-from alice.tracking.salt import Salts
+from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
 
 from .copies import name_copies

@@ -21,9 +21,9 @@ from alice.activity.presence import write_presence
 from alice.activity.types import Activity, ActivityType
 from alice.clock import DAY, days, hours, minutes, rfc3339
 from alice.ids import new_id
-from alice.tracking.event import Kind
-from alice.tracking.event_property import PropertyType
-from alice.tracking.visit import Dialect
+from alice.tracking.log.event import Kind
+from alice.tracking.log.event_property import PropertyType
+from alice.tracking.log.visit import Dialect
 
 USER_ID = "00000000-0000-7000-8000-00000000b1de"
 EMAIL = "bystander@example.com"
@@ -169,7 +169,7 @@ def add(book: str, hashed_password: str) -> None:
     _insert(database.execute, "book_access", {
         "user_id": USER_ID, "book_id": book, "code": CODE, "granted_at": seen,
     })  # fmt: skip
-    write_presence([(USER_ID, (book, PAGE, seen))])
+    write_presence(database.Queries(database.alice_db), [(USER_ID, (book, PAGE, seen))])
 
 
 def read(book: str, section_id: str) -> None:
@@ -182,8 +182,8 @@ def read(book: str, section_id: str) -> None:
         (ActivityType.PAGE_VIEW, PAGE, None),
         (ActivityType.SECTION_VIEW, PAGE, section_id),
     ]
-    with database.appending():
-        log.append(USER_ID, None, [
+    with database.appending() as db:
+        log.append(db, USER_ID, None, [
             Activity(new_id(at), kind.value, at + minutes(n), at + minutes(n), book, page, section)
             for n, (kind, page, section) in enumerate(steps)
         ])  # fmt: skip
@@ -250,7 +250,7 @@ def _add_visits(site_number: int, nth: int) -> None:
             "number": number, "site_number": site_number, "visitor_number": number,
             "dialect": Dialect.LITTLESTATS, "started_at": at, "last_at": at + minutes(1),
             "due_at": at + minutes(31), "closed_at": at + minutes(2), "sequence": 1, "page_views": 1,
-            "interactions": 0, "engaged_ms": 100, "landing_path": -1, "is_bot": 0,
+            "interactions": 0, "engaged_ms": 100, "landing_path": "/bystander", "is_bot": 0,
         })  # fmt: skip
         _add_event(site_number, number, number, at)
         if site_number != SITE:  # event ids are kept for seven days

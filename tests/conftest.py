@@ -37,7 +37,7 @@ from alice.library.page import Page
 from alice.library.section import Section
 from tests import bystander, postgresql
 from tests.bystander import Change
-from tests.schema import ALICE_MODELS, EVENTS_MODELS
+from tests.schema import ALICE_MODELS, EVENTS_TABLES
 
 pytest_plugins = ["tests.no_skips"]
 
@@ -46,7 +46,7 @@ BOOK = "tea-party"
 LOCKED_BOOK = "looking-glass"
 PAGES = 8
 
-Counted = Callable[[], AbstractContextManager[list[str]]]
+Counted = Callable[..., AbstractContextManager[list[str]]]
 Eventually = Callable[[Callable[[], bool]], None]
 CODE, OTHER_CODE = "2222-3333-4444", "5555-6666-7777"
 
@@ -354,7 +354,7 @@ def recorder(app: Flask) -> Any:
 
 
 _TABLES = [model._meta.table_name for model in ALICE_MODELS]
-_EVENTS_TABLES = [f"tracking.{model._meta.table_name}" for model in EVENTS_MODELS]
+_EVENTS_TABLES = [f"tracking.{table}" for table in EVENTS_TABLES]
 _KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in _TABLES + _EVENTS_TABLES}
 KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE {kept} AS TABLE {t}" for t, kept in _KEPT.items()]
 # Not TRUNCATE: it creates new files, and PostgreSQL waits until they are on the disk.
@@ -430,17 +430,17 @@ def _close() -> None:
 
 @pytest.fixture
 def counted(app: Flask) -> Counted:
-    """`with counted() as statements:` collects the SQL statements that run inside on alice.db."""
+    """`with counted() as statements:` collects the SQL statements that run inside on a database."""
 
     @contextmanager
-    def counting() -> Iterator[list[str]]:
+    def counting(handle: database.Handle = database.alice_db) -> Iterator[list[str]]:
         statements: list[str] = []
         hook = lambda event: statements.append(event.sql)  # noqa: E731
-        database.alice_db.query_hooks.append(hook)
+        handle.query_hooks.append(hook)
         try:
             yield statements
         finally:
-            database.alice_db.query_hooks.remove(hook)
+            handle.query_hooks.remove(hook)
 
     return counting
 

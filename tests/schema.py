@@ -16,14 +16,7 @@ from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
 from alice.tracking.api_key import ApiKey
-from alice.tracking.event import Event, EventId
-from alice.tracking.event_property import EventProperty
-from alice.tracking.identity import Identity
-from alice.tracking.sinks.delivery import SinkBatch, SinkCursor
 from alice.tracking.site import Site
-from alice.tracking.text import Text
-from alice.tracking.visit import Visit
-from alice.tracking.visitor import Visitor
 
 ALICE_MODELS = (
     User,
@@ -44,16 +37,18 @@ ALICE_MODELS = (
     JobLease,
 )
 
-EVENTS_MODELS = (
-    Site,
-    ApiKey,
-    Text,
-    Visitor,
-    Visit,
-    Event,
-    EventId,
-    EventProperty,
-    Identity,
-    SinkCursor,
-    SinkBatch,
+EVENTS_MODELS = (Site, ApiKey)
+
+EVENTS_TABLES = (
+    "sites",
+    "api_keys",
+    "strings",
+    "visitors",
+    "visits",
+    "events",
+    "event_ids",
+    "event_properties",
+    "identities",
+    "sink_cursors",
+    "sink_batches",
 )

@@ -54,17 +54,22 @@ RULES = {
     breaks_contracts: ("alice/accounts/session.py", "from alice.library import book"),
     migrations_importing_alice: ("migrations/0001_backbone.py", "from alice import clock"),
     parts_importing_the_commands_or_the_app: ("alice/tracking/site.py", "from alice.cli import shared"),
-    commands_importing_pages_or_api: ("cli/copies.py", "from alice.tracking import api"),
-    tables_importing_http: ("alice/tracking/visit.py", "import flask"),
+    commands_importing_pages_or_api: ("cli/copies.py", "from alice.tracking.dialects.usertracker import api"),
+    tables_importing_http: ("alice/tracking/log/visit.py", "import flask"),
 }
 # Further violations of the contracts.
 CONTRACTS = [
-    ("alice/tracking/visit.py", "from alice.activity import log"),
+    ("alice/tracking/log/visit.py", "from alice.activity import log"),
     ("alice/accounts/user.py", "from alice.tracking import site"),
     ("alice/web/edge.py", "from alice.accounts import user"),
     ("alice/clock.py", "from alice import database"),
     ("alice/consultant/queries.py", "from alice.reading import pages"),
-    ("alice/tracking/littlestats.py", "from alice.tracking import api"),
+    ("alice/tracking/dialects/littlestats.py", "from alice.tracking.dialects.usertracker import api"),
+    ("alice/tracking/sites_api.py", "from alice.tracking.dialects.usertracker import api"),
+    ("alice/tracking/log/visit.py", "from alice.tracking.privacy import salt"),
+    ("alice/tracking/privacy/salt.py", "from alice.tracking import pipeline"),
+    ("alice/tracking/pipeline.py", "from alice.tracking.dialects import body"),
+    ("alice/tracking/log/event.py", "from alice.tracking.sinks import sink"),
     ("alice/app.py", "from alice.server import worker"),
 ]
 

@@ -71,7 +71,7 @@ def test_models_and_migrated_schema_are_equal(bound: Settings, name: str) -> Non
     with database.connected(HANDLES[name]):
         HANDLES[name].create_tables(MODELS[name], safe=False)
 
-    assert schema(name) == migrated
+    assert schema(name) <= migrated  # most tables have no model
 
 
 @both

@@ -9,14 +9,14 @@ import pytest
 from flask import Flask
 
 from alice import clock, database
-from alice.database import Unavailable, alice_db
+from alice.database import Log, Queries, Unavailable, alice_db
 from alice.recorder import Recorder
 from tests.conftest import Eventually, Rows
 
 
-def put(key: str, count: int = 1) -> int:
+def put(db: Log, key: str, count: int = 1) -> int:
     """An operation: one row in a table that has a key."""
-    return database.execute(
+    return db.execute(
         "INSERT INTO throttles (key, window_started_at, count) VALUES (?, ?, ?)", key, clock.now(), count
     )
 
@@ -46,18 +46,18 @@ def any_recorder(request: pytest.FixtureRequest, app: Flask) -> Iterator[Recorde
 
 
 def test_submit_answers_the_result_of_what_is_committed(any_recorder: Recorder) -> None:
-    assert any_recorder.submit(lambda: put("a")) == 1
+    assert any_recorder.submit(lambda db: put(db, "a")) == 1
     assert kept() == {"a"}
 
 
 def test_an_operation_that_fails_raises_and_leaves_nothing(any_recorder: Recorder) -> None:
-    def fail() -> None:
-        put("b")
+    def fail(db: Log) -> None:
+        put(db, "b")
         raise LookupError("no")
 
     with pytest.raises(LookupError):
         any_recorder.submit(fail)
-    assert any_recorder.submit(lambda: put("c")) == 1
+    assert any_recorder.submit(lambda db: put(db, "c")) == 1
     assert kept() == {"c"}
 
 
@@ -65,10 +65,10 @@ def test_touched_values_that_could_not_be_written_now_are_written_next_time(app:
     recorder = Recorder(alice_db, database.ACTIVITY_LOG)
     failures = [peewee.OperationalError("database is locked")]
 
-    def write(values: Iterable[tuple]) -> None:
+    def write(db: Queries, values: Iterable[tuple]) -> None:
         if failures:
             raise failures.pop()
-        write_counts(values)
+        write_counts(db, values)
 
     recorder.touch(write, "older", 1)
     recorder.touch(write, "newer", 1)
@@ -81,7 +81,7 @@ def test_touched_values_that_could_not_be_written_now_are_written_next_time(app:
 
 
 def test_an_ordinary_refusal_keeps_the_connection(started: Recorder) -> None:
-    def refuse() -> None:
+    def refuse(db: Log) -> None:
         raise LookupError("no")
 
     with database.connected():
@@ -94,7 +94,7 @@ def test_an_ordinary_refusal_keeps_the_connection(started: Recorder) -> None:
 def test_a_touch_writer_that_fails_does_not_end_the_recorder(
     started: Recorder, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(values: Iterable[tuple]) -> None:
+    def fail(db: Queries, values: Iterable[tuple]) -> None:
         raise LookupError("no")
 
     started.touch(fail, "a", 1)
@@ -106,7 +106,7 @@ def test_a_touch_writer_that_fails_does_not_end_the_recorder(
 
 def test_submit_inside_a_transaction_raises(any_recorder: Recorder) -> None:
     with database.transaction(), pytest.raises(RuntimeError, match="transaction"):
-        any_recorder.submit(lambda: put("d"))
+        any_recorder.submit(lambda db: put(db, "d"))
 
 
 def test_many_threads_are_committed_together_and_a_bad_one_alone_fails(started: Recorder) -> None:
@@ -116,7 +116,7 @@ def test_many_threads_are_committed_together_and_a_bad_one_alone_fails(started: 
     def work(name: str) -> None:
         barrier.wait()
         try:
-            outcomes[name] = started.submit(lambda: put("same" if name.startswith("bad") else name))
+            outcomes[name] = started.submit(lambda db: put(db, "same" if name.startswith("bad") else name))
         except Exception as error:  # noqa: BLE001 - it is what the test looks at
             outcomes[name] = error
 
@@ -140,7 +140,7 @@ def test_a_full_queue_is_unavailable(app: Flask, eventually: Eventually) -> None
 
     def work(name: str) -> None:
         try:
-            outcomes[name] = recorder.submit(lambda: put(name))
+            outcomes[name] = recorder.submit(lambda db: put(db, name))
         except Unavailable as refusal:
             outcomes[name] = refusal
 
@@ -161,7 +161,7 @@ def test_a_recorder_that_was_stopped_can_start_again(started: Recorder) -> None:
     started.stop()
     started.start()
     with started._writing:
-        waiting = threading.Thread(target=started.submit, args=(lambda: put("again"),))
+        waiting = threading.Thread(target=started.submit, args=(lambda db: put(db, "again"),))
         waiting.start()
     waiting.join()
 
@@ -169,7 +169,9 @@ def test_a_recorder_that_was_stopped_can_start_again(started: Recorder) -> None:
 
 
 def test_stop_drains_what_waits(started: Recorder) -> None:
-    threads = [threading.Thread(target=started.submit, args=(lambda n=n: put(f"k{n}"),)) for n in range(20)]
+    threads = [
+        threading.Thread(target=started.submit, args=(lambda db, n=n: put(db, f"k{n}"),)) for n in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -186,7 +188,7 @@ def test_after_the_end_nothing_waits_for_a_thread_that_is_gone(started: Recorder
     started._thread = thread  # as a request sees it that began before the end
 
     with started._writing, pytest.raises(Unavailable):
-        started.submit(lambda: put("late"))
+        started.submit(lambda db: put(db, "late"))
     assert kept() == set()
 
 
@@ -208,38 +210,38 @@ def test_touched_values_are_written_within_seconds(started: Recorder, eventually
 
 @pytest.mark.engine("sqlite")  # PostgreSQL has no lock on the whole database
 def test_a_locked_database_is_unavailable_and_recovers(app: Flask, started: Recorder) -> None:
-    started.submit(lambda: put("before"))
-    started.submit(lambda: database.query("PRAGMA busy_timeout = 50"))  # of the writer's connection
+    started.submit(lambda db: put(db, "before"))
+    started.submit(lambda db: db.query("PRAGMA busy_timeout = 50"))  # of the writer's connection
     path = alice_db.obj.database
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable):
-        started.submit(lambda: put("refused"))
+        started.submit(lambda db: put(db, "refused"))
     blocker.execute("ROLLBACK")
     blocker.close()
 
-    assert started.submit(lambda: put("after")) == 1
+    assert started.submit(lambda db: put(db, "after")) == 1
     assert kept() == {"before", "after"}
 
 
 @pytest.mark.engine("sqlite")  # SQLite can be told how large a file may grow
 def test_a_full_disk_is_unavailable_loses_nothing_and_recovers(app: Flask, started: Recorder) -> None:
-    started.submit(lambda: put("before"))
+    started.submit(lambda db: put(db, "before"))
 
-    def fill() -> None:
-        pages = database.query("PRAGMA page_count")[0][0]
-        database.query(f"PRAGMA max_page_count = {pages}")
+    def fill(db: Log) -> None:
+        pages = db.query("PRAGMA page_count")[0][0]
+        db.query(f"PRAGMA max_page_count = {pages}")
         for n in range(10_000):
-            put("x" * 200 + str(n))
+            put(db, "x" * 200 + str(n))
 
     with pytest.raises(Unavailable):
         started.submit(fill)
-    assert started.submit(lambda: put("after")) == 1
+    assert started.submit(lambda db: put(db, "after")) == 1
     assert kept() == {"before", "after"}
 
 
-def write_counts(values: Iterable[tuple]) -> None:
-    database.execute_many(
+def write_counts(db: Queries, values: Iterable[tuple]) -> None:
+    db.execute_many(
         "INSERT INTO throttles (key, window_started_at, count) VALUES (?, 0, ?) "
         "ON CONFLICT (key) DO UPDATE SET count = excluded.count",
         list(values),

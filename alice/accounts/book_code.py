@@ -80,7 +80,7 @@ def redeem(user_id: str, session_id: str | None, typed: str) -> str:
     code = normal_code(typed)
     if code is None:
         raise _unknown()
-    with appending():
+    with appending() as log:
         taken = query(
             "UPDATE verification_codes SET used_by = ?, used_at = ? WHERE code = ? AND used_at IS NULL "
             "RETURNING book_id",
@@ -90,7 +90,7 @@ def redeem(user_id: str, session_id: str | None, typed: str) -> str:
             return _used_before(code, user_id)
         ((book_id,),) = taken
         _grant(user_id, book_id, code)
-        signals.book_unlocked.send(None, user_id=user_id, session_id=session_id, book_id=book_id)
+        signals.book_unlocked.send(None, db=log, user_id=user_id, session_id=session_id, book_id=book_id)
         return book_id
 
 

@@ -87,7 +87,7 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
     Raises Unauthenticated if the user was deleted or got another password since `user` was read.
     """
     session_id, token, now = new_id(), secrets.token_urlsafe(32), clock.now()
-    with appending():
+    with appending() as log:
         # This locks the user's row, so a concurrent change of the password ends this session too.
         rows = query(
             f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? "
@@ -104,7 +104,7 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
             user_agent=(where.user_agent or "")[:LONGEST_USER_AGENT] or None, remember=remember,
             created_at=now, last_active_at=now, expires_at=expires_at,
         )  # fmt: skip
-        signals.signed_in.send(None, user_id=user.id, session_id=session_id, role=user.role)
+        signals.signed_in.send(None, db=log, user_id=user.id, session_id=session_id, role=user.role)
     return Started(session_id, token, user, bool(is_verified), now, expires_at)
 
 
@@ -113,17 +113,17 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
 
 def sign_out(user_id: str, session_id: str) -> None:
     """End the user's current session and send `signed_out`."""
-    with appending():
+    with appending() as log:
         if execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id):
-            signals.signed_out.send(None, user_id=user_id, session_id=session_id)
+            signals.signed_out.send(None, db=log, user_id=user_id, session_id=session_id)
 
 
 def sign_out_everywhere(user_id: str, session_id: str) -> int:
     """End all sessions of the user and send `signed_out` for the current one; return how many ended."""
-    with appending():
+    with appending() as log:
         ended = end_all(user_id)
         if ended:
-            signals.signed_out.send(None, user_id=user_id, session_id=session_id)
+            signals.signed_out.send(None, db=log, user_id=user_id, session_id=session_id)
         return ended
 
 

@@ -1,11 +1,11 @@
 """Signals of accounts, for the domains above it.
 
 Each is sent inside the `appending()` transaction of the action, so that a listener's writes are committed or
-rolled back together with it:
+rolled back together with it. `db` is the open log:
 
-    signed_in      user_id, session_id, role
-    signed_out     user_id, session_id (the user signed out; an expired session sends nothing)
-    book_unlocked  user_id, session_id, book_id
+    signed_in      db, user_id, session_id, role
+    signed_out     db, user_id, session_id (the user signed out; an expired session sends nothing)
+    book_unlocked  db, user_id, session_id, book_id
 """
 
 from blinker import Namespace

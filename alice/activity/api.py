@@ -31,7 +31,7 @@ def track_activity() -> Response:
     reader = current_user._get_current_object()
     rows = track.activities(reader.id, reader.role, report, settings().require_book_code)
     try:
-        appended = alice().recorder.submit(lambda: log.append(reader.id, reader.session_id, rows))
+        appended = alice().recorder.submit(lambda db: log.append(db, reader.id, reader.session_id, rows))
     except log.ForeignId:
         raise Conflict("This activity id has been used.", "id_taken") from None
     status = 201 if any(row["created"] for row in appended) else 200

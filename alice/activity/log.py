@@ -11,12 +11,11 @@ from typing import TypedDict
 
 from peewee import CharField, ForeignKeyField, IntegerField, TextField
 
-from alice import database
 from alice.accounts.user import User
 from alice.activity import page_read, progress, state, status
 from alice.activity.state import State
 from alice.activity.types import Activity
-from alice.database import Millis, Model, Sequence
+from alice.database import Log, Millis, Model, Sequence
 from alice.library.book import Book
 
 
@@ -48,23 +47,22 @@ class ForeignId(Exception):
     """The activity id is in the log already, for another reader."""
 
 
-def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> list[Appended]:
+def append(db: Log, user_id: str, session_id: str | None, activities: Rows[Activity]) -> list[Appended]:
     """Append a reader's activities in the order given; return the id and seq of each.
 
     A duplicate id changes nothing: the seq of its existing row is returned, or ForeignId raised if that row
-    belongs to another reader. Call inside `appending()` or an operation of the recorder.
+    belongs to another reader.
     """
-    database.require_appending()
-    added, last = _insert(user_id, session_id, activities)
+    added, last = _insert(db, user_id, session_id, activities)
     if added == len(activities):  # fast path: no duplicate ids
-        _follow(user_id, activities)
+        _follow(db, user_id, activities)
         seqs = range(last - added + 1, last + 1)
         return [{"id": a.id, "seq": seq, "created": True} for a, seq in zip(activities, seqs, strict=True)]
-    inserted = _newest(added)
-    existing = _find(user_id, [activity.id for activity in activities if activity.id not in inserted])
+    inserted = _newest(db, added)
+    existing = _find(db, user_id, [activity.id for activity in activities if activity.id not in inserted])
     created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
     if created:
-        _follow(user_id, sorted(created.values(), key=lambda activity: inserted[activity.id]))
+        _follow(db, user_id, sorted(created.values(), key=lambda activity: inserted[activity.id]))
     # If an id occurs twice in `activities`, only the first one is created.
     return [
         {"id": a.id, "seq": inserted.get(a.id) or existing[a.id], "created": created.get(a.id) is a}
@@ -72,19 +70,19 @@ def append(user_id: str, session_id: str | None, activities: Rows[Activity]) -> 
     ]
 
 
-def _insert(user_id: str, session_id: str | None, activities: Rows[Activity]) -> tuple[int, int]:
+def _insert(db: Log, user_id: str, session_id: str | None, activities: Rows[Activity]) -> tuple[int, int]:
     """Insert the rows whose id is new; return how many, and the seq of the last.
 
     They are the newest rows of the log and in the order given, because nothing else is appended until this
     transaction ends. If no id was a duplicate, their seqs are consecutive.
     """
     values = chain.from_iterable([(user_id, session_id, *activity) for activity in activities])
-    return database.append(_insert_sql(len(activities)), *values)
+    return db.append(_insert_sql(len(activities)), *values)
 
 
-def _newest(count: int) -> dict[str, int]:
+def _newest(db: Log, count: int) -> dict[str, int]:
     """The seq by id of the `count` newest rows."""
-    return dict(database.query("SELECT id, seq FROM activity_logs ORDER BY seq DESC LIMIT ?", count))
+    return dict(db.query("SELECT id, seq FROM activity_logs ORDER BY seq DESC LIMIT ?", count))
 
 
 @lru_cache(maxsize=128)
@@ -96,23 +94,23 @@ def _insert_sql(rows: int) -> str:
     )
 
 
-def _find(user_id: str, ids: list[str]) -> dict[str, int]:
+def _find(db: Log, user_id: str, ids: list[str]) -> dict[str, int]:
     """The seq of each id. Raises ForeignId for an id of another reader."""
     if not ids:
         return {}
     marks = ", ".join("?" * len(ids))
-    rows = database.query(f"SELECT id, seq, user_id FROM activity_logs WHERE id IN ({marks})", *ids)
+    rows = db.query(f"SELECT id, seq, user_id FROM activity_logs WHERE id IN ({marks})", *ids)
     for id, _, owner in rows:
         if owner != user_id:
             raise ForeignId(id)
     return {id: seq for id, seq, _ in rows}
 
 
-def _follow(user_id: str, activities: list[Activity]) -> None:
+def _follow(db: Log, user_id: str, activities: list[Activity]) -> None:
     """Update the reader's state, pages read and places with activities that were appended."""
-    current = state.load(user_id) or State()
+    current = state.load(db, user_id) or State()
     left = [page for page in map(current.apply, activities) if page is not None]
-    current.total_pages_read += page_read.count(user_id, page_read.tally(activities, left))
+    current.total_pages_read += page_read.count(db, user_id, page_read.tally(activities, left))
     current.status = status.implied(current)
-    state.store(user_id, current)
-    progress.follow(user_id, activities)
+    state.store(db, user_id, current)
+    progress.follow(db, user_id, activities)

@@ -6,11 +6,10 @@ from functools import lru_cache
 
 from peewee import BigIntegerField, CompositeKey, ForeignKeyField, IntegerField, TextField
 
-from alice import database
 from alice.accounts.user import User
 from alice.activity.state import PageLeft
 from alice.activity.types import PAGE_VIEW, Activity
-from alice.database import Millis, Model
+from alice.database import Millis, Model, Queries
 
 
 class PageRead(Model):
@@ -66,7 +65,7 @@ def _add_dwell(pages: Tally, page: PageLeft) -> None:
 _NEVER = 1 << 62  # later than any time, so that min() with it changes nothing
 
 
-def count(user_id: str, pages: Tally) -> int:
+def count(db: Queries, user_id: str, pages: Tally) -> int:
     """Add the tally to the table; return how many pages were read for the first time."""
     new = 0
     viewed = {page: reads for page, reads in pages.items() if reads.times}
@@ -75,11 +74,11 @@ def count(user_id: str, pages: Tally) -> int:
         for (book_id, page_number), reads in viewed.items():
             values += (user_id, book_id, page_number, reads.first_read_at, reads.last_read_at, reads.times,
                        reads.dwell_ms)  # fmt: skip
-        rows = database.query(_count_sql(len(viewed)), *values)
+        rows = db.query(_count_sql(len(viewed)), *values)
         new = sum(times == viewed[book_id, page_number].times for book_id, page_number, times in rows)
     for (book_id, page_number), reads in pages.items():
         if not reads.times:
-            database.execute(_DWELL, reads.dwell_ms, user_id, book_id, page_number)
+            db.execute(_DWELL, reads.dwell_ms, user_id, book_id, page_number)
     return new
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from peewee import BigIntegerField, ForeignKeyField, IntegerField, TextField
 
-from alice import database
 from alice.accounts.user import SEEN, User
 from alice.clock import minutes, seconds
-from alice.database import Millis, Model
+from alice.database import Millis, Model, Queries
 
 LONGEST_BEAT = seconds(90)  # the most that one heartbeat adds to the dwell time; pages send one a minute
 NEW_STAY_AFTER = minutes(10)  # after a longer gap the dwell time of the page starts again at 0
@@ -30,16 +29,16 @@ class ReadingPresence(Model):
         table_name = "reading_presence"
 
 
-def write_last_active(values: Iterable[tuple[Hashable, Any]]) -> None:
+def write_last_active(db: Queries, values: Iterable[tuple[Hashable, Any]]) -> None:
     """Write touched values: the key is (session_id, user_id), the value the time (ms)."""
     seen = [(at, session_id, user_id) for (session_id, user_id), at in values]
     # PostgreSQL locks rows one by one. To avoid a deadlock with another process that writes the same rows,
     # every writer locks users before sessions, and this function locks each in the order of the ids.
-    database.execute_many(
+    db.execute_many(
         f"UPDATE users SET {SEEN} WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
         [(at, at, at, at, user_id, at) for at, _, user_id in sorted(seen, key=itemgetter(2))],
     )
-    database.execute_many(
+    db.execute_many(
         "UPDATE sessions SET last_active_at = ? WHERE id = ? AND last_active_at < ?",
         [(at, session_id, at) for at, session_id, _ in sorted(seen, key=itemgetter(1))],
     )
@@ -60,6 +59,6 @@ _BEAT = (
 )
 
 
-def write_presence(values: Iterable[tuple[Hashable, Any]]) -> None:
+def write_presence(db: Queries, values: Iterable[tuple[Hashable, Any]]) -> None:
     """Write touched values: the key is the user's id, the value (book_id, page_number, time in ms)."""
-    database.execute_many(_BEAT, [(book, page, at, user_id) for user_id, (book, page, at) in sorted(values)])
+    db.execute_many(_BEAT, [(book, page, at, user_id) for user_id, (book, page, at) in sorted(values)])

@@ -7,7 +7,7 @@ from peewee import CharField, CompositeKey, ForeignKeyField, IntegerField
 from alice import database
 from alice.accounts.user import User
 from alice.activity.types import VIEWS, Activity
-from alice.database import Millis, Model
+from alice.database import Millis, Model, Queries
 from alice.library.book import Book
 from alice.library.edition import Moves
 
@@ -35,7 +35,7 @@ _FOLLOW = (
 )
 
 
-def follow(user_id: str, activities: Iterable[Activity]) -> None:
+def follow(db: Queries, user_id: str, activities: Iterable[Activity]) -> None:
     """Move the reader's place in each book to the newest view, unless the stored place is newer."""
     newest: dict[str, Activity] = {}
     for activity in activities:
@@ -44,7 +44,7 @@ def follow(user_id: str, activities: Iterable[Activity]) -> None:
             if kept is None or activity.occurred_at >= kept.occurred_at:
                 newest[activity.book_id] = activity
     for book_id, view in newest.items():
-        database.execute(_FOLLOW, user_id, book_id, view.page_number, view.section_id, view.occurred_at)
+        db.execute(_FOLLOW, user_id, book_id, view.page_number, view.section_id, view.occurred_at)
 
 
 def places(user_id: str) -> dict[str, int]:

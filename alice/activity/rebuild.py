@@ -8,6 +8,7 @@ from alice.activity import page_read, state, status
 from alice.activity.page_read import Tally
 from alice.activity.state import State
 from alice.activity.types import Activity
+from alice.database import Queries
 
 _ROWS = (
     "SELECT id, activity_type, occurred_at, created_at, book_id, page_number, section_id "
@@ -40,11 +41,11 @@ def rebuild(user_id: str) -> list[Difference]:
 
     One transaction per reader, so that the log is never locked for long.
     """
-    with database.appending():
-        rebuilt, reads = fold(Activity(*row) for row in database.query(_ROWS, user_id))
-        differences = [*_state_differences(user_id, rebuilt), *_read_differences(user_id, reads)]
+    with database.appending() as db:
+        rebuilt, reads = fold(Activity(*row) for row in db.query(_ROWS, user_id))
+        differences = [*_state_differences(db, user_id, rebuilt), *_read_differences(db, user_id, reads)]
         if differences:
-            _write(user_id, rebuilt, reads)
+            _write(db, user_id, rebuilt, reads)
     return differences
 
 
@@ -62,8 +63,8 @@ def fold(activities: Iterator[Activity]) -> tuple[State | None, Tally]:
     return current, reads
 
 
-def _state_differences(user_id: str, rebuilt: State | None) -> list[Difference]:
-    kept = state.load(user_id)
+def _state_differences(db: Queries, user_id: str, rebuilt: State | None) -> list[Difference]:
+    kept = state.load(db, user_id)
     return [
         Difference(user_id, column, getattr(kept, column, None), getattr(rebuilt, column, None))
         for column in state.COLUMNS
@@ -71,8 +72,8 @@ def _state_differences(user_id: str, rebuilt: State | None) -> list[Difference]:
     ]
 
 
-def _read_differences(user_id: str, rebuilt: Tally) -> list[Difference]:
-    kept = {(book, page): values for book, page, *values in database.query(_READS, user_id)}
+def _read_differences(db: Queries, user_id: str, rebuilt: Tally) -> list[Difference]:
+    kept = {(book, page): values for book, page, *values in db.query(_READS, user_id)}
     wanted = {place: [*_columns(reads)] for place, reads in rebuilt.items()}
     return [
         Difference(user_id, "page_reads", kept.get(place), wanted.get(place))
@@ -85,10 +86,10 @@ def _columns(reads: page_read.Reads) -> tuple[int, int, int, int]:
     return reads.first_read_at, reads.last_read_at, reads.times, reads.dwell_ms
 
 
-def _write(user_id: str, rebuilt: State | None, reads: Tally) -> None:
-    database.execute("DELETE FROM page_reads WHERE user_id = ?", user_id)
-    page_read.count(user_id, reads)
+def _write(db: Queries, user_id: str, rebuilt: State | None, reads: Tally) -> None:
+    db.execute("DELETE FROM page_reads WHERE user_id = ?", user_id)
+    page_read.count(db, user_id, reads)
     if rebuilt is None:
-        database.execute("DELETE FROM reader_states WHERE user_id = ?", user_id)
+        db.execute("DELETE FROM reader_states WHERE user_id = ?", user_id)
     else:
-        state.store(user_id, rebuilt)
+        state.store(db, user_id, rebuilt)

@@ -10,7 +10,6 @@ from operator import attrgetter
 
 from peewee import SQL, CharField, ForeignKeyField, IntegerField, TextField
 
-from alice import database
 from alice.accounts.user import User
 from alice.activity.types import (
     AI_INTERACTION,
@@ -24,7 +23,7 @@ from alice.activity.types import (
     Activity,
 )
 from alice.clock import minutes
-from alice.database import Millis, Model
+from alice.database import Millis, Model, Queries
 
 KEEP_DWELLS = 20  # the newest dwell times; their median is the reader's own pace
 LONGEST_DWELL = minutes(10)  # a reader without any activity for longer is taken to be away
@@ -182,11 +181,11 @@ def to_row(state: State) -> tuple:
     return tuple(values)
 
 
-def load(user_id: str) -> State | None:
-    rows = database.query(_LOAD, user_id)
+def load(db: Queries, user_id: str) -> State | None:
+    rows = db.query(_LOAD, user_id)
     return from_row(rows[0]) if rows else None
 
 
-def store(user_id: str, state: State) -> None:
+def store(db: Queries, user_id: str, state: State) -> None:
     """Write the row. Only activity.log.append and activity.rebuild do this."""
-    database.execute(_STORE, user_id, *to_row(state))
+    db.execute(_STORE, user_id, *to_row(state))

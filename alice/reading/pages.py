@@ -88,7 +88,7 @@ def _log_view(book_id: str, page_number: int) -> None:
     now = clock.now()
     view = Activity(new_id(now), ActivityType.PAGE_VIEW, now, now, book_id, page_number)
     user_id, session_id = current_user.id, current_user.session_id
-    alice().recorder.submit(lambda: log.append(user_id, session_id, [view]))
+    alice().recorder.submit(lambda db: log.append(db, user_id, session_id, [view]))
 
 
 def _shown(found: OpenPage) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from alice import clock
-from alice.tracking import eventtracker, littlestats
+from alice.tracking.dialects import littlestats
+from alice.tracking.dialects.eventtracker import endpoints as eventtracker
 
 TELEMETRY = (littlestats.PREFIX, eventtracker.PREFIX)  # the paths of tracking requests
 

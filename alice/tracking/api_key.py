@@ -11,7 +11,7 @@ from peewee import SQL, CharField, ForeignKeyField, TextField
 
 from alice import clock, database
 from alice.clock import minutes
-from alice.database import EventsModel, Millis, events, events_db
+from alice.database import EventsModel, Millis, Queries, events, events_db
 from alice.ids import new_id
 from alice.tracking.site import Site
 
@@ -91,10 +91,10 @@ def check(key: str) -> KeyAccess | None:
     return KeyAccess(*rows[0]) if rows else None
 
 
-def write_used(used: Iterable[tuple[Hashable, Any]]) -> None:
+def write_used(db: Queries, used: Iterable[tuple[Hashable, Any]]) -> None:
     """Write when keys (by id) were last used; a TouchWriter for the recorder."""
     for id, at in used:
-        events.execute("UPDATE api_keys SET last_used_at = ? WHERE id = ?", at, id)
+        db.execute("UPDATE api_keys SET last_used_at = ? WHERE id = ?", at, id)
 
 
 def revoke(key_id: str) -> bool:

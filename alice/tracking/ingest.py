@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 
 from alice import database
-from alice.tracking import eventtracker, littlestats
-from alice.tracking.answer import OPEN, Answer
-from alice.tracking.body import MAX_BATCH
+from alice.tracking.dialects import littlestats
+from alice.tracking.dialects.answer import OPEN, Answer
+from alice.tracking.dialects.body import MAX_BATCH
+from alice.tracking.dialects.eventtracker import endpoints as eventtracker
+from alice.tracking.log.caller import caller
 from alice.tracking.pipeline import Tracking
-from alice.tracking.request import caller
 
 logger = logging.getLogger(__name__)
 Application = Callable[[dict[str, Any], Callable], Iterable[bytes]]

@@ -3,8 +3,8 @@
 from flask import Blueprint, render_template
 
 from alice.errors import NotFound
-from alice.tracking import retention
 from alice.tracking.context import tracking
+from alice.tracking.privacy import retention
 from alice.tracking.sinks import registry
 from alice.tracking.site import SiteRow
 from alice.web.access import public

@@ -3,27 +3,28 @@
 A dialect translates a request into hits and passes them here. Methods return when the result is committed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Any
 
 from alice import clock, database
+from alice.database import Log, events, events_db
 from alice.errors import TooMany
 from alice.recorder import Recorder
-from alice.tracking import device, recording, visit
-from alice.tracking.campaign import NO_CAMPAIGN, bucket
-from alice.tracking.country import Countries
-from alice.tracking.event import Kind
 from alice.tracking.limit import Limits
-from alice.tracking.recording import Hit, Recorded, VisitDetails, VisitKey
-from alice.tracking.request import Caller
+from alice.tracking.log import device, recording, visit
+from alice.tracking.log.caller import Caller
+from alice.tracking.log.campaign import NO_CAMPAIGN, bucket
+from alice.tracking.log.country import Countries
+from alice.tracking.log.event import Kind
+from alice.tracking.log.recording import Hit, Recorded, VisitDetails, VisitKey
+from alice.tracking.log.strings import Strings
+from alice.tracking.log.visit import Dialect, Expired, Progress, VisitRow
+from alice.tracking.privacy.visitor_key import Visitors
 from alice.tracking.site import SiteRow, Sites
-from alice.tracking.text import Numbers
-from alice.tracking.visit import Dialect, Expired, Progress, VisitRow
-from alice.tracking.visitor import Visitors
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tracking:
     """What tracking needs for as long as the application runs."""
 
@@ -33,10 +34,7 @@ class Tracking:
     limits: Limits
     countries: Countries
     trusted_proxies: int = 0
-    _numbers: Numbers = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_numbers", Numbers(self.recorder))
+    _strings: Strings = field(default_factory=Strings, init=False)
 
     def site(self, site_id: str) -> SiteRow | None:
         """The site with this id, as it was at most 2 s ago."""
@@ -59,52 +57,75 @@ class Tracking:
     ) -> Recorded:
         """Append to the open visit of the key, or to a new one.
 
-        make_details() is called only if the fast path does not apply.
+        make_details() is called only if a visit is opened, gets its first page view, or somebody identifies.
         """
-        numbers = self._of_hits(hits)
-        progress = recording.progress_of(hits, numbers)
+        identifies = any(hit.kind == Kind.IDENTIFY for hit in hits)
 
-        def fast_path() -> Recorded:
-            """Append new ids to an open visit; raises NotFastPath, which undoes it, in any other case."""
+        def operation(db: Log) -> Recorded:
             now = clock.now()
-            found = visit.advance(recording.selector(site, key), progress, now)
-            if found is None or 0 < progress.page_views == found.page_views:
-                raise recording.NotFastPath
-            return recording.append(found, [(hit, recording.id_of(hit)) for hit in hits], numbers, now)
+            arrived = recording.incoming(db, site.number, hits)
+            if not arrived.new:
+                return recording.recorded_before(db, arrived)
+            progress = recording.progress_of(arrived.new)
+            # Who identifies may have to leave the visit to somebody else who did.
+            counted = None if identifies else visit.advance(db, recording.selector(site, key), progress, now)
+            if counted is None:
+                details = make_details()
+                attributes = self._attributes(site, caller, details)
+                counted = recording.advance_or_open(
+                    db, site, key, attributes, details, progress, now, idle_ms
+                )
+            elif 0 < progress.page_views == counted.page_views:
+                visit.fill_in(db, counted.number, self._attributes(site, caller, make_details()))
+            return recording.append(db, counted, arrived, self._strings, now)
 
-        if not any(hit.kind == Kind.IDENTIFY for hit in hits):
-            try:
-                return self.recorder.submit(fast_path)
-            except recording.NotFastPath:
-                pass  # it was rolled back; the code below handles every case
-        details = make_details()
-        attributes = self._attributes(site, caller, details)
-
-        def operation() -> Recorded:
-            return recording.append_new(
-                site.number,
-                hits,
-                numbers,
-                partial(recording.find_or_open, site, key, attributes, details, idle_ms),
-            )
-
-        return self.recorder.submit(operation)
+        return self._submit(operation)
 
     def record_all(
         self, site: SiteRow, caller: Caller, sessions: list[tuple[VisitKey, VisitDetails, list[Hit]]]
     ) -> None:
         """Append to several visits, all or nothing."""
         prepared = [
-            (key, self._attributes(site, caller, details), details, hits, self._of_hits(hits))
-            for key, details, hits in sessions
+            (key, self._attributes(site, caller, details), details, hits) for key, details, hits in sessions
         ]
 
-        def operation() -> None:
-            for key, attributes, details, hits, numbers in prepared:
-                find = partial(recording.find_or_open, site, key, attributes, details, None)
-                recording.append_new(site.number, hits, numbers, find)
+        def operation(db: Log) -> list[Recorded]:
+            now, recorded = clock.now(), []
+            for key, attributes, details, hits in prepared:
+                arrived = recording.incoming(db, site.number, hits)
+                if arrived.new:
+                    progress = recording.progress_of(arrived.new)
+                    counted = recording.advance_or_open(db, site, key, attributes, details, progress, now)
+                    recorded.append(recording.append(db, counted, arrived, self._strings, now))
+            return recorded
 
-        self.recorder.submit(operation)
+        for recorded in self.recorder.submit(operation):
+            self._strings.keep(recorded.numbers)
+
+    def append(self, visit_number: int, hits: list[Hit], details: VisitDetails | None = None) -> Recorded:
+        """Append to this visit, and fill in attributes that it lacks. Raises Expired if it is over."""
+        attributes = _attribution(details) if details else {}
+
+        def operation(db: Log) -> Recorded:
+            now = clock.now()
+            found = visit.find(db, visit.numbered(visit_number))
+            if found is None:
+                raise Expired
+            arrived = recording.incoming(db, found.site_number, hits)
+            if not arrived.new:
+                return recording.recorded_before(db, arrived)
+            if found.is_over(now):
+                raise Expired
+            recording.fill_in(db, found, attributes)
+            counted = recording.advance(db, visit_number, recording.progress_of(arrived.new), now)
+            return recording.append(db, counted, arrived, self._strings, now)
+
+        return self._submit(operation)
+
+    def _submit(self, operation: Callable[[Log], Recorded]) -> Recorded:
+        recorded = self.recorder.submit(operation)
+        self._strings.keep(recorded.numbers)
+        return recorded
 
     def open(
         self, site: SiteRow, key: VisitKey, caller: Caller, details: VisitDetails, idle_ms: int | None = None
@@ -112,31 +133,11 @@ class Tracking:
         """The open visit of the key, or a new one."""
         attributes = self._attributes(site, caller, details)
 
-        def operation() -> VisitRow:
-            now = clock.now()
-            return recording.touched(
-                recording.find_or_open(site, key, attributes, details, idle_ms, now), now
+        def operation(db: Log) -> VisitRow:
+            counted = recording.advance_or_open(
+                db, site, key, attributes, details, Progress(), clock.now(), idle_ms
             )
-
-        return self.recorder.submit(operation)
-
-    def append(self, visit_number: int, hits: list[Hit], details: VisitDetails | None = None) -> Recorded:
-        """Append to this visit, and fill in attributes that it lacks. Raises Expired if it is over."""
-        numbers = self._of_hits(hits)
-        attributes = self._attribution(details) if details else {}
-
-        def find(now: int) -> VisitRow:
-            found = visit.find(visit.numbered(visit_number))
-            if found is None or found.is_over(now):
-                raise Expired
-            recording.fill_in(found, attributes)
-            return found
-
-        def operation() -> Recorded:
-            found = visit.find(visit.numbered(visit_number))
-            if found is None:
-                raise Expired
-            return recording.append_new(found.site_number, hits, numbers, find)
+            return visit.find(db, visit.numbered(counted.number))
 
         return self.recorder.submit(operation)
 
@@ -155,26 +156,20 @@ class Tracking:
         the new session id, this does the same as open().
         """
         attributes = self._attributes(site, caller, details)
+        old_visit = visit.by_session_id(key.dialect, old_session_id, site.number) if old_session_id else None
 
-        def operation() -> VisitRow:
+        def operation(db: Log) -> VisitRow:
             now = clock.now()
-            old = recording.by_session_id(key.dialect, old_session_id, site)
-            if old is None or old.session_id == key.session_id:
-                return recording.touched(
-                    recording.find_or_open(site, key, attributes, details, idle_ms, now), now
-                )
-            carried = {
-                name: number
-                for name, number in visit.attributes_of(old.number, visit.ATTRIBUTION).items()
-                if number and not (name in visit.VARIANT and attributes[name])  # the new one wins
-            }
-            details.context = old.context | (details.context or {})
-            details.user_id = details.user_id or old.user_id
-            visit.close(old.number, min(now, old.due_at))
-            return recording.touched(
-                recording.find_or_open(site, key, attributes | carried, details, idle_ms, now, old.number),
-                now,
+            old = visit.find(db, old_visit) if old_visit else None
+            renewed_from = None
+            if old is not None and old.session_id != key.session_id:
+                _carry_attribution(db, old, attributes, details)
+                visit.close(db, old.number, min(now, old.due_at))
+                renewed_from = old.number
+            counted = recording.advance_or_open(
+                db, site, key, attributes, details, Progress(), now, idle_ms, renewed_from
             )
+            return visit.find(db, visit.numbered(counted.number))
 
         return self.recorder.submit(operation)
 
@@ -182,29 +177,28 @@ class Tracking:
         self, dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None
     ) -> VisitRow | None:
         """The site's newest visit with this session id; only of this user, if one is given."""
-        with database.connected(database.events_db):
-            return visit.find(visit.by_session_id(dialect, session_id, site_number, user_id))
+        return _find(visit.by_session_id(dialect, session_id, site_number, user_id))
 
     def find_anywhere(self, dialect: Dialect, session_id: str) -> VisitRow | None:
         """Of all sites' visits with this session id, the oldest open one, else the newest."""
-        with database.connected(database.events_db):
-            return visit.find(visit.oldest_open(dialect, session_id, clock.now()))
+        return _find(visit.oldest_open(dialect, session_id, clock.now()))
 
     def touch(self, visit_number: int) -> None:
         """Record activity without an event; changes nothing when the visit is over."""
+        now = clock.now()
+        self.recorder.submit(lambda db: visit.advance(db, visit.numbered(visit_number), Progress(), now))
 
-        def operation() -> None:
-            visit.advance(visit.numbered(visit_number), Progress(), clock.now())
+    def set_context(self, visit_number: int, context: str) -> None:
+        """Replace the context of a visit, JSON text."""
+        self.recorder.submit(lambda db: visit.set_context(db, visit_number, context))
 
-        self.recorder.submit(operation)
-
-    def _attributes(self, site: SiteRow, caller: Caller, details: VisitDetails) -> dict[str, int | None]:
-        """The attributes of a new visit as numbers of strings, and is_bot."""
+    def _attributes(self, site: SiteRow, caller: Caller, details: VisitDetails) -> dict[str, Any]:
+        """The attributes of a new visit, and is_bot."""
         client = (
             device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
         )
         country = self.countries.find(caller.environ, caller.address, details.timezone)
-        texts = {
+        return {
             "landing_path": details.path,
             "device": client.kind,
             "browser": client.browser,
@@ -217,35 +211,37 @@ class Tracking:
             "ab_test": details.ab_test,
             "ab_variant": details.ab_variant,
             **_origin(details),
+            "is_bot": int(client.kind == device.BOT),
         }
-        numbers = self._numbers.of({*texts.values()})
-        attributes = {column: numbers[text] for column, text in texts.items()}
-        attributes["is_bot"] = int(client.kind == device.BOT)
-        return attributes
-
-    def _attribution(self, details: VisitDetails) -> dict[str, int | None]:
-        """The attributes that an event can add to its visit."""
-        texts = _origin(details) | {"ab_test": details.ab_test, "ab_variant": details.ab_variant}
-        numbers = self._numbers.of({*texts.values()})
-        return {column: numbers[text] for column, text in texts.items()}
-
-    def _of_hits(self, hits: Iterable[Hit]) -> Mapping[str | None, int | None]:
-        texts: set[str | None] = set()
-        for hit in hits:
-            texts.add(hit.name)
-            texts.add(hit.path)
-            texts.update(hit.properties or ())
-        return self._numbers.of(texts)
 
 
 def close_visits() -> None:
     """Close every visit that is due, in steps, so that events need not wait long."""
-    with database.connected(database.events_db):
+    with database.connected(events_db):
         while True:
-            with database.transaction(database.events_db):
-                closed = visit.close_due(clock.now())
+            with database.transaction(events_db):
+                closed = visit.close_due(events, clock.now())
             if closed < visit.CLOSE_AT_ONCE:
                 return
+
+
+def _find(which: visit.Selector) -> VisitRow | None:
+    with database.connected(events_db):
+        return visit.find(events, which)
+
+
+def _carry_attribution(db: Log, old: VisitRow, attributes: dict[str, Any], details: VisitDetails) -> None:
+    """Add what a renewed visit keeps of the old one: where the visitor came from, the context, the user."""
+    for name, value in visit.attributes_of(db, old.number, visit.ATTRIBUTION).items():
+        if value and not (name in visit.VARIANT and attributes[name]):  # the new test wins
+            attributes[name] = value
+    details.context = old.context | (details.context or {})
+    details.user_id = details.user_id or old.user_id
+
+
+def _attribution(details: VisitDetails) -> dict[str, str | None]:
+    """The attributes that an event can add to its visit."""
+    return _origin(details) | {"ab_test": details.ab_test, "ab_variant": details.ab_variant}
 
 
 def _origin(details: VisitDetails) -> dict[str, str | None]:

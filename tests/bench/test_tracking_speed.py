@@ -36,7 +36,7 @@ BATCH = 50
 MANY = 10_000_000  # events that are there already
 PAGES = 500  # of a site
 OF_A_VISIT = 6  # events
-BYTES_OF_AN_EVENT, BYTES_OF_A_VISIT = 160, 400
+BYTES_OF_AN_EVENT, BYTES_OF_A_VISIT = 160, 450
 
 
 class Tracked:
@@ -278,7 +278,9 @@ def fill(db: sqlite3.Connection, site: int, events: int, span: int) -> None:
         "landing_path, exit_path, referrer_host, bucket, device, browser, os, language, timezone, screen, "
         "country, country_source) "
         "SELECT ? + i, ?, ? + i, 3, at, at + 60000, at + 1860000, at + 1860000, 6, 4, 1, 30000, 0, "
-        f"i % {PAGES} + 1, i * 7 % {PAGES} + 1, i % 40 + 1, i % 40 + 1, 1, 2, 3, 4, 5, 6, 7, 8 "
+        f"'/filled/' || i % {PAGES}, '/filled/' || i * 7 % {PAGES}, 'www.site-' || i % 40 || '.example', "
+        "'Organic Search', 'desktop', 'Chrome', 'Windows', 'en-GB', 'Europe/London', '1280x800', 'GB', "
+        "'timezone' "
         "FROM (SELECT i, CAST(? + i * ? AS INTEGER) AS at FROM n)",
         [first, site, first, end - span, step * OF_A_VISIT],
     )

@@ -7,7 +7,7 @@ import pytest
 from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking import site
-from alice.tracking.salt import Salts
+from alice.tracking.privacy.salt import Salts
 from tests.cli.running import Alice
 from tests.conftest import Cast, EventRows
 

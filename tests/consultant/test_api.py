@@ -294,7 +294,7 @@ def test_a_request_for_help_is_seen_until_it_is_resolved(
     assert shown() == [("stuck", "asked for help")] * 2
 
     resolved = Activity(new_id(), "HELP_RESOLVED", clock.now(), clock.now())
-    recorder.submit(lambda: log.append(cast.reader.id, None, [resolved]))
+    recorder.submit(lambda db: log.append(db, cast.reader.id, None, [resolved]))
     assert shown() == [("reading", None)] * 2
 
 

@@ -2,13 +2,13 @@
 
 import resource
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
-from playhouse.pool import PooledSqliteDatabase
+from flask import Flask
 
 from alice import database
 from alice.config import Settings
@@ -91,38 +91,21 @@ def test_a_locked_database_is_a_503_to_writers_and_nothing_to_readers(
     assert "Traceback" not in server.errors
 
 
-@contextmanager
-def all_lent(settings: Settings, pool: PooledSqliteDatabase) -> Iterator[None]:
-    """Somebody has the only connection."""
-    with pool.connection_context():
-        yield
-
-
-@contextmanager
-def locked_by_another(settings: Settings, pool: PooledSqliteDatabase) -> Iterator[None]:
-    with locked(settings):
-        yield
-
-
 @on_sqlite
-@pytest.mark.parametrize("trouble", [all_lent, locked_by_another])
 def test_heartbeats_that_cannot_be_written_now_are_written_later(
-    settings: Settings, caplog: pytest.LogCaptureFixture, eventually: Eventually, trouble: Callable
+    app: Flask, settings: Settings, caplog: pytest.LogCaptureFixture, eventually: Eventually
 ) -> None:
-    pool = PooledSqliteDatabase(
-        str(database.sqlite_path(settings)), max_connections=1, timeout=0.1, autoconnect=False,
-        check_same_thread=False, lock_type="IMMEDIATE", pragmas={"busy_timeout": 100},
-    )  # fmt: skip
-    recorder = Recorder(pool, database.ACTIVITY_LOG)
+    recorder = Recorder(database.alice_db, database.ACTIVITY_LOG, touch_every=0.1)
     written: list[tuple] = []
     recorder.start()
-    with trouble(settings, pool):
-        recorder.touch(written.extend, "reader", 1)
+    recorder.submit(lambda db: db.query("PRAGMA busy_timeout = 50"))  # of the recorder's connection
+    with locked(settings):
+        recorder.touch(lambda db, values: written.extend(values), "reader", 1)
         eventually(lambda: "heartbeats were not written" in caplog.text)
+        assert written == []
 
-    assert recorder.submit(lambda: "committed") == "committed"
+    eventually(lambda: written == [("reader", 1)])
     recorder.stop()
-    assert written == [("reader", 1)]
 
 
 # Full

@@ -12,7 +12,7 @@ from alice import database
 from alice.config import Settings
 from alice.ids import new_id
 from alice.tracking import site as sites
-from alice.tracking.event import id_bytes
+from alice.tracking.log.event import id_bytes
 from tests.conftest import EventRows, Eventually
 from tests.servers import Server, ask, serving
 

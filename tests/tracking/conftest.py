@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 
 from alice import database
 from alice.tracking import site as sites
+from alice.tracking.log.caller import Caller
 from alice.tracking.pipeline import Tracking
-from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
 
 CHROME = (

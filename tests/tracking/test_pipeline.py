@@ -17,18 +17,21 @@ from alice import clock, database
 from alice.clock import days, hours, minutes
 from alice.database import Unavailable
 from alice.errors import NotFound
-from alice.tracking import event, pipeline, recording, text, visit
+from alice.tracking import pipeline
 from alice.tracking import site as sites
-from alice.tracking.campaign import NO_CAMPAIGN, Campaign
-from alice.tracking.event import Kind
-from alice.tracking.event_property import PropertyType, properties
+from alice.tracking.log import event, recording, visit
+from alice.tracking.log import strings as text
+from alice.tracking.log.caller import Caller
+from alice.tracking.log.campaign import NO_CAMPAIGN, Campaign
+from alice.tracking.log.event import Kind
+from alice.tracking.log.event_property import PropertyType, properties
+from alice.tracking.log.recording import Hit, VisitDetails, VisitKey
+from alice.tracking.log.strings import Strings
+from alice.tracking.log.visit import Dialect, Expired, Progress
+from alice.tracking.log.visitor import VisitorKey
 from alice.tracking.pipeline import Tracking
-from alice.tracking.recording import Hit, VisitDetails, VisitKey
-from alice.tracking.request import Caller
 from alice.tracking.site import SiteRow
-from alice.tracking.visit import Dialect, Expired
-from alice.tracking.visitor import VisitorKey
-from tests.conftest import EventRows
+from tests.conftest import Counted, EventRows
 
 VIEW = Hit(Kind.PAGE_VIEW, path="/")
 
@@ -105,20 +108,18 @@ def test_a_visit_that_is_closed_meanwhile_is_asked_for_again(
     """As another process may do it on PostgreSQL, where only appends take turns."""
     number = tracking.record(site, key, caller, VisitDetails, [VIEW]).visit.number
 
-    def find(now: int) -> visit.VisitRow:
-        found = visit.find(visit.numbered(number))
-        visit.close(number, now)
-        return found
+    def operation(db: database.Log) -> None:
+        visit.close(db, number, clock.now())
+        recording.advance(db, number, Progress(events=1), clock.now())
 
-    numbers = {None: None, "/": 1}
     with pytest.raises(Unavailable):
-        tracking.recorder.submit(lambda: recording.append_new(site.number, [VIEW], numbers, find))
+        tracking.recorder.submit(operation)
     assert events_db.query("SELECT sequence, closed_at FROM visits") == [(1, None)]
 
 
 def test_an_event_that_is_erased_meanwhile_is_asked_for_again(app: Flask) -> None:
     with pytest.raises(Unavailable):
-        visit.of_event(1)
+        visit.counted(database.events, 1)
 
 
 def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
@@ -152,7 +153,7 @@ ADA = VisitDetails(
         lambda it: it.tracking.renew(
             it.site, it.key._replace(session_id="renewed"), it.caller, ADA, it.key.session_id
         ),
-        lambda it: visit.close(it.number, clock.now()),
+        lambda it: visit.close(database.events, it.number, clock.now()),
     ],
     ids=["record", "identify", "append", "open", "touch", "renew", "close"],
 )
@@ -267,7 +268,7 @@ def test_of_all_sites_visits_of_a_name_the_oldest_live_one_is_found_else_the_new
     assert found() == first  # just so
     clock.advance(1)
     assert found() == second
-    visit.close(second, clock.now())
+    visit.close(database.events, second, clock.now())
     assert found() == third
     clock.advance(days(1))
     assert found() == third
@@ -278,7 +279,7 @@ def test_a_visit_that_is_over_is_touched_by_nothing(
 ) -> None:
     closed = tracking.open(site, key, caller, VisitDetails()).number
     due = tracking.open(site, key._replace(session_id="session-2"), caller, VisitDetails()).number
-    visit.close(closed, frozen_clock)
+    visit.close(database.events, closed, frozen_clock)
     clock.advance(minutes(30) + 1)
     before = events_db.query("SELECT * FROM visits ORDER BY number")
     for number in (closed, due):
@@ -287,7 +288,7 @@ def test_a_visit_that_is_over_is_touched_by_nothing(
             tracking.append(number, [VIEW])
 
     assert events_db.query("SELECT * FROM visits ORDER BY number") == before
-    visit.close(closed, clock.now())
+    visit.close(database.events, closed, clock.now())
     assert events_db.query("SELECT * FROM visits ORDER BY number") == before
 
 
@@ -323,11 +324,11 @@ def test_a_job_closes_visits_without_any_traffic(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     tracking.record(site, key, caller, VisitDetails, [VIEW])
-    assert visit.close_due(clock.now()) == 0
+    assert visit.close_due(database.events, clock.now()) == 0
     due_at = clock.now() + minutes(30)
     clock.advance(minutes(30) + 1)
 
-    assert visit.close_due(clock.now()) == 1
+    assert visit.close_due(database.events, clock.now()) == 1
     assert events_db.one("SELECT closed_at FROM visits") == due_at
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
@@ -339,7 +340,7 @@ def test_all_visits_that_are_due_are_closed_however_many_they_are_and_no_others(
         return tracking.open(site, key._replace(session_id=name), caller, VisitDetails(), idle_ms).number
 
     closed, _, lives = opened("closed", minutes(5)), opened("due", minutes(5)), opened("lives", minutes(6))
-    visit.close(closed, frozen_clock + 1)
+    visit.close(database.events, closed, frozen_clock + 1)
     columns = (
         "site_number, visitor_number, dialect, started_at, last_at, due_at, sequence, page_views, "
         "interactions, engaged_ms, is_bot, session_id"
@@ -350,14 +351,14 @@ def test_all_visits_that_are_due_are_closed_however_many_they_are_and_no_others(
         )
     clock.advance(minutes(6))
 
-    assert visit.close_due(clock.now(), 1) == 1
+    assert visit.close_due(database.events, clock.now(), 1) == 1
     pipeline.close_visits()
     counts = dict(events_db.query("SELECT closed_at, COUNT(*) FROM visits GROUP BY closed_at"))
     assert counts == {None: 1, frozen_clock + 1: 1, frozen_clock + minutes(5): 1024}
-    assert visit.find(visit.numbered(lives)).closed_at is None
-    assert visit.close_due(clock.now()) == 0
+    assert visit.find(database.events, visit.numbered(lives)).closed_at is None
+    assert visit.close_due(database.events, clock.now()) == 0
     clock.advance(1)
-    assert visit.close_due(clock.now()) == 1
+    assert visit.close_due(database.events, clock.now()) == 1
 
 
 def test_an_event_for_a_visit_that_is_over_is_refused(
@@ -395,7 +396,7 @@ def test_a_renewal_that_names_a_variant_means_it(
         site, key._replace(session_id="session-2"), caller, VisitDetails(ab_variant="new"), "session-1"
     )
 
-    sql = "SELECT s.text FROM visits v JOIN strings s ON s.number = v.{} WHERE v.number = ?"
+    sql = "SELECT {} FROM visits WHERE number = ?"
     assert events_db.one(sql.format("ab_test"), new.number) == "t"
     assert events_db.one(sql.format("ab_variant"), new.number) == "new"
 
@@ -412,13 +413,12 @@ ELSEWHERE = VisitDetails(
 
 
 def words(events_db: EventRows, number: int) -> dict[str, str]:
-    """A visit's attributes as texts."""
+    """The attributes that a visit has."""
     return {
         column: word
         for column in visit.ATTRIBUTES
-        for (word,) in events_db.query(
-            f"SELECT s.text FROM visits v JOIN strings s ON s.number = v.{column} WHERE v.number = ?", number
-        )
+        for (word,) in events_db.query(f"SELECT {column} FROM visits WHERE number = ?", number)
+        if word is not None
     }
 
 
@@ -446,7 +446,7 @@ def test_a_visit_keeps_what_it_is_told_when_it_opens(
     assert (opened.site_number, opened.dialect, opened.is_bot) == (site.number, Dialect.EVENT_TRACKER, 0)
     assert (opened.sequence, opened.page_views, opened.interactions, opened.engaged_ms) == (0, 0, 0, 0)
     assert (opened.closed_at, opened.renewed_from, opened.idle_ms) == (None, None, minutes(30))
-    assert visit.find(visit.numbered(opened.number)) == opened
+    assert visit.find(database.events, visit.numbered(opened.number)) == opened
 
 
 def test_a_program_is_marked_and_of_no_browser_nothing_is_said(
@@ -646,10 +646,7 @@ def test_a_visit_knows_what_happened_in_it(
     tracking.record(site, key, caller, lambda: VisitDetails(path="/a"), hits)
 
     assert events_db.query("SELECT page_views, interactions, engaged_ms FROM visits") == [(2, 1, 6500)]
-    landing, left = events_db.query(
-        "SELECT a.text, b.text FROM visits v JOIN strings a ON a.number = v.landing_path "
-        "JOIN strings b ON b.number = v.exit_path"
-    )[0]
+    landing, left = events_db.query("SELECT landing_path, exit_path FROM visits")[0]
     assert (landing, left) == ("/a", "/b")
 
 
@@ -806,22 +803,22 @@ def test_a_process_forgets_strings_and_no_event_does(
 def test_a_process_remembers_so_many_texts_and_no_more(
     tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = text.Numbers(tracking.recorder)
+    strings = Strings()
     asked: list[Any] = []
 
     def is_remembered(name: str) -> bool:
         asked.clear()
-        numbers.of({name})
-        return not asked
+        number(tracking, strings, {name})
+        return not any("strings" in query.sql for query in asked)
 
     database.events_db.query_hooks.append(asked.append)
-    numbers.of({"a", "b"})
+    number(tracking, strings, {"a", "b"})
     assert is_remembered("a") and is_remembered("b")
     monkeypatch.setattr(text, "CACHED", 3)
-    numbers = text.Numbers(tracking.recorder)
-    numbers.of({"a", "b"})
+    strings = Strings()
+    number(tracking, strings, {"a", "b"})
     assert is_remembered("a") and is_remembered("b")
-    numbers.of({"c"})
+    number(tracking, strings, {"c"})
     assert is_remembered("c") and not is_remembered("a")
     database.events_db.query_hooks.remove(asked.append)
 
@@ -829,12 +826,49 @@ def test_a_process_remembers_so_many_texts_and_no_more(
 def test_texts_are_numbered_once_by_whichever_process(tracking: Tracking) -> None:
     """However many there are: databases bound the number of parameters of a statement."""
     many = {f"/{number}" for number in range(1001)}
-    one, other = text.Numbers(tracking.recorder), text.Numbers(tracking.recorder)
-    numbers = dict(one.of({"/0", None})) | dict(one.of(many))
+    one, other = Strings(), Strings()
+    numbers = number(tracking, one, {"/0", None}) | number(tracking, one, many)
 
     assert len(set(numbers.values())) == 1002 and numbers[None] is None
-    assert dict(other.of(many | {None})) == numbers
+    assert number(tracking, other, many | {None}) == numbers
     assert text.texts([*numbers.values(), *numbers.values()]) == {n: t for t, n in numbers.items()}
+
+
+def test_an_event_costs_at_most_four_statements_and_nine_where_it_opens_a_visit(
+    tracking: Tracking, site: SiteRow, caller: Caller, counted: Counted
+) -> None:
+    def cost(visitor: str, path: str) -> int:
+        key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, visitor))
+        hit = Hit(Kind.PAGE_VIEW, path=path, id=str(uuid4()))
+        with counted(database.events_db) as statements:
+            tracking.record(site, key, caller, lambda: ADA, [hit])
+        return len(statements)
+
+    lock = database.is_postgresql()  # one more statement locks the log
+    assert cost("anna", "/new") - lock <= 9
+    assert cost("anna", "/new") - lock <= 4
+    assert cost("bob", "/new") - lock <= 9
+    assert cost("bob", "/newer") - lock <= 6
+
+
+def test_a_text_of_an_event_that_was_not_kept_gets_its_number_later(
+    tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
+) -> None:
+    """The number that it had in the undone transaction belongs to another text now."""
+    with pytest.raises((OverflowError, peewee.DataError)):
+        tracking.record(site, key, caller, VisitDetails, [Hit(10**30, path="/undone")])
+    for path in ("/other", "/undone"):
+        tracking.record(site, key, caller, VisitDetails, [Hit(Kind.PAGE_VIEW, path=path)])
+
+    sql = "SELECT s.text FROM events e JOIN strings s ON s.number = e.path ORDER BY e.seq"
+    assert events_db.query(sql) == [("/other",), ("/undone",)]
+
+
+def number(tracking: Tracking, strings: Strings, texts: set[str | None]) -> dict[str | None, int | None]:
+    """The numbers of these texts, in a committed transaction."""
+    numbers = tracking.recorder.submit(lambda db: strings.numbers(db, texts))
+    strings.keep(numbers)
+    return {name: numbers[name] for name in texts}
 
 
 def test_threads_share_a_visit_without_gaps(
@@ -856,11 +890,6 @@ def test_threads_share_a_visit_without_gaps(
     rows = events_db.query("SELECT sequence FROM events ORDER BY seq")
     assert [sequence for (sequence,) in rows] == [*range(1, 61)]
     assert events_db.one("SELECT COUNT(*) FROM visits") == 1
-
-
-def test_an_event_is_appended_in_a_transaction_that_locks_the_log() -> None:
-    with pytest.raises(RuntimeError):
-        event.append(1, [(1, 1, Kind.PAGE_VIEW, None, None, 0, 0, None)])
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import orjson
 from alice.clock import rfc3339
 from alice.database import events, is_postgresql
 from alice.ids import event_id, visit_id
-from alice.tracking.event import Kind
-from alice.tracking.event_property import properties
+from alice.tracking.log.event import Kind
+from alice.tracking.log.event_property import properties
+from alice.tracking.log.strings import texts
 from alice.tracking.sinks.sink import EVENTS
-from alice.tracking.text import texts
 
 UNKNOWN = "Unknown"  # in the tables, for a place or a device that is not known
 EU = frozenset(
@@ -96,8 +96,8 @@ class _Event(NamedTuple):
     user_id: str | None
     hash: bytes
     context: str | None
-    ab_test: int | None
-    ab_variant: int | None
+    ab_test: str | None
+    ab_variant: str | None
     is_bot: int
 
 
@@ -121,7 +121,7 @@ TYPES = {
 def _events(position: int, limit: int) -> list[Row]:
     found = [_Event._make(row) for row in events.query(_EVENTS, position, limit)]
     props = properties([event.seq for event in found])
-    words = texts({n for e in found for n in (e.name, e.path, e.ab_test, e.ab_variant)})
+    words = texts({number for event in found for number in (event.name, event.path)})
     return [_row(event.seq, event.visit_number, _event(event, props[event.seq], words)) for event in found]
 
 
@@ -148,8 +148,8 @@ def _event(event: _Event, props: dict[str, Any], words: dict[int | None, str | N
         **_ids(event, told),
         "attribution_id": told.get("attribution_id"),
         "segment_id": told.get("segment_id"),
-        "ab_test_id": words[event.ab_test],
-        "ab_test_variant_id": words[event.ab_variant],
+        "ab_test_id": event.ab_test,
+        "ab_test_variant_id": event.ab_variant,
     }
     return row | columns
 
@@ -258,14 +258,13 @@ class _Visit(NamedTuple):
 def _visits(position: int, limit: int) -> list[Row]:
     found = events.query(_VISITS, position, limit)
     fixed = len(_Visit._fields)
-    words = texts({number for row in found for number in row[fixed:]})
     return [
         _row(
             row[0],
             row[0],
             _visit(
                 _Visit._make(row[:fixed]),
-                {name: words[number] for name, number in zip(_TEXTS, row[fixed:], strict=True)},
+                dict(zip(_TEXTS, row[fixed:], strict=True)),
             ),
         )
         for row in found

@@ -5,7 +5,7 @@ from threading import Event
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page
 
-from alice.tracking.body import MAX_BATCH
+from alice.tracking.dialects.body import MAX_BATCH
 from tests.tracking.script.conftest import Eventually, Visit
 from tests.tracking.script.peer import LOST, OK, Peer, page
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from alice.tracking.event import Kind
+from alice.tracking.log.event import Kind
 from tests.e2e.conftest import PATIENCE
 from tests.e2e.site import Person, Site, opened
 from tests.tracking.conftest import CHROME
@@ -55,7 +55,7 @@ def kinds(alice: Site, language: str) -> list[tuple[int, Kind]]:
     found = events(
         alice,
         "SELECT e.visit_number, e.sequence, e.kind FROM events e JOIN visits v ON v.number = e.visit_number "
-        "JOIN strings s ON s.number = v.language WHERE s.text = ? ORDER BY e.seq",
+        "WHERE v.language = ? ORDER BY e.seq",
         language,
     )
     assert len({visit for visit, _, _ in found}) <= 1
@@ -74,9 +74,7 @@ def test_what_a_visitor_does_is_kept_once(alice: Site, open_page: Open, eventual
     assert kinds(alice, "de-CH") == list(enumerate(expected, 1))
     ((path, source, screen, is_bot),) = events(
         alice,
-        "SELECT p.text, u.text, w.text, v.is_bot FROM visits v JOIN strings l ON l.number = v.language "
-        "JOIN strings p ON p.number = v.landing_path JOIN strings u ON u.number = v.utm_source "
-        "JOIN strings w ON w.number = v.screen WHERE l.text = 'de-CH'",
+        "SELECT landing_path, utm_source, screen, is_bot FROM visits WHERE language = 'de-CH'",
     )
     assert (path, source, screen, is_bot) == ("/login", "letter", "1280x720", 0)
     assert page.evaluate("heard") == []

@@ -7,9 +7,9 @@ import orjson
 
 from alice import clock, database
 from alice.database import EVENT_LOG, events, events_db
-from alice.tracking import event, event_property
-from alice.tracking.event import Kind
-from alice.tracking.visit import Dialect
+from alice.tracking.log import event, event_property
+from alice.tracking.log.event import Kind
+from alice.tracking.log.visit import Dialect
 from tests.conftest import EventRows
 
 SITE = "wonderland12"
@@ -36,17 +36,11 @@ class Log:
             self.visitor = _insert("visitors", site_number=self.site, hash=b"0123456789abcdef", day=20000)
 
     def visit(self, context: dict | None = None, **columns: Any) -> int:
-        """Open a visit; texts of columns that refer to strings may be given as they are."""
+        """Open a visit."""
         now = clock.now()
         with database.connected(events_db), database.appending(events_db, EVENT_LOG):
-            values = {
-                name: string(value)
-                if isinstance(value, str) and name not in ("session_id", "user_id")
-                else value
-                for name, value in columns.items()
-            }
             if context:
-                values["context"] = orjson.dumps(context).decode()
+                columns["context"] = orjson.dumps(context).decode()
             return _insert(
                 "visits",
                 **{
@@ -54,7 +48,7 @@ class Log:
                     "started_at": now, "last_at": now, "due_at": now + clock.minutes(30), "sequence": 0,
                     "page_views": 0, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
                 }
-                | values,
+                | columns,
             )  # fmt: skip
 
     def events(
@@ -69,16 +63,16 @@ class Log:
     ) -> list[int]:
         """Append events of one kind; answer their seq."""
         now = clock.now()
-        with database.connected(events_db), database.appending(events_db, EVENT_LOG):
+        with database.connected(events_db), database.appending(events_db, EVENT_LOG) as db:
             ((last,),) = events.query("SELECT sequence FROM visits WHERE number = ?", visit)
             rows = [
                 (visit, last + n, kind, string(name), string(path), now, now, engaged_ms)
                 for n in range(1, count + 1)
             ]
-            seqs = event.append(self.site, rows)
+            seqs = event.append(db, self.site, rows)
             events.execute("UPDATE visits SET sequence = sequence + ? WHERE number = ?", count, visit)
             event_property.append(
-                [(seq, string(key), value) for seq in seqs for key, value in properties.items()]
+                db, [(seq, string(key), value) for seq in seqs for key, value in properties.items()]
             )
         return seqs
 

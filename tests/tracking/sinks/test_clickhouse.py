@@ -6,7 +6,7 @@ import pytest
 
 from alice import clock, database
 from alice.clock import minutes
-from alice.tracking.event import Kind
+from alice.tracking.log.event import Kind
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.clickhouse import ClickHouse
 from alice.tracking.sinks.sink import (

@@ -9,7 +9,7 @@ from alice import clock, database
 from alice.clock import minutes
 from alice.database import events
 from alice.ids import visit_id
-from alice.tracking import person
+from alice.tracking.privacy import person
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS, VISITS

@@ -14,7 +14,7 @@ import pytest
 
 from alice import clock
 from alice.clock import days, hours, minutes
-from alice.tracking import person
+from alice.tracking.privacy import person
 from alice.tracking.sinks import delivery
 from alice.tracking.sinks.ndjson import NdjsonFiles
 from alice.tracking.sinks.sink import EVENTS

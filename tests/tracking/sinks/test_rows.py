@@ -9,10 +9,10 @@ import pytest
 
 from alice import clock, database
 from alice.clock import rfc3339
-from alice.tracking.event import Kind
+from alice.tracking.log.event import Kind
+from alice.tracking.log.visit import Dialect
 from alice.tracking.sinks import rows
 from alice.tracking.sinks.sink import EVENTS, SCHEMA, VISITS
-from alice.tracking.visit import Dialect
 from tests.tracking.sinks.making import SITE, Log
 
 CONTEXT = {"campaign_id": "c1", "workspace_id": "w1", "landing_page_id": "l1", "attribution_id": "a1"}

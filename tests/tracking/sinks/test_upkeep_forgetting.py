@@ -8,8 +8,8 @@ import pytest
 from alice import clock, database
 from alice.clock import days, hours, minutes
 from alice.database import events, transaction
-from alice.tracking import person, retention
 from alice.tracking import site as sites
+from alice.tracking.privacy import person, retention
 from alice.tracking.sinks import delivery, upkeep
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS, STREAMS

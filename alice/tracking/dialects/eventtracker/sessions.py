@@ -1,0 +1,207 @@
+"""Sessions of the EventTracker dialect: open, check, renew and read them. A session is a visit."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from alice import clock, database
+from alice.clock import days, minutes
+from alice.database import events, events_db
+from alice.ids import new_id
+from alice.tracking.dialects.eventtracker.finding import (
+    Answered,
+    find,
+    read,
+    require,
+    site_of,
+    success,
+    successor,
+)
+from alice.tracking.dialects.eventtracker.schema import CAMPAIGN, Init, Named, Renewal, Session, check
+from alice.tracking.log import campaign
+from alice.tracking.log.caller import Caller
+from alice.tracking.log.recording import VisitDetails, VisitKey
+from alice.tracking.log.visit import VARIANT, Dialect, VisitRow, attributes_of
+from alice.tracking.pipeline import Tracking
+from alice.tracking.site import SiteRow
+
+ATTRIBUTION_DAYS = 30  # how long after an old session's last activity a renewal copies its attribution
+# Fields stored as a session's context. Those of the A/B test have columns of their own.
+CONTEXT = (
+    "project_id", "workspace_id", "campaign_id", "landing_page_id", "attribution_id", "segment_id",
+    "environment", "campaign_environment", "campaign_slug", "original_hostname", "is_ephemeral",
+)  # fmt: skip
+SHOWN = ("project_id", "workspace_id", "campaign_id", "landing_page_id")
+
+
+def init(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Open the session, or resume it when it is live."""
+    asked = check(Init, read(raw))
+    site = site_of(tracking, asked.project_id)
+    if caller.objects:
+        return success(_untracked(asked.session_id, asked, site))
+    user_id = None if asked.is_ephemeral else asked.user_id
+    key = _key(tracking, site, asked.session_id, user_id, caller)
+    details = _details(asked, user_id, site, _origin(asked))
+    visit = tracking.open(site, key, caller, details, _idle(asked))
+    return success(_state(visit) | {"click_id": visit.id})
+
+
+def validate(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Check whether the session is live. The check counts as activity and extends a live session."""
+    asked = check(Named, read(raw))
+    if caller.objects:
+        return 200, {"success": True, "valid": True, "reason": "not_tracked"}
+    found = find(tracking, asked.session_id)
+    if found is None:
+        return 200, {"success": True, "valid": False, "reason": "not_found"}
+    if not found.visit.is_over(clock.now()):
+        tracking.touch(found.visit.number)
+        found = find(tracking, asked.session_id) or found
+    if found.visit.is_over(clock.now()):
+        new = successor(tracking, found.site, found.visit)
+        return 200, {"success": True, "valid": False, "reason": "expired", "new_session_id": new}
+    return 200, {"success": True, "valid": True, "reason": "valid", "session": _state(found.visit)}
+
+
+def renew(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    """Open a session with the attribution of an old one; without an old one, with what the client sent."""
+    asked = check(Renewal, read(raw))
+    site = site_of(tracking, asked.project_id)
+    old = None if caller.objects else _old_visit(tracking, site, asked)
+    new = asked.new_session_id or (successor(tracking, site, old) if old else new_id())
+    if caller.objects:
+        return success(_untracked(new, asked, site) | {"user_id": asked.user_id})
+    user_id = None if _is_ephemeral(asked, old) else asked.user_id or (old.user_id if old else None)
+    # The attribution of an old visit is copied as it is, not mixed with newer values.
+    origin = {} if old else _preserved(asked) or _origin(asked)
+    visit = tracking.renew(
+        site,
+        _key(tracking, site, new, user_id, caller),
+        caller,
+        _details(asked, user_id, site, origin),
+        old.session_id if old else None,
+        _idle(asked) or (old.idle_ms if old else None),
+    )
+    kept = visit.renewed_from is not None or (not old and bool(_preserved(asked)))
+    return success(_state(visit) | {"click_id": visit.id} | _renewal(visit, asked.user_id, kept))
+
+
+def _old_visit(tracking: Tracking, site: SiteRow, asked: Renewal) -> VisitRow | None:
+    """The visit to renew. None if it is unknown or inactive for over ATTRIBUTION_DAYS, or if it has a user
+    but the client is ephemeral now (consent withdrawn).
+    """
+    if asked.old_session_id is None:
+        return None
+    old = tracking.find(Dialect.EVENT_TRACKER, asked.old_session_id, site.number)
+    if old is None or clock.now() - old.last_at > days(ATTRIBUTION_DAYS):
+        return None
+    return None if asked.is_ephemeral and old.user_id else old
+
+
+def _is_ephemeral(asked: Renewal, old: VisitRow | None) -> bool:
+    """The client's value; if it sent none, the old session's."""
+    if asked.is_ephemeral is None and old is not None:
+        return bool(old.context.get("is_ephemeral"))
+    return bool(asked.is_ephemeral)
+
+
+def _renewal(visit: VisitRow, user_id: str | None, kept: bool) -> dict[str, Any]:
+    """A renewal's response besides the state. `user_id` is only what the client itself sent, if anything."""
+    with database.connected(events_db):
+        variant = attributes_of(events, visit.number, VARIANT)
+    return {
+        "user_id": user_id,
+        "ab_test_id": variant["ab_test"],
+        "ab_test_variant_id": variant["ab_variant"],
+        "attribution_duration_days": ATTRIBUTION_DAYS,
+        "attribution_preserved": kept,
+    }
+
+
+def flush(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+    asked = check(Named, read(raw))
+    if not caller.objects:
+        require(tracking, asked.session_id)
+    return success({"flushed_events": 0})
+
+
+def show(tracking: Tracking, session_id: str) -> Answered:
+    return success(_state(require(tracking, session_id).visit))
+
+
+def _state(visit: VisitRow) -> dict[str, Any]:
+    """What anyone who knows the session's id may read: ids, times (ms), sequence; no user or attribution."""
+    context = visit.context
+    return {
+        "session_id": visit.session_id,
+        **{name: context.get(name) for name in SHOWN},
+        "session_duration_minutes": visit.idle_ms // minutes(1),
+        "event_sequence": visit.sequence,
+        "created_at": visit.started_at,
+        "last_activity": visit.last_at,
+        "expires_at": visit.due_at,
+        "is_expired": visit.is_over(clock.now()),
+    }
+
+
+def _untracked(session_id: str, asked: Session, site: SiteRow) -> dict[str, Any]:
+    """The response to a client that sends DNT or GPC: the session is not stored."""
+    return {
+        "session_id": session_id,
+        "session_duration_minutes": (_idle(asked) or site.idle_ms) // minutes(1),
+        "event_sequence": 0,
+        "click_id": None,
+    }
+
+
+def _idle(asked: Session) -> int | None:
+    return minutes(asked.session_timeout_minutes) if asked.session_timeout_minutes else None
+
+
+# Visitor and attribution
+
+
+def _key(tracking: Tracking, site: SiteRow, session_id: str, user_id: str | None, caller: Caller) -> VisitKey:
+    visitors = tracking.visitors
+    visitor = visitors.known(site, f"user:{user_id}") if user_id else visitors.anonymous(site, caller)
+    return VisitKey(Dialect.EVENT_TRACKER, visitor, session_id)
+
+
+def _details(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping[str, str]) -> VisitDetails:
+    page = asked.page_url or asked.uri
+    query = urlencode({name: value for name, value in origin.items() if name in CAMPAIGN})
+    referrer = origin.get("referrer")
+    context = {name: value for name in CONTEXT if (value := getattr(asked, name, None)) is not None}
+    return VisitDetails(
+        path=campaign.address(page).path if page else None,
+        referrer=campaign.referrer(referrer, frozenset((site.domain,))) if referrer else None,
+        campaign=campaign.address(f"/?{query}").campaign if query else None,
+        language=asked.language or None,
+        timezone=asked.timezone or None,
+        screen=asked.screen,
+        ab_test=asked.ab_test_id or None,
+        ab_variant=asked.ab_test_variant_id or None,
+        user_id=user_id,
+        context=context | {name: origin[name] for name in ("ref", "source") if name in origin},
+    )
+
+
+def _origin(asked: Session) -> dict[str, str]:
+    """Referrer and campaign: from the request's own fields, else current_url_utm, else the page's query."""
+    found = dict(parse_qsl(urlsplit(asked.page_url or asked.uri or "").query))
+    if isinstance(asked, Renewal):
+        found |= _texts(asked.current_url_utm)
+    told = {name: getattr(asked, name) for name in CAMPAIGN}
+    told["referrer"] = asked.referrer or asked.referrer_url or getattr(asked, "current_referrer", None)
+    return found | {name: value for name, value in told.items() if value}
+
+
+def _preserved(asked: Renewal) -> dict[str, str]:
+    """The attribution that the client has stored and sends with a renewal."""
+    return _texts(asked.preserved_attribution)
+
+
+def _texts(given: Mapping[str, Any] | None) -> dict[str, str]:
+    names = (*CAMPAIGN, "referrer")
+    return {name: value for name in names if given and isinstance(value := given.get(name), str) and value}

@@ -1,0 +1,52 @@
+"""What a request says about who sends it, and how much of that is believed."""
+
+import pytest
+
+from alice.tracking.log.caller import Caller, caller
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("en-GB", "en-GB"),
+        (" fr ;q=0.9, en", "fr"),
+        ("de, en;q=0.5", "de"),
+        ("x" * 36, "x" * 35),
+        ("", None),
+        (",en", None),
+    ],
+)
+def test_the_first_language_that_is_accepted_counts(header: str, language: str | None) -> None:
+    assert caller({"HTTP_ACCEPT_LANGUAGE": header}, 0).language == language
+    assert caller({}, 0).language is None
+
+
+def test_hints_are_those_that_were_sent() -> None:
+    sent = {"HTTP_SEC_CH_UA": '"Brave";v="1"', "HTTP_SEC_CH_UA_MOBILE": "?0", "HTTP_SEC_CH_UA_MODEL": "x"}
+
+    assert caller(sent, 0).hints == {"sec-ch-ua": '"Brave";v="1"', "sec-ch-ua-mobile": "?0"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "objects"),
+    [
+        ({}, False),
+        ({"HTTP_DNT": "1"}, True),
+        ({"HTTP_SEC_GPC": "1"}, True),
+        ({"HTTP_DNT": "0", "HTTP_SEC_GPC": "0"}, False),
+        ({"HTTP_DNT": "1", "HTTP_SEC_GPC": "0"}, True),
+    ],
+)
+def test_who_does_not_want_to_be_tracked_says_so_in_either_way(sent: dict[str, str], objects: bool) -> None:
+    assert caller(sent, 0).objects is objects
+
+
+def test_a_caller_is_whom_the_proxies_saw() -> None:
+    sent = {
+        "REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": "203.0.113.1, 198.51.100.2",
+        "HTTP_USER_AGENT": "tea",
+    }  # fmt: skip
+
+    assert caller(sent, 0) == Caller("192.0.2.1", "tea", sent, False)
+    assert caller(sent, 1).address == "198.51.100.2"
+    assert caller({}, 0) == Caller("", "", {}, False)
