@@ -386,15 +386,25 @@ def _add_people(hashed: str) -> None:
         if person.role is None:
             continue
         User.create(
-            id=person.id, email=person.email, password_hash=hashed, role=person.role,
-            first_name=person.name.title(), last_name="Example", created_at=now, updated_at=now,
-        )  # fmt: skip
+            id=person.id,
+            email=person.email,
+            password_hash=hashed,
+            role=person.role,
+            first_name=person.name.title(),
+            last_name="Example",
+            created_at=now,
+            updated_at=now,
+        )
         Session.create(
-            id=person.session_id, user=person.id,
+            id=person.session_id,
+            user=person.id,
             token_hash=hashlib.sha256(person.token.encode()).hexdigest(),
-            ip_address="192.0.2.7", user_agent="tests",
-            created_at=now, last_active_at=now, expires_at=now + days(400),
-        )  # fmt: skip
+            ip_address="192.0.2.7",
+            user_agent="tests",
+            created_at=now,
+            last_active_at=now,
+            expires_at=now + days(400),
+        )
     BookAccess.create(user=_cast.reader.id, book_id=BOOK, granted_at=now)
     for code in (CODE, OTHER_CODE):
         VerificationCode.create(code=code, book_id=BOOK, created_at=now)
@@ -404,9 +414,15 @@ def _add_book(slug: str, title: str) -> None:
     """Add a book of two chapters, with four pages per chapter and three sections per page."""
     now = clock.now()
     Book.create(
-        id=slug, title=title, author="Lewis Carroll", description="For tests.", total_pages=PAGES,
-        total_words=PAGES * 3 * 4, created_at=now, updated_at=now,
-    )  # fmt: skip
+        id=slug,
+        title=title,
+        author="Lewis Carroll",
+        description="For tests.",
+        total_pages=PAGES,
+        total_words=PAGES * 3 * 4,
+        created_at=now,
+        updated_at=now,
+    )
     chapters = [
         Chapter.create(book=slug, number=1 + index, title=f"Chapter {1 + index}", first_page=1 + 4 * index)
         for index in range(2)
@@ -416,9 +432,13 @@ def _add_book(slug: str, title: str) -> None:
         for section in range(1, 4):
             text = f"Page {number} section {section}."
             Section.create(
-                book_id=slug, page_number=number, section_number=section, content=text,
-                html=f"<p>{text}</p>", word_count=4,
-            )  # fmt: skip
+                book_id=slug,
+                page_number=number,
+                section_number=section,
+                content=text,
+                html=f"<p>{text}</p>",
+                word_count=4,
+            )
 
 
 def _close() -> None:

@@ -20,9 +20,14 @@ from alice.ids import new_id
 from tests.conftest import Cast
 
 PRAGMAS = {
-    "journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000,
-    "wal_autocheckpoint": 1000, "cache_size": -20000, "temp_store": 2,
-}  # fmt: skip
+    "journal_mode": "wal",
+    "synchronous": 1,
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+    "wal_autocheckpoint": 1000,
+    "cache_size": -20000,
+    "temp_store": 2,
+}
 
 
 @pytest.mark.engine("sqlite")  # PRAGMAs are SQLite's

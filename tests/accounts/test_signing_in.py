@@ -197,8 +197,10 @@ def test_where_from_and_when_is_noted(program: FlaskClient, cast: Cast, db: Rows
 
     address, agent, created, seen = db.query(
         "SELECT ip_address, user_agent, created_at, last_active_at FROM sessions "
-        "WHERE user_id = ? AND id <> ?", cast.reader.id, cast.reader.session_id,
-    )[0]  # fmt: skip
+        "WHERE user_id = ? AND id <> ?",
+        cast.reader.id,
+        cast.reader.session_id,
+    )[0]
     assert (address, created, seen) == ("127.0.0.1", frozen_clock, frozen_clock)
     assert agent.startswith("Looking-Glass/1.0") and len(agent) == 500
     assert db.one("SELECT last_active_at FROM users WHERE id = ?", cast.reader.id) == frozen_clock

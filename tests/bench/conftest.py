@@ -99,8 +99,11 @@ def ceiling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with open(settings.data_dir / "log", "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.ceiling", str(port)],
-            cwd=servers.CHECKOUT, env=servers.environment(settings), stdout=log, stderr=log,
-        )  # fmt: skip
+            cwd=servers.CHECKOUT,
+            env=servers.environment(settings),
+            stdout=log,
+            stderr=log,
+        )
     try:
         _await(port)
         yield port

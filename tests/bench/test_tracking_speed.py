@@ -26,12 +26,20 @@ AGENT = (
 )
 # What browsers send along with a beacon.
 HEADERS = [
-    "Host: 127.0.0.1", f"User-Agent: {AGENT}", "Accept: */*", "Accept-Encoding: gzip, deflate, br, zstd",
-    "Accept-Language: en-GB,en;q=0.9", "Origin: https://wonderland.example",
-    "Referer: https://wonderland.example/", "Sec-Fetch-Dest: empty", "Sec-Fetch-Mode: no-cors",
-    "Sec-Fetch-Site: cross-site", 'Sec-CH-UA: "Chromium";v="141", "Not?A_Brand";v="8"',
-    "Sec-CH-UA-Mobile: ?0", 'Sec-CH-UA-Platform: "Windows"',
-]  # fmt: skip
+    "Host: 127.0.0.1",
+    f"User-Agent: {AGENT}",
+    "Accept: */*",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Accept-Language: en-GB,en;q=0.9",
+    "Origin: https://wonderland.example",
+    "Referer: https://wonderland.example/",
+    "Sec-Fetch-Dest: empty",
+    "Sec-Fetch-Mode: no-cors",
+    "Sec-Fetch-Site: cross-site",
+    'Sec-CH-UA: "Chromium";v="141", "Not?A_Brand";v="8"',
+    "Sec-CH-UA-Mobile: ?0",
+    'Sec-CH-UA-Platform: "Windows"',
+]
 BATCH = 50
 MANY = 10_000_000  # events that are there already
 PAGES = 500  # of a site
@@ -77,9 +85,11 @@ COMMON = {"screen": "1280x800", "language": "en-GB", "timezone": "Europe/London"
 
 def _view(number: int) -> dict[str, object]:
     return {
-        "type": "pageview", "eventId": new_id(), "url": f"/chapter/{number % PAGES}",
+        "type": "pageview",
+        "eventId": new_id(),
+        "url": f"/chapter/{number % PAGES}",
         "timestamp": clock.now(),
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")

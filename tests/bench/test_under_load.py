@@ -131,9 +131,13 @@ def _watching(site: Site, consultant: Person) -> Iterator[bytes]:
     somebody = site.active[0].id
     while True:
         for path in (
-            "active-readers", "recent-activities?limit=100", "online-readers", "readers",
-            f"reader/state?user_id={somebody}", f"reader/activity?user_id={somebody}",
-        ):  # fmt: skip
+            "active-readers",
+            "recent-activities?limit=100",
+            "online-readers",
+            "readers",
+            f"reader/state?user_id={somebody}",
+            f"reader/activity?user_id={somebody}",
+        ):
             yield message("GET", f"/api/consultant/{path}", consultant.token)
         yield message("GET", "/consultant", consultant.token)
 

@@ -142,14 +142,22 @@ def crowd(cast: Cast, db: Rows, frozen_clock: int) -> list[str]:
         db.execute(
             "INSERT INTO users (id, email, password_hash, role, last_active_at, online_since, created_at, "
             "updated_at) VALUES (?, ?, '', 'reader', ?, ?, ?, ?)",
-            reader_id(number), f"{number}@example.com", at, at, at, at,
-        )  # fmt: skip
+            reader_id(number),
+            f"{number}@example.com",
+            at,
+            at,
+            at,
+            at,
+        )
         db.execute(
             "INSERT INTO sessions "
             "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "
             "SELECT ?, ?, ?, created_at, last_active_at, expires_at, remember FROM sessions WHERE id = ?",
-            reader_id(number), reader_id(number), number, cast.reader.session_id,
-        )  # fmt: skip
+            reader_id(number),
+            reader_id(number),
+            number,
+            cast.reader.session_id,
+        )
     return [reader_id(number) for number in ages]
 
 
@@ -213,15 +221,19 @@ def test_a_list_holds_no_more_than_it_says_unless_it_is_asked_to(
         "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "
         f"{many} SELECT 'many-' || n, 'many-' || n, 'many-' || n, 0, 0, ?, expires_at > 0 FROM many "
         "JOIN sessions ON sessions.id = ?",
-        frozen_clock + 1, cast.reader.session_id,
-    )  # fmt: skip
+        frozen_clock + 1,
+        cast.reader.session_id,
+    )
     activities = [{"activity_type": "VOCABULARY_REVIEW"}] * 100
     cast.reader.client.post("/api/activity/track", json={"activities": activities})
 
     sizes = {path: get(cast, path).json["count"] for path in ENDPOINTS[:4]}
     assert sizes == {
-        "active-readers": 500, "online-readers": 500, "readers": 100, "recent-activities": 100,
-    }  # fmt: skip
+        "active-readers": 500,
+        "online-readers": 500,
+        "readers": 100,
+        "recent-activities": 100,
+    }
 
 
 def test_each_reader_of_a_list_has_their_own_state_and_status(

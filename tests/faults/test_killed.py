@@ -95,8 +95,11 @@ def test_a_server_that_is_stopped_while_it_starts_stops(settings: Settings) -> N
     for moment in range(4):
         process = subprocess.Popen(
             [*ALICE, "serve", "--port", str(free_port()), "--workers", "6"],
-            cwd=CHECKOUT, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=CHECKOUT,
+            env=environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         with process:
             assert b"Alice is at" in process.stdout.readline()
             time.sleep(moment * 0.05)

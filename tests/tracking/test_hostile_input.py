@@ -16,10 +16,15 @@ PATHS = [
     *(
         f"{EVENTS}/{rest}"
         for rest in (
-            "session", "session/renew", "session/validate", "session/flush", "track", "batch-track",
+            "session",
+            "session/renew",
+            "session/validate",
+            "session/flush",
+            "track",
+            "batch-track",
         )
     ),
-]  # fmt: skip
+]
 
 KEYS = st.sampled_from(
     [
@@ -58,14 +63,18 @@ KEYS = st.sampled_from(
 WORDS = ["event", "pageview", "granted", "1x1", "/", "http://[", "2025-01-20", "s-1", "click"]
 VALUES = st.recursive(
     st.one_of(
-        st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=30),
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**64 - 1),
+        st.floats(),
+        st.text(max_size=30),
         st.sampled_from(WORDS),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(KEYS | st.text(max_size=8), inner, max_size=5)
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 BODIES = st.dictionaries(KEYS, VALUES, max_size=8).map(
     lambda body: orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
 )

@@ -222,8 +222,11 @@ def test_copies_go_when_what_they_are_of_is_old_or_its_site_is_gone(
         events_db.execute(
             "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
             "next_attempt_at, created_at) VALUES (?, 'tinybird', ?, 1, 1, ?, ?, 'waiting', 1, 0, 0)",
-            stream, stream, len(rows), b"".join(rows),
-        )  # fmt: skip
+            stream,
+            stream,
+            len(rows),
+            b"".join(rows),
+        )
 
     old, young, ours = since - 1, since, forgetful.id
     batch("events", row(ours, old, 1), row(ours, young, 2), row(site.id, old, 3), row("gone", young, 4))
