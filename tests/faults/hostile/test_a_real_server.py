@@ -1,4 +1,4 @@
-"""Whatever arrives at a real server, the answer is no 500 and shows nothing of what is inside."""
+"""Malformed and hostile input at random: a real server answers without a 500 and shows nothing internal."""
 
 import json
 import re
