@@ -10,5 +10,5 @@ def connect() -> None:
     """Connect every listener. A second call changes nothing."""
     accounts.signed_in.connect(activity.log_login)
     accounts.signed_out.connect(activity.log_logout)
-    accounts.book_unlocked.connect(activity.log_book_verified)
+    library.book_unlocked.connect(activity.log_book_verified)
     library.book_recut.connect(progress.move)

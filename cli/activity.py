@@ -7,10 +7,10 @@ from collections.abc import Callable
 import click
 import orjson
 
+from alice.activity import log
 from alice.activity import rebuild as rebuilding
+from alice.activity.log import ActivityRow
 from alice.clock import rfc3339
-from alice.consultant import queries
-from alice.consultant.queries import ActivityRow
 
 from .shared import connected, json_option, print_json
 
@@ -29,7 +29,7 @@ def activity() -> None:
 @connected
 def tail(limit: int, follow: bool, as_json: bool) -> None:
     """Print the newest activities, the newest at the end."""
-    rows = queries.recent_activities(None, limit) if limit else []
+    rows = log.newest(None, limit) if limit else []
     rows.reverse()
     if as_json and not follow:
         print_json([_record(row) for row in rows])
@@ -38,13 +38,13 @@ def tail(limit: int, follow: bool, as_json: bool) -> None:
     for row in rows:
         click.echo(write(row))
     if follow:
-        _follow(rows[-1].seq if rows else queries.newest_seq(), write)
+        _follow(rows[-1].seq if rows else log.newest_seq(), write)
 
 
 def _follow(seq: int, write: Callable[[ActivityRow], str]) -> None:
     while True:
         time.sleep(LOOK_EVERY)
-        for row in queries.activities_after(seq):
+        for row in log.after(seq):
             click.echo(write(row))
             seq = row.seq
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from alice.accounts import book_code
-from alice.accounts.book_code import CodeSummary
 from alice.clock import rfc3339
 from alice.errors import NotFound
+from alice.library import book_code
+from alice.library.book_code import CodeSummary
 
 from .shared import connected, json_option, print_json, print_table
 

@@ -5,12 +5,12 @@ import sys
 import click
 
 from alice import database, migrations
-from alice.accounts import demo
-from alice.accounts.demo import FirstAccounts
 from alice.config import CHECKOUT, ConfigError, Settings
-from alice.library import edition, importer, paging
+from alice.library import demo, edition, importer, paging
 from alice.library.book import Book
+from alice.library.demo import FirstAccounts
 from alice.library.importer import Outcome
+from alice.tracking import site
 
 from .shared import load_settings, open_database
 
@@ -19,7 +19,7 @@ SHIPPED = CHECKOUT / "data" / "alice-in-wonderland.md"
 
 @click.command()
 def setup() -> None:
-    """Prepare the first start: migrate, load the shipped book, make accounts.
+    """Prepare the first start: migrate, add Alice's own site, load the shipped book, make accounts.
 
     The accounts are made only together with the book: if the book is there already, or with ALICE_DEMO=0,
     none is made. Harmless to repeat.
@@ -30,6 +30,7 @@ def setup() -> None:
         migrations.migrate(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
+    site.own(settings.public_url)
     with database.connected():
         if not Book.get_or_none(Book.id == SHIPPED.stem):
             _start_first(settings)

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from alice.accounts import book_code, credential, password, user
-from alice.accounts.user import READER, ROLES, Listed, User
+from alice.accounts import credential, password, user
+from alice.accounts.user import READER, ROLES, User, UserSummary
 from alice.clock import rfc3339
 from alice.errors import Conflict
+from alice.library import book_code
 
 from .shared import connected, json_option, print_json, print_table
 
@@ -143,7 +144,7 @@ def _taken(email: str) -> click.ClickException:
     )
 
 
-def _record(listed: Listed) -> dict[str, Any]:
+def _record(listed: UserSummary) -> dict[str, Any]:
     seen = listed.last_active_at
     return listed._asdict() | {
         "last_active_at": rfc3339(seen) if seen else None,
@@ -151,7 +152,7 @@ def _record(listed: Listed) -> dict[str, Any]:
     }
 
 
-def _row(listed: Listed) -> list[str]:
+def _row(listed: UserSummary) -> list[str]:
     seen = rfc3339(listed.last_active_at) if listed.last_active_at else "never"
     name = f"{listed.first_name} {listed.last_name}".strip()
     return [listed.email, listed.role, "yes" if listed.is_verified else "no", seen, name]

@@ -6,6 +6,7 @@ bystander's rows (tests/bystander.py).
 """
 
 import hashlib
+import os
 import shutil
 import sqlite3
 import time
@@ -24,7 +25,6 @@ from flask.testing import FlaskClient
 
 from alice import clock, database, migrations
 from alice.accounts import password
-from alice.accounts.book_code import BookAccess, VerificationCode
 from alice.accounts.session import Session
 from alice.accounts.user import ADMIN, CONSULTANT, READER, User
 from alice.app import create_app
@@ -32,9 +32,12 @@ from alice.clock import days
 from alice.config import Settings
 from alice.ids import new_id
 from alice.library.book import Book
+from alice.library.book_code import BookAccess, VerificationCode
 from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section
+from alice.tracking import site as sites
+from alice.tracking.site import SiteRow
 from tests import bystander, postgresql
 from tests.bystander import Change
 from tests.schema import ALICE_MODELS, EVENTS_TABLES
@@ -281,6 +284,26 @@ def app(settings: Settings) -> Iterator[Flask]:
 def client(app: Flask) -> FlaskClient:
     """A client that is not signed in and keeps cookies."""
     return app.test_client()
+
+
+@pytest.fixture
+def program(app: Flask) -> FlaskClient:
+    """Nobody's client without a cookie jar: it can sign in many times."""
+    return app.test_client(use_cookies=False)
+
+
+@pytest.fixture
+def environ(settings: Settings) -> dict[str, str]:
+    """What another process needs to work on the test's database."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("ALICE_")}
+    database = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
+    return bare | {"ALICE_DATA_DIR": str(settings.data_dir)} | database
+
+
+@pytest.fixture
+def own_site(app: Flask) -> SiteRow:
+    """The site of Alice's own pages, as `alice setup` makes it."""
+    return sites.own()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Every table of both databases, in the order in which they refer to each other."""
 
-from alice.accounts.book_code import BookAccess, VerificationCode
 from alice.accounts.erasure import Erasure
 from alice.accounts.session import Session
 from alice.accounts.throttle import Throttle
@@ -12,6 +11,7 @@ from alice.activity.progress import ReadingProgress
 from alice.activity.state import ReaderState
 from alice.jobs import JobLease
 from alice.library.book import Book
+from alice.library.book_code import BookAccess, VerificationCode
 from alice.library.chapter import Chapter
 from alice.library.page import Page
 from alice.library.section import Section

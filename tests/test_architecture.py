@@ -1,6 +1,7 @@
 """The house keeps its shape: imports point one way. Planted violations show that each rule is noticed."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,16 @@ from alice.config import CHECKOUT
 HTTP = ("flask", "werkzeug")
 EDGES = ("api", "pages")
 TABLES = ("Model", "EventsModel")  # the base classes of tables
+
+
+# The tables of each domain in alice.db, in the order of the domains: SQL may name those of domains below.
+DOMAINS = {
+    "accounts": "users|sessions|throttles|erasures",
+    "library": "books|chapters|pages|sections|book_access|verification_codes",
+    "activity": "activity_logs|reader_states|reading_presence|page_reads|reading_progress",
+}
+# Who is verified is asked in the same query as who is signed in.
+NAMED_BELOW = [("alice/accounts/user.py", "book_access")]
 
 
 # The rules: each returns the imports in a checkout that break it.
@@ -50,12 +61,25 @@ def tables_importing_http(checkout: Path) -> list[str]:
     ]
 
 
+def sql_naming_tables_of_domains_above(checkout: Path) -> list[str]:
+    found = []
+    for rank, domain in enumerate(DOMAINS):
+        above = "|".join([*DOMAINS.values()][rank + 1 :]) or "$."
+        sql = re.compile(rf"(?:FROM|JOIN|INTO|UPDATE|REFERENCES) (?:{above})\b")
+        for source in sources(checkout, f"alice/{domain}"):
+            file = str(source.relative_to(checkout))
+            tables = [match.split()[1] for match in sql.findall(source.read_text())]
+            found += [f"{file}: {table}" for table in tables if (file, table) not in NAMED_BELOW]
+    return found
+
+
 RULES = {
     breaks_contracts: ("alice/accounts/session.py", "from alice.library import book"),
     migrations_importing_alice: ("migrations/0001_backbone.py", "from alice import clock"),
     parts_importing_the_commands_or_the_app: ("alice/tracking/site.py", "from alice.cli import shared"),
     commands_importing_pages_or_api: ("cli/copies.py", "from alice.tracking.dialects.usertracker import api"),
     tables_importing_http: ("alice/tracking/log/visit.py", "import flask"),
+    sql_naming_tables_of_domains_above: ("alice/accounts/session.py", 'SQL = "SELECT id FROM books"'),
 }
 # Further violations of the contracts.
 CONTRACTS = [

@@ -16,7 +16,7 @@ from alice.library import signals as library
 LISTENERS = {
     accounts.signed_in: activity.log_login,
     accounts.signed_out: activity.log_logout,
-    accounts.book_unlocked: activity.log_book_verified,
+    library.book_unlocked: activity.log_book_verified,
     library.book_recut: progress.move,
 }
 

@@ -1,4 +1,4 @@
-"""The JSON API of accounts: registration, sign-in, the own account, devices and book codes."""
+"""The JSON API of accounts: registration, sign-in, the own account and devices."""
 
 from typing import Any, Literal
 
@@ -6,10 +6,10 @@ from flask import Blueprint, Response
 from flask_login import current_user
 from pydantic import Field
 
-from alice.accounts import book_code, credential, identity, session, user
-from alice.accounts.fields import Email, Name, NewPassword, TypedCode, TypedEmail, TypedPassword
+from alice.accounts import credential, identity, session, user
+from alice.accounts.fields import Email, Name, NewPassword, TypedEmail, TypedPassword
 from alice.accounts.session import SessionSummary
-from alice.accounts.user import ADMIN, READER
+from alice.accounts.user import ADMIN
 from alice.clock import rfc3339, seconds
 from alice.errors import Forbidden, NotFound
 from alice.web.access import public, roles
@@ -204,17 +204,3 @@ def _device(summary: SessionSummary) -> dict[str, Any]:
         "expires_at": rfc3339(summary.expires_at),
         "current": summary.id == current_user.session_id,
     }
-
-
-# Book codes
-
-
-class Code(Body):
-    code: TypedCode
-
-
-@blueprint.post("/books/verify")
-@roles(READER)
-def verify() -> Response:
-    book_id = book_code.redeem(current_user.id, current_user.session_id, body(Code).code)
-    return respond({"valid": True, "book_id": book_id})

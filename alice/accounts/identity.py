@@ -13,7 +13,7 @@ from flask_login import LoginManager, current_user
 from alice.accounts import session
 from alice.accounts.device import Device
 from alice.accounts.session import LIVE, Started
-from alice.accounts.user import STAFF
+from alice.accounts.user import IS_VERIFIED, STAFF
 from alice.clock import seconds
 from alice.config import Settings
 from alice.database import query
@@ -32,7 +32,7 @@ class Identity(NamedTuple):
     first_name: str
     last_name: str
     role: str
-    is_verified: bool  # has the code of any book
+    is_verified: bool
 
     is_authenticated = True
 
@@ -74,8 +74,7 @@ def init(app: Flask) -> None:
 
 
 _FIND = (
-    "SELECT s.id, u.id, u.email, u.first_name, u.last_name, u.role, "
-    "EXISTS (SELECT 1 FROM book_access a WHERE a.user_id = u.id) "
+    f"SELECT s.id, u.id, u.email, u.first_name, u.last_name, u.role, {IS_VERIFIED.format(user_id='u.id')} "
     f"FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = ? AND {LIVE}"
 )
 

@@ -1,19 +1,24 @@
-"""The pages of accounts: registration, sign-in, book codes, the account and its devices."""
+"""The pages of accounts: registration, sign-in, the account and its devices."""
 
 from typing import Any, Literal
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
 
-from alice.accounts import book_code, credential, identity, session, user
-from alice.accounts.fields import Email, Name, NewPassword, TypedCode, TypedEmail, TypedPassword
-from alice.accounts.user import READER, STAFF
-from alice.errors import Forbidden, Invalid, NotFound, Refusal, TooMany
-from alice.web.access import public, roles
+from alice.accounts import credential, identity, session, user
+from alice.accounts.fields import Email, Name, NewPassword, TypedEmail, TypedPassword
+from alice.accounts.user import ADMIN, CONSULTANT, READER
+from alice.errors import Forbidden, Invalid, NotFound, Refusal
+from alice.web.access import public
+from alice.web.answers import with_refusal
 from alice.web.context import settings
 from alice.web.validation import Form, form
 
 blueprint = Blueprint("accounts_pages", __name__)
+
+# Pages of the domains above, of which accounts knows only the paths.
+HOME = {READER: "/shelf", CONSULTANT: "/consultant", ADMIN: "/consultant"}
+ENTER_CODE = "/code"
 
 
 # Sign-in and registration
@@ -29,7 +34,7 @@ class LoginForm(Form):
 @public
 def show_login() -> Response:
     if current_user.is_authenticated:
-        return redirect(_next() or _home(current_user.role), 303)
+        return redirect(_next() or HOME[current_user.role], 303)
     return _login_page()
 
 
@@ -44,8 +49,8 @@ def login() -> Response:
             given.email, given.password, identity.device(), settings(), given.remember
         )
     except Refusal as refusal:
-        return _with_refusal(_login_page(refusal.message), refusal)
-    return identity.give_cookie(redirect(_next() or _home(started.user.role), 303), started)
+        return with_refusal(_login_page(refusal.message), refusal)
+    return identity.give_cookie(redirect(_next() or HOME[started.user.role], 303), started)
 
 
 class RegistrationForm(Form):
@@ -59,7 +64,7 @@ class RegistrationForm(Form):
 @public
 def show_registration() -> Response:
     if current_user.is_authenticated:
-        return redirect(_next() or _home(current_user.role), 303)
+        return redirect(_next() or HOME[current_user.role], 303)
     return _registration_page({})
 
 
@@ -76,8 +81,8 @@ def register() -> Response:
         added = credential.register(new.email, new.password, where, new.first_name, new.last_name)
         started = session.start(added, where, settings())
     except Refusal as refusal:
-        return _with_refusal(_registration_page({refusal.field or "form": refusal.message}), refusal)
-    first_stop = url_for(".show_code") if settings().require_book_code else _home(started.user.role)
+        return with_refusal(_registration_page({refusal.field or "form": refusal.message}), refusal)
+    first_stop = ENTER_CODE if settings().require_book_code else HOME[started.user.role]
     return identity.give_cookie(redirect(_next() or first_stop, 303), started)
 
 
@@ -117,37 +122,6 @@ def _registration_page(errors: dict[str, str], status: int = 200) -> Response:
     typed = {name: request.form.get(name, "") for name in ("email", "first_name", "last_name")}
     page = render_template("accounts/register.html", form=typed, errors=errors, next=_next())
     return make_response(page, status)
-
-
-# Book codes
-
-
-class CodeForm(Form):
-    code: TypedCode
-
-
-@blueprint.get("/code")
-@roles(READER)
-def show_code() -> Response:
-    return _code_page()
-
-
-@blueprint.post("/code")
-@roles(READER)
-def enter_code() -> Response:
-    typed = form(CodeForm)
-    if isinstance(typed, dict):
-        return _code_page("Please enter the code from your copy.", 422)
-    try:
-        book_id = book_code.redeem(current_user.id, current_user.session_id, typed.code)
-    except Refusal as refusal:
-        return _with_refusal(_code_page(refusal.message), refusal)
-    return redirect(url_for("reading_pages.resume", book_id=book_id), 303)
-
-
-def _code_page(error: str | None = None, status: int = 200) -> Response:
-    typed = {"code": request.form.get("code", "")}
-    return make_response(render_template("accounts/code.html", form=typed, error=error), status)
 
 
 # The account
@@ -254,7 +228,7 @@ def _device(summary: session.SessionSummary) -> dict[str, Any]:
     }
 
 
-# Redirects and refusals
+# Redirects
 
 
 def local_path(text: str | None) -> str | None:
@@ -269,14 +243,3 @@ def local_path(text: str | None) -> str | None:
 
 def _next() -> str | None:
     return local_path(request.values.get("next"))
-
-
-def _home(role: str) -> str:
-    return url_for("consultant_pages.dashboard" if role in STAFF else "reading_pages.shelf")
-
-
-def _with_refusal(page: Response, refusal: Refusal) -> Response:
-    """The form page as the response to a refusal: 429 with Retry-After for too many tries, else 422."""
-    page.status_code = 429 if isinstance(refusal, TooMany) else 422
-    page.headers.update(refusal.headers)
-    return page

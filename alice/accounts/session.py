@@ -13,7 +13,7 @@ from peewee import BooleanField, CharField, ForeignKeyField, TextField
 from alice import clock
 from alice.accounts import device, signals, throttle
 from alice.accounts.device import LONGEST_USER_AGENT, Device
-from alice.accounts.user import READER, SEEN, User
+from alice.accounts.user import IS_VERIFIED, READER, SEEN, User
 from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.database import Millis, Model, appending, execute, query, transaction
@@ -42,7 +42,7 @@ class Started(NamedTuple):
     id: str
     token: str
     user: User  # as read at sign-in, but with the current role
-    is_verified: bool  # has the code of any book
+    is_verified: bool
     created_at: int
     expires_at: int
 
@@ -91,7 +91,7 @@ def start(user: User, where: Device, settings: Settings, remember: bool = False)
         # This locks the user's row, so a concurrent change of the password ends this session too.
         rows = query(
             f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? "
-            "RETURNING role, EXISTS (SELECT 1 FROM book_access a WHERE a.user_id = users.id)",
+            f"RETURNING role, {IS_VERIFIED.format(user_id='users.id')}",
             *[now] * 4, user.id, user.password_hash,
         )  # fmt: skip
         if not rows:

@@ -3,9 +3,8 @@
 Each is sent inside the `appending()` transaction of the action, so that a listener's writes are committed or
 rolled back together with it. `db` is the open log:
 
-    signed_in      db, user_id, session_id, role
-    signed_out     db, user_id, session_id (the user signed out; an expired session sends nothing)
-    book_unlocked  db, user_id, session_id, book_id
+    signed_in   db, user_id, session_id, role
+    signed_out  db, user_id, session_id (the user signed out; an expired session sends nothing)
 """
 
 from blinker import Namespace
@@ -14,4 +13,3 @@ _accounts = Namespace()
 
 signed_in = _accounts.signal("signed-in")
 signed_out = _accounts.signal("signed-out")
-book_unlocked = _accounts.signal("book-unlocked")

@@ -38,7 +38,6 @@ Try = tuple[Limit, str]  # the limit, and its subject: an account, an address, a
 FAILED_LOGINS_OF_ACCOUNT = Limit("login-account", 10, minutes(15))
 FAILED_LOGINS_FROM_ADDRESS = Limit("login-address", 50, minutes(15))
 REGISTRATIONS_FROM_ADDRESS = Limit("register-address", 60, hours(1))  # a class behind one address
-BOOK_CODES = Limit("book-code", 10, minutes(1))
 
 SKEW = seconds(10)
 KEPT_FOR = days(1)  # longer than any window

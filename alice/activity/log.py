@@ -7,10 +7,11 @@ same transaction.
 from collections.abc import Sequence as Rows
 from functools import lru_cache
 from itertools import chain
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from peewee import CharField, ForeignKeyField, IntegerField, TextField
 
+from alice import database
 from alice.accounts.user import User
 from alice.activity import page_read, progress, state, status
 from alice.activity.state import State
@@ -58,7 +59,7 @@ def append(db: Log, user_id: str, session_id: str | None, activities: Rows[Activ
         _follow(db, user_id, activities)
         seqs = range(last - added + 1, last + 1)
         return [{"id": a.id, "seq": seq, "created": True} for a, seq in zip(activities, seqs, strict=True)]
-    inserted = _newest(db, added)
+    inserted = _newest_ids(db, added)
     existing = _find(db, user_id, [activity.id for activity in activities if activity.id not in inserted])
     created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
     if created:
@@ -80,7 +81,7 @@ def _insert(db: Log, user_id: str, session_id: str | None, activities: Rows[Acti
     return db.append(_insert_sql(len(activities)), *values)
 
 
-def _newest(db: Log, count: int) -> dict[str, int]:
+def _newest_ids(db: Log, count: int) -> dict[str, int]:
     """The seq by id of the `count` newest rows."""
     return dict(db.query("SELECT id, seq FROM activity_logs ORDER BY seq DESC LIMIT ?", count))
 
@@ -114,3 +115,54 @@ def _follow(db: Log, user_id: str, activities: list[Activity]) -> None:
     current.status = status.implied(current)
     state.store(db, user_id, current)
     progress.follow(db, user_id, activities)
+
+
+# Reading
+
+
+class ActivityRow(NamedTuple):
+    """A row of the log with its reader."""
+
+    seq: int
+    id: str
+    user_id: str
+    activity_type: str
+    book_id: str | None
+    page_number: int | None
+    section_id: str | None
+    metadata: str | None
+    occurred_at: int
+    created_at: int
+    first_name: str
+    last_name: str
+    email: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.email
+
+
+_ACTIVITIES = """
+    SELECT a.seq, a.id, a.user_id, a.activity_type, a.book_id, a.page_number, a.section_id, a.metadata,
+        a.occurred_at, a.created_at, u.first_name, u.last_name, u.email
+    FROM activity_logs a JOIN users u ON u.id = a.user_id
+"""
+_NEWEST = f"{_ACTIVITIES} WHERE a.seq < ? ORDER BY a.seq DESC LIMIT ?"
+_AFTER = f"{_ACTIVITIES} WHERE a.seq > ? ORDER BY a.seq LIMIT ?"
+_BEYOND_ALL = 1 << 62  # more than any seq
+
+
+def newest(before: int | None, limit: int) -> list[ActivityRow]:
+    """The newest rows of the log, newest first; `before` is a cursor (a seq)."""
+    rows = database.query(_NEWEST, _BEYOND_ALL if before is None else before, limit)
+    return [ActivityRow(*row) for row in rows]
+
+
+def after(seq: int, limit: int = 500) -> list[ActivityRow]:
+    """Up to `limit` rows of the log after `seq`, oldest first."""
+    return [ActivityRow(*row) for row in database.query(_AFTER, seq, limit)]
+
+
+def newest_seq() -> int:
+    """The seq of the newest row of the log; 0 when it is empty."""
+    return database.query("SELECT COALESCE(MAX(seq), 0) FROM activity_logs")[0][0]

@@ -9,9 +9,11 @@ from pydantic import Field, StringConstraints
 
 from alice import clock
 from alice.accounts.user import STAFF
+from alice.activity import log
+from alice.activity.log import ActivityRow
 from alice.clock import rfc3339
 from alice.consultant import queries
-from alice.consultant.queries import ActivityRow, Reader, Shown
+from alice.consultant.queries import Reader, Shown
 from alice.errors import NotFound
 from alice.web.access import roles
 from alice.web.json import respond
@@ -97,7 +99,7 @@ def readers() -> Response:
 def recent_activities() -> Response:
     """The newest activities of all readers."""
     params = query(RecentActivities)
-    found = queries.recent_activities(params.before, params.limit + 1)
+    found = log.newest(params.before, params.limit + 1)
     return _list("activities", found, params.limit, _activity, lambda row: row.seq)
 
 

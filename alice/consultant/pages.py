@@ -8,10 +8,12 @@ from werkzeug.http import quote_etag
 
 from alice import clock
 from alice.accounts.user import STAFF
+from alice.activity import log
+from alice.activity.log import ActivityRow
 from alice.activity.status import STUCK
 from alice.clock import seconds
 from alice.consultant import queries
-from alice.consultant.queries import ActivityRow, Reader
+from alice.consultant.queries import Reader
 from alice.library import book
 from alice.web.access import roles
 
@@ -35,7 +37,7 @@ def dashboard() -> str:
 @roles(*STAFF)
 def live() -> Response:
     """The live part alone; 304 while the ETag is the same."""
-    version = quote_etag(f"{queries.newest_seq()}-{clock.now() // AGES_EVERY}")
+    version = quote_etag(f"{log.newest_seq()}-{clock.now() // AGES_EVERY}")
     if request.headers.get("If-None-Match") == version:
         return Response(status=304, headers={"ETag": version})
     response = make_response(render_template("consultant/_live.html", **live_data()))
@@ -47,7 +49,7 @@ def live_data() -> dict[str, Any]:
     """The variables of both templates, by three queries for any number of readers."""
     now, titles = clock.now(), book.titles()
     readers = queries.online_readers(None, ONLINE_COUNTED)
-    activities = queries.recent_activities(None, ACTIVITIES_SHOWN)
+    activities = log.newest(None, ACTIVITIES_SHOWN)
     online = [_online(reader, titles, now) for reader in readers]
     online.sort(key=lambda reader: reader["status"] != STUCK)  # stuck readers first
     statuses = [reader["status"] for reader in online]

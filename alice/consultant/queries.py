@@ -1,4 +1,4 @@
-"""The queries of consultants: active and online readers, activities, one reader.
+"""The queries of consultants: active and online readers, all of them, one in detail.
 
 Every list takes a fixed number of queries, comes as tuples and is paged with a cursor. Users other than
 readers are not listed. A status is derived at the time of the query.
@@ -77,28 +77,6 @@ class Reader(NamedTuple):
 
 
 NO_ACTIVITY = Status(IDLE, None)
-
-
-class ActivityRow(NamedTuple):
-    """A row of the log with its reader."""
-
-    seq: int
-    id: str
-    user_id: str
-    activity_type: str
-    book_id: str | None
-    page_number: int | None
-    section_id: str | None
-    metadata: str | None
-    occurred_at: int
-    created_at: int
-    first_name: str
-    last_name: str
-    email: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.first_name} {self.last_name}".strip() or self.email
 
 
 class Summary(NamedTuple):
@@ -220,33 +198,6 @@ _END_OF_TIME = 1 << 62
 
 def _readers(rows: list[tuple]) -> list[Reader]:
     return [Reader(*row) for row in rows]
-
-
-# What happened
-
-_ACTIVITIES = """
-    SELECT a.seq, a.id, a.user_id, a.activity_type, a.book_id, a.page_number, a.section_id, a.metadata,
-        a.occurred_at, a.created_at, u.first_name, u.last_name, u.email
-    FROM activity_logs a JOIN users u ON u.id = a.user_id
-"""
-_RECENT = f"{_ACTIVITIES} WHERE a.seq < ? ORDER BY a.seq DESC LIMIT ?"
-_AFTER = f"{_ACTIVITIES} WHERE a.seq > ? ORDER BY a.seq LIMIT ?"
-
-
-def recent_activities(before: int | None, limit: int) -> list[ActivityRow]:
-    """The newest rows of the log, newest first; `before` is a cursor (a seq)."""
-    rows = database.query(_RECENT, _END_OF_TIME if before is None else before, limit)
-    return [ActivityRow(*row) for row in rows]
-
-
-def activities_after(seq: int, limit: int = 500) -> list[ActivityRow]:
-    """Up to `limit` rows of the log after `seq`, oldest first."""
-    return [ActivityRow(*row) for row in database.query(_AFTER, seq, limit)]
-
-
-def newest_seq() -> int:
-    """The seq of the newest row of the log; 0 when it is empty."""
-    return database.query("SELECT COALESCE(MAX(seq), 0) FROM activity_logs")[0][0]
 
 
 _SUMMARY = f"""

@@ -1,12 +1,16 @@
-"""Books as JSON: the list, one with its chapters, and a page with its sections."""
+"""Books as JSON: the list, one with its chapters, a page with its sections, and unlocking one."""
 
 from flask import Blueprint, Response
 from flask_login import current_user
 
+from alice.accounts.user import READER
 from alice.errors import NotFound
-from alice.library import access, book, chapter, page
+from alice.library import access, book, book_code, chapter, page
+from alice.library.book_code import TypedCode
+from alice.web.access import roles
 from alice.web.context import settings
 from alice.web.json import respond
+from alice.web.validation import Body, body
 
 blueprint = Blueprint("library_api", __name__, url_prefix="/api/books")
 
@@ -33,6 +37,17 @@ def one_page(book_id: str, page_number: int) -> Response:
     if found is None:
         raise NotFound(f"This book has pages 1 to {opening.total_pages}.")
     return respond(_page(found))
+
+
+class Code(Body):
+    code: TypedCode
+
+
+@blueprint.post("/verify")
+@roles(READER)
+def verify() -> Response:
+    book_id = book_code.redeem(current_user.id, current_user.session_id, body(Code).code)
+    return respond({"valid": True, "book_id": book_id})
 
 
 def _page(found: page.OpenPage) -> dict[str, object]:

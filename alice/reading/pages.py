@@ -1,8 +1,8 @@
-"""The reader's pages: the landing page, the shelf and the pages of a book."""
+"""The reader's pages: the landing page, the shelf, unlocking a book and its pages."""
 
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
 from pydantic import Field
 
@@ -10,19 +10,17 @@ from alice import clock
 from alice.accounts.user import READER
 from alice.activity import log, progress
 from alice.activity.types import Activity, ActivityType
-from alice.errors import Invalid, NotFound
+from alice.errors import Invalid, NotFound, Refusal
 from alice.ids import new_id
-from alice.library import access, book, page
+from alice.library import access, book, book_code, page
+from alice.library.book_code import TypedCode
 from alice.library.page import OpenPage
-from alice.web.access import public
+from alice.web.access import public, roles
+from alice.web.answers import with_refusal
 from alice.web.context import alice, settings
 from alice.web.validation import Form, form
 
 blueprint = Blueprint("reading_pages", __name__)
-
-
-class Turn(Form):
-    page_number: int = Field(ge=1, le=1_000_000)
 
 
 @blueprint.get("/")
@@ -50,6 +48,34 @@ def shelf() -> str:
     )
 
 
+class CodeForm(Form):
+    code: TypedCode
+
+
+@blueprint.get("/code")
+@roles(READER)
+def show_code() -> Response:
+    return _code_page()
+
+
+@blueprint.post("/code")
+@roles(READER)
+def enter_code() -> Response:
+    typed = form(CodeForm)
+    if isinstance(typed, dict):
+        return _code_page("Please enter the code from your copy.", 422)
+    try:
+        book_id = book_code.redeem(current_user.id, current_user.session_id, typed.code)
+    except Refusal as refusal:
+        return with_refusal(_code_page(refusal.message), refusal)
+    return redirect(url_for(".resume", book_id=book_id), 303)
+
+
+def _code_page(error: str | None = None, status: int = 200) -> Response:
+    typed = {"code": request.form.get("code", "")}
+    return make_response(render_template("reading/code.html", form=typed, error=error), status)
+
+
 @blueprint.get("/read/<book_id>")
 def resume(book_id: str) -> Response:
     """Redirect to the page where the reader left the book, on any device."""
@@ -66,6 +92,10 @@ def read(book_id: str, page_number: int) -> str:
     if found is None:
         raise NotFound(f"This book has pages 1 to {opening.total_pages}.")
     return render_template("reading/page.html", view_id=new_id(), **_shown(found))
+
+
+class Turn(Form):
+    page_number: int = Field(ge=1, le=1_000_000)
 
 
 @blueprint.post("/read/<book_id>/turn")

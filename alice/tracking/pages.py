@@ -23,7 +23,10 @@ blueprint = Blueprint("tracking_pages", __name__)
 @public
 def own_privacy() -> str:
     """What is collected on Alice's own pages."""
-    return _privacy(tracking().sites.own(settings().public_url), own=True)
+    own = tracking().sites.own()
+    if own is None:
+        return render_template("tracking/privacy.html", site=None, own=True, counted=False)
+    return _privacy(own, own=True)
 
 
 @blueprint.get("/privacy/<site_id>")
@@ -33,7 +36,8 @@ def privacy(site_id: str) -> str:
     found = tracking().site(site_id)
     if found is None:
         raise NotFound("There is no site with this id.")
-    return _privacy(found, own=found.id == tracking().sites.own(settings().public_url).id)
+    own = tracking().sites.own()
+    return _privacy(found, own=own is not None and found.id == own.id)
 
 
 def _privacy(site: SiteRow, own: bool) -> str:

@@ -138,7 +138,7 @@ def change(site_id: str, **columns: str | int | None) -> SiteRow:
 
 
 def own(public_url: str | None = None) -> SiteRow:
-    """The site of Alice's own pages. The first call, in any process, creates it.
+    """The site of Alice's own pages, created if it is missing: `alice setup` calls this.
 
     Its domain is set to that of `public_url`, if one is given.
     """
@@ -252,7 +252,7 @@ class Sites:
 
     def __init__(self) -> None:
         self._cached: dict[str, tuple[int, SiteRow]] = {}  # by id: when it was read, and the row
-        self._own: tuple[int, SiteRow] | None = None
+        self._own: tuple[int, SiteRow | None] | None = None
 
     def find(self, site_id: str) -> SiteRow | None:
         """The site with this id. An unknown id is looked up each time."""
@@ -269,11 +269,11 @@ class Sites:
         self._cached[site_id] = (now, found)
         return found
 
-    def own(self, public_url: str | None = None) -> SiteRow:
-        """Alice's own site, created if it does not exist. Every page contains its id."""
+    def own(self) -> SiteRow | None:
+        """Alice's own site; None before `alice setup` has made it. Every page contains its id."""
         now = clock.now()
         if self._own is None or not 0 <= now - self._own[0] < CACHED_FOR:
-            self._own = now, own(public_url)
+            self._own = now, _own()
         return self._own[1]
 
     def forget(self, site_id: str) -> None:

@@ -7,7 +7,7 @@ from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from alice import database
-from alice.errors import Refusal, TooLarge, Unavailable
+from alice.errors import Refusal, TooLarge, TooMany, Unavailable
 from alice.web.context import wants_json
 from alice.web.json import respond
 
@@ -64,6 +64,13 @@ def failed(error: Exception) -> Response:
     logger.error("%s %s failed (user %s)", request.method, path, user, exc_info=error)
     code, _, message = STANDARD[500]
     return _answer(500, code, message)
+
+
+def with_refusal(page: Response, refusal: Refusal) -> Response:
+    """A form's page as the response to a refusal: 429 with Retry-After for too many tries, else 422."""
+    page.status_code = 429 if isinstance(refusal, TooMany) else 422
+    page.headers.update(refusal.headers)
+    return page
 
 
 def _answer(

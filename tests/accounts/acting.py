@@ -37,6 +37,15 @@ def verify(client: FlaskClient, code: str) -> TestResponse:
     return client.post("/api/books/verify", json={"code": code})
 
 
+def fill(client: FlaskClient, path: str, **fields: str) -> TestResponse:
+    return client.post(path, data=fields)
+
+
+def went_to(answer: TestResponse) -> str:
+    assert answer.status_code == 303
+    return answer.headers["Location"]
+
+
 def error(answer: TestResponse) -> tuple[int, str, str | None]:
     """Status, code and field of a refusal."""
     said = answer.json["error"]
@@ -92,7 +101,7 @@ def connected(action: Callable[[], Any]) -> Callable[[], Any]:
 class Signal:
     """Listens to all signals of accounts; `sent` holds (name, arguments, whether a transaction was open)."""
 
-    NAMES = ("signed_in", "signed_out", "book_unlocked")
+    NAMES = ("signed_in", "signed_out")
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any], bool]] = []
@@ -101,7 +110,7 @@ class Signal:
             self._listen(name, getattr(signals, name))
 
     def _listen(self, name: str, signal: BlinkerSignal) -> None:
-        def receive(sender: object, **arguments: Any) -> None:
+        def receive(sender: object, *, db: database.Log, **arguments: Any) -> None:
             self.sent.append((name, arguments, database.alice_db.in_transaction()))
 
         signal.connect(receive)

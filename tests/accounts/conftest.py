@@ -1,6 +1,5 @@
 """What the tests of accounts share."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,12 +10,6 @@ from flask.testing import FlaskClient
 from alice.app import create_app
 from alice.config import Settings
 from tests.accounts.acting import Signal
-
-
-@pytest.fixture
-def program(app: Flask) -> FlaskClient:
-    """Nobody's client without a cookie jar: it can sign in many times."""
-    return app.test_client(use_cookies=False)
 
 
 @pytest.fixture
@@ -39,11 +32,3 @@ def heard() -> Iterator[Signal]:
 def closed(settings: Settings) -> Flask:
     """An Alice that takes no registrations."""
     return create_app(replace(settings, registration="closed"))
-
-
-@pytest.fixture
-def environ(settings: Settings) -> dict[str, str]:
-    """What another process needs to work on the test's database."""
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("ALICE_")}
-    database = {"ALICE_DATABASE_URL": settings.database_url} if settings.database_url else {}
-    return bare | {"ALICE_DATA_DIR": str(settings.data_dir)} | database

@@ -5,9 +5,9 @@ from flask.testing import FlaskClient
 
 from alice import clock, database
 from alice.accounts import session, throttle
-from alice.accounts.throttle import BOOK_CODES
 from alice.clock import days, hours, minutes
 from alice.config import Settings
+from alice.library.book_code import TRIES as BOOK_CODES
 from tests import bystander
 from tests.accounts.acting import login
 from tests.conftest import Cast, Rows

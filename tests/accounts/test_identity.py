@@ -182,7 +182,7 @@ def test_a_sign_of_life_that_is_written_late_sets_nothing_back(
 ) -> None:
     key = (cast.consultant.session_id, cast.consultant.id)
     for at in (frozen_clock + 2000, frozen_clock + 1000):
-        presence.write_last_active([(key, at)])
+        presence.write_last_active(database.Queries(database.alice_db), [(key, at)])
 
     seen = [
         db.one(f"SELECT last_active_at FROM {table} WHERE id = ?", id)

@@ -13,8 +13,8 @@ from alice.accounts.pages import local_path
 from alice.accounts.throttle import REGISTRATIONS_FROM_ADDRESS
 from alice.app import create_app
 from alice.config import Settings
-from tests.accounts.acting import NEW_PASSWORD, Signal, login, me, register
-from tests.conftest import BOOK, CODE, OTHER_CODE, PASSWORD, Cast, Rows
+from tests.accounts.acting import NEW_PASSWORD, Signal, fill, login, me, register, went_to
+from tests.conftest import PASSWORD, Cast, Rows
 
 ADA = {"email": "ada@example.com", "password": PASSWORD, "first_name": "Ada", "last_name": "King"}
 ATTACKS = [
@@ -41,15 +41,6 @@ ATTACKS = [
     "/\x00",
     "/\u2028",
 ]
-
-
-def fill(client: FlaskClient, path: str, **fields: str) -> TestResponse:
-    return client.post(path, data=fields)
-
-
-def went_to(answer: TestResponse) -> str:
-    assert answer.status_code == 303
-    return answer.headers["Location"]
 
 
 def sign_in(client: FlaskClient, person: object, path: str = "/login", **more: str) -> TestResponse:
@@ -276,41 +267,6 @@ def test_who_forgot_is_told_whom_to_ask(settings: Settings) -> None:
     page = client.get("/forgot-password")
     assert page.status_code == 200
     assert "Dinah &lt;dinah@example.com&gt;" in page.text
-
-
-# The code
-
-
-def test_the_code_opens_the_book_and_goes_there(cast: Cast) -> None:
-    browser = cast.newcomer.browser
-    assert browser.get("/code").status_code == 200
-
-    assert went_to(fill(browser, "/code", code=CODE.lower())) == f"/read/{BOOK}"
-
-
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ("9999-9999-9999", "not known"),
-        (OTHER_CODE, "somebody else"),
-        ("", "Please enter"),
-        ("x" * 101, "Please enter"),
-    ],
-)
-def test_a_code_that_opens_nothing_is_shown_again(cast: Cast, code: str, said: str) -> None:
-    fill(cast.reader.browser, "/code", code=OTHER_CODE)
-
-    answer = fill(cast.newcomer.browser, "/code", code=code)
-    assert answer.status_code == 422
-    assert said in answer.text
-    assert f'value="{code}"' in answer.text
-
-
-def test_guessing_codes_is_limited(cast: Cast) -> None:
-    browser = cast.newcomer.browser
-    statuses = [fill(browser, "/code", code=f"9999-9999-{n:04}").status_code for n in range(11)]
-
-    assert statuses == [422] * 10 + [429]
 
 
 # The account

@@ -11,13 +11,13 @@ from flask.testing import FlaskClient
 from alice import clock
 from alice.accounts import throttle
 from alice.accounts.throttle import (
-    BOOK_CODES,
     FAILED_LOGINS_FROM_ADDRESS,
     FAILED_LOGINS_OF_ACCOUNT,
     REGISTRATIONS_FROM_ADDRESS,
 )
 from alice.clock import hours, minutes, seconds
 from alice.errors import TooMany
+from alice.library.book_code import TRIES as BOOK_CODES
 from tests.accounts.acting import before_they_hash, connected, error, login, register, together
 from tests.conftest import PASSWORD, Cast, Eventually, Rows
 

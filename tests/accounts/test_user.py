@@ -3,11 +3,12 @@
 import pytest
 
 from alice import clock
-from alice.accounts import book_code, credential, session
+from alice.accounts import credential, session
 from alice.accounts import user as users
 from alice.accounts.user import normal_email, normal_name
 from alice.config import Settings
 from alice.errors import Conflict, NotFound
+from alice.library import book_code
 from tests import bystander
 from tests.accounts.acting import NEW_PASSWORD
 from tests.conftest import BOOK, CODE, PASSWORD, Cast, Rows

@@ -19,7 +19,6 @@ from alice.activity import log, rebuild
 from alice.activity.types import Activity, ActivityType
 from alice.cli.main import main
 from alice.clock import minutes, seconds
-from alice.consultant import queries
 from alice.ids import new_id
 from tests import bystander
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows
@@ -248,11 +247,11 @@ def test_what_was_appended_since_comes_the_oldest_first(
     cast: Cast, connection: None, write: Callable[[list], None]
 ) -> None:
     write([[("PAGE_VIEW", page, 0) for page in (1, 2, 3, 4)]])
-    first, *_ = rows = queries.activities_after(queries.newest_seq() - 4)
+    first, *_ = rows = log.after(log.newest_seq() - 4)
 
     assert [(row.user_id, row.page_number) for row in rows] == [(cast.reader.id, n) for n in (1, 2, 3, 4)]
-    assert queries.activities_after(first.seq, 2) == rows[1:3]
-    assert queries.activities_after(rows[-1].seq) == []
+    assert log.after(first.seq, 2) == rows[1:3]
+    assert log.after(rows[-1].seq) == []
 
 
 @pytest.mark.touches_bystander("activity_logs")
@@ -260,7 +259,7 @@ def test_the_newest_of_an_empty_log_is_nought(app: Flask, db: Rows) -> None:
     db.execute("DELETE FROM activity_logs")
 
     with database.connected():
-        assert queries.newest_seq() == 0
+        assert log.newest_seq() == 0
     assert run(app, "tail").stdout == ""
 
 

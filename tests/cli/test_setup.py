@@ -96,6 +96,29 @@ def processor_time() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def sites(alice: Alice) -> list[dict]:
+    return json.loads(alice("sites", "list", "--json").stdout)
+
+
+def test_it_makes_alices_own_site_once_and_gives_it_her_address(alice: Alice) -> None:
+    alice("setup")
+    (own,) = sites(alice)
+    assert (own["name"], own["owner_id"], own["domain"]) == ("Alice", None, "localhost")
+
+    alice("setup", ALICE_PUBLIC_URL="https://alice.example.org")
+    assert sites(alice) == [own | {"domain": "alice.example.org"}]
+
+
+def test_it_makes_alices_own_site_for_those_who_had_alice_before(alice: Alice) -> None:
+    alice("db", "migrate")
+    alice("books", "import", str(CHECKOUT / "data" / "alice-in-wonderland.md"))
+    assert sites(alice) == []
+
+    assert alice("setup").output == ""
+    assert [site["name"] for site in sites(alice)] == ["Alice"]
+    assert users(alice) == []
+
+
 def test_passwords_are_stored_nowhere_in_clear(first: tuple[Settings, str]) -> None:
     settings, said = first
     stored = b"".join(path.read_bytes() for path in settings.data_dir.iterdir() if path.is_file())

@@ -8,6 +8,7 @@ from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking import site
 from alice.tracking.privacy.salt import Salts
+from alice.tracking.site import SiteRow
 from tests.cli.running import Alice
 from tests.conftest import Cast, EventRows
 
@@ -150,10 +151,8 @@ def test_a_mistake_is_told_with_the_remedy(
     assert events_db.one("SELECT COUNT(*) FROM sites") == 0
 
 
-def test_alices_own_site_stays(alice: Alice, events_db: EventRows) -> None:
-    own = site.own()
-
-    assert "ALICE_TRACK_PAGES=0" in alice("sites", "remove", own.id, "--yes").stderr
-    assert "keeps its name" in alice("sites", "set", own.id, "--name", "X").stderr
-    assert alice("sites", "set", own.id, "--retention-days", "30").exit_code == 0
+def test_alices_own_site_stays(alice: Alice, own_site: SiteRow, events_db: EventRows) -> None:
+    assert "ALICE_TRACK_PAGES=0" in alice("sites", "remove", own_site.id, "--yes").stderr
+    assert "keeps its name" in alice("sites", "set", own_site.id, "--name", "X").stderr
+    assert alice("sites", "set", own_site.id, "--retention-days", "30").exit_code == 0
     assert events_db.query("SELECT name, retention_days FROM sites") == [("Alice", 30)]

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from alice import database
+from alice.activity import log
 from alice.consultant import queries
 from alice.ids import new_id
 
@@ -16,10 +17,10 @@ from alice.ids import new_id
         lambda: queries.active_readers(30, None, 100),
         lambda: queries.online_readers(None, 100),
         lambda: queries.readers(new_id(), 100),
-        lambda: queries.recent_activities(1000, 100),
+        lambda: log.newest(1000, 100),
         lambda: queries.reader(new_id()),
         lambda: queries.summary(new_id(), 24),
-        lambda: queries.newest_seq(),
+        lambda: log.newest_seq(),
     ],
     ids=["active", "online", "readers", "recent", "reader", "summary", "newest"],
 )

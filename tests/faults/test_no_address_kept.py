@@ -52,6 +52,7 @@ def send_in_all_dialects(server: Server, site_id: str, cast: Cast, address: str)
 def test_no_address_is_kept_or_logged(app: Flask, settings: Settings, cast: Cast) -> None:
     with database.connected(database.events_db):
         site = sites.create("wonderland.example", "Wonderland", owner_id=None)
+        sites.own()
     with serving(settings, ALICE_TRUSTED_PROXIES="1", ALICE_NDJSON="1", ALICE_SINK_SECONDS="1") as server:
         for address in ADDRESSES:
             send_in_all_dialects(server, site.id, cast, address)

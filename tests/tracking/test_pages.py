@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from alice import database
+from alice import clock, database
 from alice.app import create_app
+from alice.clock import seconds
 from alice.config import Settings
 from alice.tracking import site as sites
 from alice.tracking.script import served
 from alice.tracking.site import SiteRow
+from tests.conftest import EventRows
 
 
 def test_a_site_says_what_is_collected(client: FlaskClient, site: SiteRow) -> None:
@@ -58,7 +60,7 @@ def test_without_a_sink_no_copy_is_spoken_of(client: FlaskClient, site: SiteRow)
     ids=["clickhouse", "tinybird", "ndjson", "all"],
 )
 def test_a_site_says_where_copies_go_and_that_deleting_here_does_not_reach_them(
-    settings: Settings, sinks: dict[str, Any], says: list[str]
+    settings: Settings, own_site: SiteRow, sinks: dict[str, Any], says: list[str]
 ) -> None:
     app = create_app(replace(settings, **sinks))
     with database.connected(database.events_db):
@@ -74,13 +76,26 @@ def test_a_site_says_where_copies_go_and_that_deleting_here_does_not_reach_them(
     assert "deleted here after 90 days" in client.get(f"/privacy/{forgetful.id}").text
 
 
-def test_alices_own_page_offers_to_say_no(client: FlaskClient) -> None:
+def test_alices_own_page_offers_to_say_no(client: FlaskClient, own_site: SiteRow) -> None:
     page = client.get("/privacy")
 
     assert "Do not count this browser" in page.text
     assert "data-site-id" in page.text
     own_id = page.text.partition('data-site-id="')[2].partition('"')[0]
     assert client.get(f"/privacy/{own_id}").text == page.text
+
+
+def test_before_setup_pages_are_not_counted_and_no_get_writes(
+    client: FlaskClient, events_db: EventRows, frozen_clock: int
+) -> None:
+    assert "data-site-id" not in client.get("/login").text
+    privacy = client.get("/privacy")
+    assert (privacy.status_code, "are not counted" in privacy.text) == (200, True)
+    assert events_db.one("SELECT COUNT(*) FROM sites") == 0
+
+    own = sites.own()
+    clock.advance(seconds(2))
+    assert f'data-site-id="{own.id}"' in client.get("/login").text
 
 
 def test_no_site_no_page(client: FlaskClient) -> None:
@@ -96,7 +111,9 @@ def test_alices_pages_are_not_counted_if_the_admin_says_so(settings: Settings, s
     assert "What is kept" in others and "are not counted" not in others
 
 
-def test_the_script_is_kept_for_a_year_by_its_hash_and_asked_again_without(client: FlaskClient) -> None:
+def test_the_script_is_kept_for_a_year_by_its_hash_and_asked_again_without(
+    client: FlaskClient, own_site: SiteRow
+) -> None:
     plain = client.get("/tracker.js")
     src = client.get("/login").text.partition('src="/tracker.')[2].partition('"')[0]
     hashed = client.get(f"/tracker.{src}")

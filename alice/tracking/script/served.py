@@ -64,10 +64,11 @@ def install(app: Flask, settings: Settings, sites: Sites) -> None:
     known: list[str] = []  # the id, once it was found: it never changes
 
     def tracked_site() -> str | None:
-        """The id of Alice's own site; None if visits to it are not counted, or the database is busy."""
+        """The id of Alice's own site; None if visits to it are not counted, or it cannot be read."""
         if settings.track_pages and not known:
             try:
-                known.append(sites.own(settings.public_url).id)
+                own = sites.own()
+                known.extend([own.id] if own else [])
             except Exception as error:
                 if not database.is_temporary(error):
                     raise

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 
 from alice import database
 from alice.config import Settings
@@ -18,9 +16,3 @@ def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest)
     with watching_bystander(settings, request.node):
         yield settings
         database.disconnect()
-
-
-@pytest.fixture
-def program(app: Flask) -> FlaskClient:
-    """Nobody's client without a cookie jar."""
-    return app.test_client(use_cookies=False)

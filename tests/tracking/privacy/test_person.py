@@ -158,7 +158,9 @@ def test_an_erasure_takes_as_many_steps_as_it_needs(
     assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in tables] == [0, 0, 0, 0, 0]
 
 
-def test_a_deleted_user_is_erased_from_the_event_log_too(cast: Cast, db: Rows, events_db: EventRows) -> None:
+def test_a_deleted_user_is_erased_from_the_event_log_too(
+    cast: Cast, own_site: SiteRow, db: Rows, events_db: EventRows
+) -> None:
     movement = {"userId": cast.reader.id, "sessionId": "s-1", "event": "page_view", "data": {"path": "/"}}
     assert cast.reader.client.post("/api/track", json=movement).status_code == 200
     with database.connected():

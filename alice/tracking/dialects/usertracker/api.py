@@ -59,8 +59,11 @@ def _reach(scope: str) -> Reach:
     user = current_user._get_current_object()
     if not user.is_authenticated:
         raise Unauthenticated()
+    own = tracking().sites.own()
+    if own is None:
+        raise NotFound("Alice's own site is missing. `alice setup` makes it.")
     reads_all = user.role == ADMIN and scope == READ
-    return Reach(tracking().sites.own(settings().public_url), None if reads_all else user.id)
+    return Reach(own, None if reads_all else user.id)
 
 
 def _key() -> str | None:

@@ -64,7 +64,7 @@ def test_a_server_may_send_as_many_events_as_its_site_may_get(settings: Settings
 
 
 def test_opening_a_session_counts_for_the_site_and_for_a_users_address(
-    settings: Settings, cast: Cast, by_key: Asking
+    settings: Settings, cast: Cast, by_key: Asking, own_site: SiteRow
 ) -> None:
     app = create_app(replace(settings, track_per_address=2, track_per_site=1))
     server, cast.reader.app = by_key("ingest", app), app
@@ -186,3 +186,12 @@ def test_a_failure_of_ours_is_told_in_the_words_of_the_dialect(by_key: Asking) -
 
     assert answer.status_code == 500
     assert (answer.json.keys(), "secret" in answer.text) == ({"error"}, False)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_before_setup_alice_has_no_site_to_send_to(cast: Cast, events_db: EventRows, method: str) -> None:
+    query = {"userId": cast.reader.id, "sessionId": "tab-1"}
+    answer = cast.reader.client.open("/api/track/session", method=method, query_string=query, json=query)
+
+    assert (answer.status_code, "alice setup" in answer.json["error"]) == (404, True)
+    assert events_db.one("SELECT COUNT(*) FROM sites") == 0

@@ -20,6 +20,8 @@ from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows
 from tests.tracking.conftest import CHROME
 
+pytestmark = pytest.mark.usefixtures("own_site")
+
 SERVER = "python-requests/2.32.5"
 Send = Callable[..., Any]
 

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
-from alice.accounts import book_code, password, user
+from alice.accounts import password, user
 from alice.accounts.user import ADMIN, CONSULTANT, READER
 from alice.database import query, transaction
 from alice.errors import Conflict
+from alice.library import book_code
 
 FIRST_NAMES = {READER: "Ada", CONSULTANT: "Charles", ADMIN: "Edith"}
 

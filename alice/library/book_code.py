@@ -2,16 +2,19 @@
 
 import re
 import secrets
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from peewee import SQL, CharField, CompositeKey, ForeignKeyField, IntegrityError, TextField
+from pydantic import StringConstraints
 
 from alice import clock
-from alice.accounts import signals, throttle
-from alice.accounts.throttle import BOOK_CODES
+from alice.accounts import throttle
+from alice.accounts.throttle import Limit
 from alice.accounts.user import User
+from alice.clock import minutes
 from alice.database import Millis, Model, appending, execute, query, transaction
 from alice.errors import Conflict, NotFound
+from alice.library import signals
 
 # Crockford's base 32: 12 characters are 60 bits. The letters O, I and L are read as the digits 0, 1 and 1.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -19,10 +22,12 @@ MISREAD = str.maketrans("OIL", "011")
 LENGTH, GROUP = 12, 4
 SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212]+")  # spaces and every kind of dash
 
+TypedCode = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+TRIES = Limit("book-code", 10, minutes(1))
+
 
 class VerificationCode(Model):
     code = CharField(14, primary_key=True)  # XXXX-XXXX-XXXX
-    # Plain SQL instead of a ForeignKeyField: accounts may not import the library, which ranks above it.
     book_id = TextField(constraints=[SQL("REFERENCES books (id)")])
     created_at = Millis()
     used_by = ForeignKeyField(User, null=True, on_delete="SET NULL", column_name="used_by", index=False)
@@ -76,7 +81,7 @@ def redeem(user_id: str, session_id: str | None, typed: str) -> str:
     The first user to redeem a code may redeem it again; others may not. Raises NotFound `code_unknown`,
     Conflict `code_used`, and TooMany for the 11th try in a minute. Not inside a transaction.
     """
-    throttle.take(BOOK_CODES, user_id)
+    throttle.take(TRIES, user_id)
     code = normal_code(typed)
     if code is None:
         raise _unknown()
@@ -90,7 +95,7 @@ def redeem(user_id: str, session_id: str | None, typed: str) -> str:
             return _used_before(code, user_id)
         ((book_id,),) = taken
         _grant(user_id, book_id, code)
-        signals.book_unlocked.send(None, db=log, user_id=user_id, session_id=session_id, book_id=book_id)
+        signals.book_unlocked.send(db=log, user_id=user_id, session_id=session_id, book_id=book_id)
         return book_id
 
 

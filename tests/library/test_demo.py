@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from alice import database
-from alice.accounts import demo
+from alice.library import demo
 from tests.accounts.acting import connected, login, together, verify
 from tests.conftest import BOOK, LOCKED_BOOK, Rows
 
