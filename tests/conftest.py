@@ -1,8 +1,8 @@
 """What tests share: a fresh Alice on a real database, a fixed cast, and a clock that can be frozen.
 
 Every test gets a copy of one migrated database with the cast, a bystander and two small books in it. Each
-test runs on SQLite and, if ALICE_TEST_POSTGRESQL_URL names a server, on PostgreSQL. A test must not change
-the bystander's rows (tests/bystander.py).
+test runs on SQLite and, if there is a server (tests/postgresql.py), on PostgreSQL. A test must not change the
+bystander's rows (tests/bystander.py).
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import peewee
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playhouse.db_url import connect
 
 from alice import clock, database, migrations
 from alice.accounts import password
@@ -32,14 +32,13 @@ from alice.clock import days
 from alice.config import Settings
 from alice.ids import new_id
 from alice.tracking.site import SiteRow
-from tests import bystander
+from tests import bystander, postgresql
 from tests.bystander import Change, insert
 from tests.schema import ALICE_TABLES, EVENTS_TABLES
 from tests.tracking.calling import site as sites
 
 pytest_plugins = ["tests.no_skips"]
 
-POSTGRESQL = os.environ.get("ALICE_TEST_POSTGRESQL_URL")
 PASSWORD = "curiouser and curiouser"
 BOOK = "tea-party"
 LOCKED_BOOK = "looking-glass"
@@ -124,55 +123,80 @@ def cast(app: Flask) -> Cast:
 
 
 @dataclass(frozen=True)
-class Template:
-    """A migrated database with the cast and the books, and ways to copy it for a test."""
+class SqliteTemplate:
+    """A folder of migrated files with the cast and the books, and ways to copy it for a test."""
 
-    engine: str
-    where: Any  # a folder, or the name of a PostgreSQL database
+    folder: Path
 
     def lend(self, data_dir: Path) -> Settings:
-        """Return settings of a fresh database: copied files, or the shared PostgreSQL one, restored."""
-        if self.engine == "postgresql":
-            _run_on(_url(f"{self.where}_lent"), RESTORE)
-            return Settings(data_dir=data_dir, database_url=_url(f"{self.where}_lent"))
-        return self.copy(data_dir)
-
-    def copy(self, data_dir: Path) -> Settings:
-        """Return settings of a database that the test may alter. Creating one on PostgreSQL takes a while."""
-        if self.engine == "postgresql":
-            name = f"alice_test_{uuid.uuid4().hex}"
-            _administer(f'CREATE DATABASE "{name}" TEMPLATE "{self.where}"')
-            return Settings(data_dir=data_dir, database_url=_url(name))
-        for path in self.where.iterdir():
+        for path in self.folder.iterdir():
             shutil.copy(path, data_dir)
         return Settings(data_dir=data_dir)
+
+    @contextmanager
+    def copy(self, data_dir: Path) -> Iterator[Settings]:
+        yield self.lend(data_dir)
+
+
+@dataclass(frozen=True)
+class PostgresqlTemplate:
+    """The same on PostgreSQL. Creating a database takes a while, so tests share one if they can."""
+
+    server: postgresql.Server
+    url: str
+    shared_url: str
+
+    def lend(self, data_dir: Path) -> Settings:
+        """Return settings of the shared database, restored."""
+        postgresql.run(self.shared_url, RESTORE)
+        return Settings(data_dir=data_dir, database_url=self.shared_url)
+
+    @contextmanager
+    def copy(self, data_dir: Path) -> Iterator[Settings]:
+        """Create a database that the test may alter."""
+        with self.server.copy(self.url) as url:
+            yield Settings(data_dir=data_dir, database_url=url)
+
+
+Template = SqliteTemplate | PostgresqlTemplate
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that is marked `engine("sqlite")` on that engine alone."""
+    only = metafunc.definition.get_closest_marker("engine")
+    if only and "engine" in metafunc.fixturenames:
+        metafunc.definition.add_marker(pytest.mark.parametrize("engine", only.args, indirect=True))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest) -> str:
-    if request.param == "postgresql" and not POSTGRESQL:
-        pytest.skip(
-            "needs PostgreSQL: set ALICE_TEST_POSTGRESQL_URL=postgresql://postgres@127.0.0.1/postgres"
-        )
+    if request.param == "postgresql":
+        postgresql.skip_if_missing()
     return request.param
 
 
 @pytest.fixture(scope="session")
-def templates() -> Iterator[dict[str, Template]]:
-    made: dict[str, Template] = {}
-    yield made
-    if "postgresql" in made:
-        for name in (made["postgresql"].where, f"{made['postgresql'].where}_lent"):
-            _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    folder = tmp_path_factory.mktemp("template-sqlite")
+    _fill(Settings(data_dir=folder))
+    return SqliteTemplate(folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlTemplate]:
+    with closing(postgresql.Server(postgresql.server_url())) as server:
+        url = server.create()
+        _fill(Settings(data_dir=tmp_path_factory.mktemp("template-postgresql"), database_url=url))
+        shared_url = server.create(url)
+        server.let_commits_return_early(shared_url)
+        postgresql.run(shared_url, KEEP)
+        yield PostgresqlTemplate(server, url, shared_url)
 
 
 @pytest.fixture
-def template(
-    engine: str, templates: dict[str, Template], tmp_path_factory: pytest.TempPathFactory
-) -> Template:
-    if engine not in templates:
-        templates[engine] = _make_template(engine, tmp_path_factory.mktemp(f"template-{engine}"))
-    return templates[engine]
+def template(engine: str, request: pytest.FixtureRequest) -> Template:
+    return request.getfixturevalue(f"{engine}_template")
 
 
 @pytest.fixture
@@ -217,8 +241,8 @@ class Watched:
 
     def _rows(self) -> bystander.Rows:
         if self._settings.database_url:
-            with _connected(self._settings.database_url) as server:
-                return bystander.rows(bystander.POSTGRESQL, self._tables, server.execute_sql)
+            with psycopg.connect(self._settings.database_url) as server:
+                return bystander.rows(bystander.POSTGRESQL, self._tables, server.execute)
         found: bystander.Rows = {}
         for name, tables in (("alice.db", bystander.HERS), ("events.db", bystander.HERS_IN_EVENTS)):
             file = sqlite3.connect(f"file:{self._settings.data_dir / name}?mode=ro", uri=True)
@@ -347,19 +371,6 @@ def recorder(app: Flask) -> Any:
 # Creating the template
 
 
-def _make_template(engine: str, folder: Path) -> Template:
-    if engine == "sqlite":
-        _fill(Settings(data_dir=folder))
-        return Template(engine, folder)
-    name = f"alice_template_{uuid.uuid4().hex}"
-    _administer(f'CREATE DATABASE "{name}"')
-    _fill(Settings(data_dir=folder, database_url=_url(name)))
-    _administer(f'CREATE DATABASE "{name}_lent" TEMPLATE "{name}"')
-    _administer(f'ALTER DATABASE "{name}_lent" SET synchronous_commit = off')
-    _run_on(_url(f"{name}_lent"), KEEP)
-    return Template(engine, name)
-
-
 _EVENTS_TABLES = [f"tracking.{table}" for table in EVENTS_TABLES]
 _KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in [*ALICE_TABLES, *_EVENTS_TABLES]}
 KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE {kept} AS TABLE {t}" for t, kept in _KEPT.items()]
@@ -391,15 +402,25 @@ def _add_people(hashed: str) -> None:
         if person.role is None:
             continue
         User.create(
-            id=person.id, email=person.email, password_hash=hashed, role=person.role,
-            first_name=person.name.title(), last_name="Example", created_at=now, updated_at=now,
-        )  # fmt: skip
+            id=person.id,
+            email=person.email,
+            password_hash=hashed,
+            role=person.role,
+            first_name=person.name.title(),
+            last_name="Example",
+            created_at=now,
+            updated_at=now,
+        )
         Session.create(
-            id=person.session_id, user=person.id,
+            id=person.session_id,
+            user=person.id,
             token_hash=hashlib.sha256(person.token.encode()).hexdigest(),
-            ip_address="192.0.2.7", user_agent="tests",
-            created_at=now, last_active_at=now, expires_at=now + days(400),
-        )  # fmt: skip
+            ip_address="192.0.2.7",
+            user_agent="tests",
+            created_at=now,
+            last_active_at=now,
+            expires_at=now + days(400),
+        )
     access = {"user_id": _cast.reader.id, "book_id": BOOK, "granted_at": now}
     insert(database.execute, "book_access", access)
     for code in (CODE, OTHER_CODE):
@@ -429,35 +450,6 @@ def _add_book(slug: str, title: str) -> None:
                 "id": new_id(), "section_number": section, "content": text, "html": f"<p>{text}</p>",
                 "word_count": 4,
             })  # fmt: skip
-
-
-def _url(name: str) -> str:
-    return f"{POSTGRESQL.rpartition('/')[0]}/{name}"
-
-
-def _administer(statement: str) -> None:
-    _run_on(POSTGRESQL, [statement])
-
-
-def _run_on(url: str, statements: list[str]) -> None:
-    with _connected(url) as server:
-        for statement in statements:
-            server.execute_sql(statement)
-
-
-@contextmanager
-def _connected(url: str) -> Iterator[peewee.Database]:
-    server = connect(url)
-    server.connect()
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-def drop(settings: Settings) -> None:
-    """Drop a copied PostgreSQL database."""
-    _administer(f'DROP DATABASE "{settings.database_url.rpartition("/")[2]}" WITH (FORCE)')
 
 
 def _close() -> None:

@@ -140,9 +140,13 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 def run(settings: Settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     """Run an `alice` command and wait for its end."""
     return subprocess.run(
-        [*ALICE, *arguments], cwd=CHECKOUT, env=environment(settings, **variables),
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [*ALICE, *arguments],
+        cwd=CHECKOUT,
+        env=environment(settings, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @contextmanager
@@ -154,8 +158,11 @@ def serving(settings: Settings, *options: str, **variables: str) -> Iterator[Ser
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
         process = subprocess.Popen(
             [*ALICE, "serve", "--port", str(port), *options],
-            cwd=CHECKOUT, env=environment(settings, **variables), stdout=out, stderr=err,
-        )  # fmt: skip
+            cwd=CHECKOUT,
+            env=environment(settings, **variables),
+            stdout=out,
+            stderr=err,
+        )
     server = Server(settings, port, process, folder)
     try:
         _await_health(server)

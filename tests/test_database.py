@@ -20,14 +20,18 @@ from alice.ids import new_id
 from tests.conftest import Cast
 
 PRAGMAS = {
-    "journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000,
-    "wal_autocheckpoint": 1000, "cache_size": -20000, "temp_store": 2,
-}  # fmt: skip
+    "journal_mode": "wal",
+    "synchronous": 1,
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+    "wal_autocheckpoint": 1000,
+    "cache_size": -20000,
+    "temp_store": 2,
+}
 
 
-def test_every_connection_has_the_seven_pragmas(app: Flask, engine: str) -> None:
-    if engine != "sqlite":
-        return  # PRAGMAs are SQLite's
+@pytest.mark.engine("sqlite")  # PRAGMAs are SQLite's
+def test_every_connection_has_the_seven_pragmas(app: Flask) -> None:
     seen: list[dict] = []
 
     def look() -> None:
@@ -71,11 +75,10 @@ def test_another_driver_of_postgresql_changes_nothing(
             assert isinstance(alice_db.obj._adapter, peewee.Psycopg3Adapter)
 
 
+@pytest.mark.engine("postgresql")  # SQLite cannot take its lock from a frozen process
 def test_one_who_freezes_inside_a_transaction_stops_nobody_for_long(
-    settings: Settings, engine: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if engine != "postgresql":
-        return  # a frozen process keeps SQLite's lock, and whoever thaws or kills it frees all others
     monkeypatch.setattr(database, "IDLE_IN_TRANSACTION", 500)
     database.bind(settings)
     holds, over = threading.Event(), threading.Event()

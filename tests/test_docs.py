@@ -15,7 +15,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 README = (CHECKOUT / "README.md").read_text()
 SETTINGS = [variable(field.name) for field in fields(Settings)]
 MAKE = r"^make ([a-z]+)"
-FOR_TESTS = {"ALICE_TEST_POSTGRESQL_URL", "ALICE_TEST_CHROMIUM", "ALICE_TEST_CLICKHOUSE_URL"}
+FOR_TESTS = {
+    "ALICE_TEST_POSTGRESQL_URL",
+    "ALICE_TEST_CHROMIUM",
+    "ALICE_TEST_MIX_SECONDS",
+    "ALICE_TEST_CLICKHOUSE_URL",
+}
 
 
 def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:

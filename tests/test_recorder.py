@@ -208,9 +208,8 @@ def test_touched_values_are_written_within_seconds(started: Recorder, eventually
     eventually(lambda: kept() == {"a"})
 
 
-def test_a_locked_database_is_unavailable_and_recovers(app: Flask, engine: str, started: Recorder) -> None:
-    if engine != "sqlite":
-        return  # PostgreSQL has no lock on the whole database
+@pytest.mark.engine("sqlite")  # PostgreSQL has no lock on the whole database
+def test_a_locked_database_is_unavailable_and_recovers(app: Flask, started: Recorder) -> None:
     started.submit(lambda db: put(db, "before"))
     started.submit(lambda db: db.query("PRAGMA busy_timeout = 50"))  # of the writer's connection
     path = alice_db.obj.database
@@ -225,11 +224,8 @@ def test_a_locked_database_is_unavailable_and_recovers(app: Flask, engine: str, 
     assert kept() == {"before", "after"}
 
 
-def test_a_full_disk_is_unavailable_loses_nothing_and_recovers(
-    app: Flask, engine: str, started: Recorder
-) -> None:
-    if engine != "sqlite":
-        return  # SQLite can be told how large a file may grow
+@pytest.mark.engine("sqlite")  # SQLite can be told how large a file may grow
+def test_a_full_disk_is_unavailable_loses_nothing_and_recovers(app: Flask, started: Recorder) -> None:
     started.submit(lambda db: put(db, "before"))
 
     def fill(db: Log) -> None:

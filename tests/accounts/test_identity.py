@@ -28,10 +28,8 @@ def test_me_is_one_query(cast: Cast, counted: Any) -> None:
     assert len(statements) == 1
 
 
-def test_the_query_walks_indexes(app: Flask, connection: None, engine: str, settings: Settings) -> None:
-    if engine != "sqlite":
-        # PostgreSQL chooses by statistics; on tables this small it rightly scans.
-        return
+@pytest.mark.engine("sqlite")  # PostgreSQL chooses by statistics; on tables this small it rightly scans.
+def test_the_query_walks_indexes(app: Flask, connection: None, settings: Settings) -> None:
     plan = database.query(f"EXPLAIN QUERY PLAN {identity._FIND}", "0" * 64, *session.live_params(settings))
 
     steps = [row[-1] for row in plan]
@@ -39,6 +37,7 @@ def test_the_query_walks_indexes(app: Flask, connection: None, engine: str, sett
     assert any("idx_sessions_token_hash" in step for step in steps)
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     "token",
     [
@@ -77,6 +76,7 @@ def test_the_scheme_is_written_in_any_case(program: FlaskClient, cast: Cast, sch
     assert answer.json["id"] == cast.reader.id
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("header", ["Basic {0}", "{0}", "Token {0}", "Bearer", "Bearer{0}"])
 def test_no_other_scheme_is_taken(program: FlaskClient, cast: Cast, header: str) -> None:
     answer = program.get(ME, headers={"Authorization": header.format(cast.reader.token)})
@@ -96,6 +96,7 @@ def test_a_wrong_bearer_is_not_made_good_by_the_cookie(cast: Cast) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.engine("sqlite")
 def test_a_token_in_the_address_is_no_token(program: FlaskClient, cast: Cast) -> None:
     assert program.get(f"{ME}?token={cast.reader.token}&access_token={cast.reader.token}").status_code == 401
 

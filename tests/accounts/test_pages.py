@@ -18,11 +18,29 @@ from tests.conftest import PASSWORD, Cast, Rows
 
 ADA = {"email": "ada@example.com", "password": PASSWORD, "first_name": "Ada", "last_name": "King"}
 ATTACKS = [
-    "https://evil.example", "//evil.example", "///evil.example", "/\\evil.example", "\\/evil.example",
-    "\\\\evil", "/\t/evil.example", "/\n//evil.example", "\t//evil.example", " //evil.example",
-    "javascript:alert(1)", "data:text/html,x", "evil.example", "http:evil.example", "http:/evil.example",
-    "/\r\nSet-Cookie: a=b", "", "?next=/", "./shelf", "//[evil", "/\x00", "/\u2028",
-]  # fmt: skip
+    "https://evil.example",
+    "//evil.example",
+    "///evil.example",
+    "/\\evil.example",
+    "\\/evil.example",
+    "\\\\evil",
+    "/\t/evil.example",
+    "/\n//evil.example",
+    "\t//evil.example",
+    " //evil.example",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "evil.example",
+    "http:evil.example",
+    "http:/evil.example",
+    "/\r\nSet-Cookie: a=b",
+    "",
+    "?next=/",
+    "./shelf",
+    "//[evil",
+    "/\x00",
+    "/\u2028",
+]
 
 
 def sign_in(client: FlaskClient, person: object, path: str = "/login", **more: str) -> TestResponse:

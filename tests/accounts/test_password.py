@@ -18,6 +18,7 @@ def bcrypt_hash(text: str, prefix: bytes = b"2a") -> str:
     )
 
 
+@pytest.mark.engine("sqlite")
 def test_a_hash_verifies_its_password_only(app: Flask) -> None:
     stored = password.hash_password(PASSWORD)
 
@@ -25,16 +26,19 @@ def test_a_hash_verifies_its_password_only(app: Flask) -> None:
     assert password.verify(PASSWORD + " ", stored) == (False, None)
 
 
+@pytest.mark.engine("sqlite")
 def test_the_same_password_never_has_the_same_hash(app: Flask) -> None:
     assert password.hash_password(PASSWORD) != password.hash_password(PASSWORD)
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("stored", [None, "", "!", "plain text", "$2a$nonsense", "$argon2id$v=19$broken"])
 @pytest.mark.parametrize("text", ["", "plain text", PASSWORD])
 def test_nothing_to_compare_with_is_wrong(app: Flask, stored: str | None, text: str) -> None:
     assert password.verify(text, stored) == (False, None)
 
 
+@pytest.mark.engine("sqlite")
 def test_what_nobody_has_costs_as_much_as_what_somebody_has(app: Flask) -> None:
     nobodys = password._nobodys()
 

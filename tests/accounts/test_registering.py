@@ -47,6 +47,7 @@ def test_a_taken_email_is_refused_however_it_is_written(program: FlaskClient, ca
     assert error(register(program, email)) == (409, "email_taken", "email")
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     ("field", "value"),
     [("email", "ada@"), ("password", "PassWord1"), ("password", "x" * 257), ("first_name", 7)],
@@ -79,6 +80,7 @@ def test_nobody_gives_themselves_more_than_that(program: FlaskClient, key: str, 
     assert db.query("SELECT 1 FROM users WHERE email = 'ada@example.com'") == []
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("missing", ["email", "password"])
 def test_what_is_missing_is_named(program: FlaskClient, missing: str) -> None:
     given = {"email": "ada@example.com", "password": PASSWORD}

@@ -156,6 +156,7 @@ def test_what_is_typed_has_a_bound(program: FlaskClient, field: str, length: int
     assert program.post("/api/auth/login", json=given).status_code == status
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("field", ["email", "password"])
 def test_what_is_missing_is_named(program: FlaskClient, field: str) -> None:
     given = {"email": "a@example.com", "password": "x"}
@@ -164,10 +165,12 @@ def test_what_is_missing_is_named(program: FlaskClient, field: str) -> None:
     assert error(program.post("/api/auth/login", json=given)) == (422, "invalid", field)
 
 
+@pytest.mark.engine("sqlite")
 def test_more_than_is_asked_for_is_refused(program: FlaskClient, cast: Cast) -> None:
     assert error(login(program, cast.reader.email, role="admin")) == (422, "invalid", "role")
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("remember", ["yes", 1, None])
 def test_staying_signed_in_is_true_or_false(program: FlaskClient, cast: Cast, remember: object) -> None:
     assert error(login(program, cast.reader.email, remember=remember)) == (422, "invalid", "remember")
@@ -194,8 +197,10 @@ def test_where_from_and_when_is_noted(program: FlaskClient, cast: Cast, db: Rows
 
     address, agent, created, seen = db.query(
         "SELECT ip_address, user_agent, created_at, last_active_at FROM sessions "
-        "WHERE user_id = ? AND id <> ?", cast.reader.id, cast.reader.session_id,
-    )[0]  # fmt: skip
+        "WHERE user_id = ? AND id <> ?",
+        cast.reader.id,
+        cast.reader.session_id,
+    )[0]
     assert (address, created, seen) == ("127.0.0.1", frozen_clock, frozen_clock)
     assert agent.startswith("Looking-Glass/1.0") and len(agent) == 500
     assert db.one("SELECT last_active_at FROM users WHERE id = ?", cast.reader.id) == frozen_clock
@@ -275,6 +280,7 @@ def test_signing_out_leaves_other_devices_alone(program: FlaskClient, cast: Cast
     assert me(program, token).status_code == 200
 
 
+@pytest.mark.engine("sqlite")
 def test_nobody_cannot_sign_out(program: FlaskClient) -> None:
     assert error(program.post("/api/auth/logout")) == (401, "unauthenticated", None)
 

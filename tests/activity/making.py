@@ -17,5 +17,7 @@ def section_of(db: Rows, page: int, number: int = 2) -> str:
     """The id of a section of the book."""
     return db.one(
         "SELECT id FROM sections WHERE book_id = ? AND page_number = ? AND section_number = ?",
-        BOOK, page, number,
-    )  # fmt: skip
+        BOOK,
+        page,
+        number,
+    )

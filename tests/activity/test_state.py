@@ -48,9 +48,14 @@ def test_the_first_view_of_a_page_says_where_and_when(reading: Reading) -> None:
     reading.do("PAGE_VIEW", 3, after=0)
 
     assert reading.state == State(
-        book_id="book", current_page=3, last_activity_type="PAGE_VIEW", last_activity_at=START,
-        page_entered_at=START, page_viewed_at=START, updated_at=START + seconds(1),
-    )  # fmt: skip
+        book_id="book",
+        current_page=3,
+        last_activity_type="PAGE_VIEW",
+        last_activity_at=START,
+        page_entered_at=START,
+        page_viewed_at=START,
+        updated_at=START + seconds(1),
+    )
     assert reading.left == [None]
 
 
@@ -58,17 +63,25 @@ def test_a_section_view_says_which_section_but_not_that_the_page_was_seen(readin
     reading.do("SECTION_VIEW", 3, after=0, section="s")
 
     assert reading.state == State(
-        book_id="book", current_page=3, current_section_id="s", last_activity_type="SECTION_VIEW",
-        last_activity_at=START, page_entered_at=START, section_viewed_at=START,
+        book_id="book",
+        current_page=3,
+        current_section_id="s",
+        last_activity_type="SECTION_VIEW",
+        last_activity_at=START,
+        page_entered_at=START,
+        section_viewed_at=START,
         updated_at=START + seconds(1),
-    )  # fmt: skip
+    )
 
 
 def test_lookups_and_questions_count_for_the_page_and_in_all(reading: Reading) -> None:
     for kind, page in (
-        ("PAGE_VIEW", 3), ("WORD_LOOKUP", 3), ("AI_INTERACTION", 3), ("AI_INTERACTION", None),
+        ("PAGE_VIEW", 3),
+        ("WORD_LOOKUP", 3),
+        ("AI_INTERACTION", 3),
+        ("AI_INTERACTION", None),
         ("FEEDBACK", 3),
-    ):  # fmt: skip
+    ):
         state = reading.do(kind, page)
     assert (state.page_lookups, state.page_ai_questions) == (1, 2)
     assert (state.total_word_lookups, state.total_ai_interactions) == (1, 2)
@@ -112,10 +125,17 @@ def test_what_is_late_counts_but_moves_nothing(reading: Reading) -> None:
         reading.late(kind, 4)
 
     assert reading.state == State(
-        book_id="book", current_page=3, last_activity_type="PAGE_VIEW", last_activity_at=START,
-        total_word_lookups=1, total_ai_interactions=1, page_entered_at=START, page_viewed_at=START,
-        open_help_requests=1, updated_at=START + minutes(5),
-    )  # fmt: skip
+        book_id="book",
+        current_page=3,
+        last_activity_type="PAGE_VIEW",
+        last_activity_at=START,
+        total_word_lookups=1,
+        total_ai_interactions=1,
+        page_entered_at=START,
+        page_viewed_at=START,
+        open_help_requests=1,
+        updated_at=START + minutes(5),
+    )
     assert reading.left == [None] * 7
 
 

@@ -355,6 +355,7 @@ def test_only_readers_activity_is_logged(cast: Cast, db: Rows, name: str) -> Non
     assert db.one("SELECT COUNT(*) FROM activity_logs") == 0
 
 
+@pytest.mark.engine("sqlite")
 def test_nobody_gets_401(cast: Cast) -> None:
     assert cast.nobody.client.post(URL, json=view()).status_code == 401
 

@@ -1,4 +1,4 @@
-"""The sites that are measured, their servers, and the table at the end."""
+"""The sites that are measured, their servers, and the rows at the end."""
 
 import subprocess
 import sys
@@ -18,25 +18,26 @@ from tests.servers import Server
 SMALL, LARGE = 1_000, 1_000_000  # rows of the log
 
 
-class Result(NamedTuple):
-    """A line of the table; `unit` says what the limit is counted in."""
+class Row(NamedTuple):
+    """A measured row. `unit` says what value and bound are counted in, `detail` what was measured."""
 
     name: str
-    measured: float
-    limit: float
+    value: float
+    bound: float
     unit: str
     detail: str = ""
 
-    @property
-    def held(self) -> bool:
-        return self.measured <= self.limit
+    def __str__(self) -> str:
+        return f"{self.name} {self.value:.2f} of {self.bound:g}"
 
 
-class Report(list[Result]):
-    def check(self, name: str, measured: float, limit: float, unit: str, detail: str = "") -> bool:
-        """Note a result for the table; answer whether the limit holds."""
-        self.append(Result(name, measured, limit, unit, detail))
-        return self[-1].held
+class Report(list[Row]):
+    def check(self, *rows: Row) -> None:
+        """Note rows for the summary; fail if one misses its bound."""
+        self += rows
+        missed = [f"{row} {row.unit}: {row.detail}".rstrip(": ") for row in rows if row.value > row.bound]
+        if missed:
+            pytest.fail("too much: " + "; ".join(missed), pytrace=False)
 
 
 RESULTS = pytest.StashKey[Report]()
@@ -51,16 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    results = config.stash[RESULTS]
-    if not results:
-        return
-    terminalreporter.section("speed: 10th percentiles")
-    width = max(len(result.name) for result in results)
-    for name, measured, limit, unit, detail in results:
-        held = "  " if measured <= limit else "! "
-        terminalreporter.line(
-            f"{held}{name:<{width}} {measured:8.2f} of {limit:g} {unit:<28} {detail}".rstrip()
-        )
+    """Print each row as `name value of bound`, so that a program can read it."""
+    for row in config.stash[RESULTS]:
+        terminalreporter.line(str(row))
 
 
 @pytest.fixture(scope="session")
@@ -105,8 +99,11 @@ def ceiling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with open(settings.data_dir / "log", "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.ceiling", str(port)],
-            cwd=servers.CHECKOUT, env=servers.environment(settings), stdout=log, stderr=log,
-        )  # fmt: skip
+            cwd=servers.CHECKOUT,
+            env=servers.environment(settings),
+            stdout=log,
+            stderr=log,
+        )
     try:
         _await(port)
         yield port

@@ -185,9 +185,17 @@ class _Log:
             activity = self._next(reader, at)
             self._fold(reader.id, activity)
             yield (
-                reader.id, reader.session_id, activity.id, activity.activity_type, activity.book_id,
-                activity.page_number, activity.section_id, activity.metadata, at, at,
-            )  # fmt: skip
+                reader.id,
+                reader.session_id,
+                activity.id,
+                activity.activity_type,
+                activity.book_id,
+                activity.page_number,
+                activity.section_id,
+                activity.metadata,
+                at,
+                at,
+            )
         for user_id, kept in self.states.items():
             kept.total_pages_read = sum(1 for reads in self.reads[user_id].values() if reads.times)
             kept.status = status.implied(kept)

@@ -8,19 +8,16 @@ import pytest
 from alice import database
 from alice.config import Settings
 from tests.cli.running import Alice
-from tests.conftest import Template, drop, watching_bystander
+from tests.conftest import Template, watching_bystander
 
 
 @pytest.fixture
 def settings(template: Template, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
     """A migrated database that is bound, without an application."""
-    settings = template.copy(tmp_path)
-    with watching_bystander(settings, request.node):
+    with template.copy(tmp_path) as settings, watching_bystander(settings, request.node):
         database.bind(settings)
         yield settings
         database.disconnect()
-    if settings.database_url:
-        drop(settings)
 
 
 @pytest.fixture

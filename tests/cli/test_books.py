@@ -61,9 +61,19 @@ def test_options_win_over_the_file_and_set_the_sizes(books: Command, tale: Path)
     tale.write_text("---\ntitle: A Tale\n---\n" + "One two three four five. " * 20)
 
     done = books(
-        "import", tale, "--id", "other", "--title", "Other", "--author", "Me", "--words-per-page", 20,
-        "--words-per-section", 5,
-    )  # fmt: skip
+        "import",
+        tale,
+        "--id",
+        "other",
+        "--title",
+        "Other",
+        "--author",
+        "Me",
+        "--words-per-page",
+        20,
+        "--words-per-section",
+        5,
+    )
 
     assert done.stdout == "Imported: Other (other), 1 chapter, 5 pages, 20 sections.\n"
     assert Rows().query("SELECT title, author FROM books WHERE id = 'other'") == [("Other", "Me")]
@@ -76,9 +86,14 @@ def test_the_list_shows_the_books(books: Command, tale: Path) -> None:
 
     assert [book["id"] for book in listed] == ["tea-party", "a-tale", "looking-glass"]
     assert listed[1] == {
-        "id": "a-tale", "title": "A Tale", "author": "Somebody", "language": "en", "chapters": 2,
-        "total_pages": 2, "total_words": 5,
-    }  # fmt: skip
+        "id": "a-tale",
+        "title": "A Tale",
+        "author": "Somebody",
+        "language": "en",
+        "chapters": 2,
+        "total_pages": 2,
+        "total_words": 5,
+    }
     assert books("list").stdout.splitlines()[2].split(maxsplit=2) == ["a-tale", "2", "A Tale"]
 
 

@@ -27,8 +27,11 @@ def test_every_setting_is_there_with_value_default_and_meaning() -> None:
 
     assert set(entries) == {variable(field.name) for field in fields(Settings)}
     assert entries["ALICE_PORT"] == {
-        "name": "ALICE_PORT", "value": "8001", "default": "8000", "meaning": "The port to listen on.",
-    }  # fmt: skip
+        "name": "ALICE_PORT",
+        "value": "8001",
+        "default": "8000",
+        "meaning": "The port to listen on.",
+    }
     assert all(entry["meaning"].endswith(".") for entry in entries.values())
 
 

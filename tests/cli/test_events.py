@@ -43,8 +43,10 @@ def test_erasing_somebody_with_no_visit_left_finds_them(alice: Alice, ada: None)
         database.events.execute(
             "INSERT INTO identities (site_number, visitor_number, user_id, data, seen_at) "
             "VALUES (?, ?, 'ada', '{}', ?)",
-            site, visitor, clock.now(),
-        )  # fmt: skip
+            site,
+            visitor,
+            clock.now(),
+        )
         database.events.execute("DELETE FROM visits WHERE user_id = 'ada'")
 
     done = alice("events", "erase", "ada", "--yes")

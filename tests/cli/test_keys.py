@@ -61,8 +61,9 @@ def test_a_key_is_revoked_once(alice: Alice, wonderland: SiteRow) -> None:
     assert (done.exit_code, done.output) == (0, f"Revoked {made.id}.\n")
     assert api_key.check(made.key) is None
     assert (again.exit_code, again.stderr) == (
-        1, f"Error: There is no active key {made.id}. `alice keys list` shows them all.\n",
-    )  # fmt: skip
+        1,
+        f"Error: There is no active key {made.id}. `alice keys list` shows them all.\n",
+    )
 
 
 def test_the_requests_in_the_readme_are_taken(

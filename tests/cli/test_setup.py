@@ -157,9 +157,12 @@ def test_where_there_are_users_there_are_no_first_accounts(alice: Alice) -> None
 def test_a_first_setup_that_could_not_show_the_passwords_is_repeated(alice: Alice, tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         failed = subprocess.run(
-            [*ALICE, "setup"], cwd=CHECKOUT, env=environment(Settings(data_dir=tmp_path)),
-            stdout=full, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [*ALICE, "setup"],
+            cwd=CHECKOUT,
+            env=environment(Settings(data_dir=tmp_path)),
+            stdout=full,
+            stderr=subprocess.DEVNULL,
+        )
     assert (failed.returncode != 0, users(alice)) == (True, [])
 
     said = alice("setup").stdout
@@ -170,9 +173,13 @@ def test_a_first_setup_that_could_not_show_the_passwords_is_repeated(alice: Alic
 
 def test_a_first_setup_that_was_killed_is_repeated(alice: Alice, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [*ALICE, "setup"], cwd=CHECKOUT, env=environment(Settings(data_dir=tmp_path)), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as first:  # fmt: skip
+        [*ALICE, "setup"],
+        cwd=CHECKOUT,
+        env=environment(Settings(data_dir=tmp_path)),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as first:
         loaded = first.stdout.readline()
         first.kill()
         rest = first.stdout.read()

@@ -119,8 +119,10 @@ def test_retry_of_a_batch_speaks_of_this_batch_only(alice: Alice, log: Log, peer
     assert done.stdout == f"Batch {dead['id']} of tinybird is tried again in its turn.\n"
     again, still = status(alice)["letters"]
     assert (again["id"], again["state"], again["next_attempt_at"]) == (
-        dead["id"], "waiting", clock.rfc3339(clock.now()),
-    )  # fmt: skip
+        dead["id"],
+        "waiting",
+        clock.rfc3339(clock.now()),
+    )
     assert still == waiting
 
 

@@ -57,9 +57,22 @@ def test_files_that_removing_a_site_leaves_are_named(alice: Alice, settings: Set
 def test_sites_are_listed_for_programs(alice: Alice, cast: Cast) -> None:
     alice("sites", "add", "a.example")
     alice(
-        "sites", "add", "b.example", "--name", "B", "--owner", cast.consultant.email, "--origin", "http://localhost:1",
-        "--origin", "https://app.b.example", "--idle-minutes", "10", "--retention-days", "90",
-    )  # fmt: skip
+        "sites",
+        "add",
+        "b.example",
+        "--name",
+        "B",
+        "--owner",
+        cast.consultant.email,
+        "--origin",
+        "http://localhost:1",
+        "--origin",
+        "https://app.b.example",
+        "--idle-minutes",
+        "10",
+        "--retention-days",
+        "90",
+    )
 
     second, first, _ = json.loads(alice("sites", "list", "--json").output)
     assert first["owner_id"] is None and second.pop("id") and second.pop("created_at").endswith("Z")

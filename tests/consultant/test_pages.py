@@ -103,8 +103,9 @@ def test_of_very_many_those_who_are_stuck_are_shown(cast: Cast, db: Rows, record
         "INSERT INTO users (id, email, password_hash, role, last_active_at, created_at, updated_at) "
         f"{many} SELECT 'many-' || n, 'many-' || n, '', 'reader', CASE WHEN n < 1000 THEN ? ELSE ? END, 0, 0 "
         "FROM many",
-        clock.now() + seconds(1), clock.now() - minutes(4),
-    )  # fmt: skip
+        clock.now() + seconds(1),
+        clock.now() - minutes(4),
+    )
     db.execute(
         "INSERT INTO sessions "
         "(id, user_id, token_hash, created_at, last_active_at, expires_at, remember) "

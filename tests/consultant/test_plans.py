@@ -24,10 +24,8 @@ from alice.ids import new_id
     ],
     ids=["active", "online", "readers", "recent", "reader", "summary", "newest"],
 )
-def test_no_query_scans_a_table(app: Flask, engine: str, connection: None, ask: Callable[[], object]) -> None:
-    if engine != "sqlite":
-        # PostgreSQL chooses by statistics; on tables this small it rightly scans.
-        return
+@pytest.mark.engine("sqlite")  # PostgreSQL chooses by statistics; on tables this small it rightly scans.
+def test_no_query_scans_a_table(app: Flask, connection: None, ask: Callable[[], object]) -> None:
     asked = []
     hook = asked.append
     database.alice_db.query_hooks.append(hook)

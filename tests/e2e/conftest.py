@@ -1,22 +1,15 @@
 """A real browser before a real server. Every page a test opens must keep quiet: no error, no CSP breach."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests import browsers
+from tests.browsers import PATIENCE
 from tests.e2e.site import Person, Site, opened
 
-CHROMIUM = os.environ.get("ALICE_TEST_CHROMIUM")
-MISSING = "needs a browser: `apt install chromium`, then set ALICE_TEST_CHROMIUM=/usr/bin/chromium"
-PATIENCE = 30_000  # ms; these machines stall
-FLAGS = [
-    "--no-sandbox",  # CI runs as root
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-]
 # Violations reach the console too, but not all of them in every version.
 REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation",
@@ -29,16 +22,9 @@ Eventually = Callable[[Callable[[], bool]], None]
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip(MISSING)
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        # Playwright turns the memory for pages gone back to off; readers have it.
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
-        )
+    with browsers.launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="package")

@@ -140,9 +140,13 @@ def test_pages_follow_the_colour_scheme_and_stay_legible(site: Site, visit: Visi
     )
     stranger = visit(color_scheme=scheme)
     for page, path in [
-        (stranger, "/"), (stranger, "/login"), (signed_in, "/shelf"), (signed_in, f"/read/{BOOK}/1"),
-        (signed_in, "/account"), (consultant, "/consultant"),
-    ]:  # fmt: skip
+        (stranger, "/"),
+        (stranger, "/login"),
+        (signed_in, "/shelf"),
+        (signed_in, f"/read/{BOOK}/1"),
+        (signed_in, "/account"),
+        (consultant, "/consultant"),
+    ]:
         page.goto(path)
         colours = page.evaluate(COLOURS)
         assert (colours["ground"] < 80) == (scheme == "dark"), (path, colours)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
+import psycopg
 import pytest
 from flask import Flask
-from playhouse.db_url import connect
 
 from alice import database
 from alice.config import Settings
@@ -19,8 +19,8 @@ from tests.faults.conftest import Eventually
 from tests.faults.load import TRACK, Load, post_again, view
 from tests.servers import Answer, Server
 
-on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+on_sqlite = pytest.mark.engine("sqlite")
+on_postgresql = pytest.mark.engine("postgresql")
 
 
 def assert_unavailable(answer: Answer) -> None:
@@ -160,14 +160,12 @@ def test_a_disk_that_fills_up_under_load_loses_nothing_that_was_acknowledged(
 
 def cut_connections(settings: Settings) -> int:
     """End every connection of the servers, as a restart or a proxy does; answer how many there were."""
-    name = settings.database_url.rpartition("/")[2]
-    server = connect(settings.database_url.rpartition("/")[0] + "/postgres")
-    server.connect()
-    cut = server.execute_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
-    ).fetchall()
-    server.close()
-    return len(cut)
+    with psycopg.connect(settings.database_url) as connection:
+        cut = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cut.rowcount
 
 
 @on_postgresql

@@ -89,14 +89,17 @@ def test_sessions_survive_a_restart(start: Start, cast: Cast) -> None:
     assert start().get("/api/auth/me", token).json["email"] == cast.reader.email
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.engine("sqlite")
 def test_a_server_that_is_stopped_while_it_starts_stops(settings: Settings) -> None:
     """Workers that are just being made hear of it, too."""
     for moment in range(4):
         process = subprocess.Popen(
             [*ALICE, "serve", "--port", str(free_port()), "--workers", "6"],
-            cwd=CHECKOUT, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=CHECKOUT,
+            env=environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         with process:
             assert b"Alice is at" in process.stdout.readline()
             time.sleep(moment * 0.05)

@@ -19,9 +19,13 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:177.0) Gecko/20100101 Firefox/177.0 
 def send_in_all_dialects(server: Server, site_id: str, cast: Cast, address: str) -> None:
     headers = {"X_Forwarded_For": address, "User_Agent": AGENT}
     session = {
-        "session_id": f"s-{len(address)}", "user_id": "ada", "campaign_id": "c", "workspace_id": "w",
-        "project_id": site_id, "landing_page_id": "l",
-    }  # fmt: skip
+        "session_id": f"s-{len(address)}",
+        "user_id": "ada",
+        "campaign_id": "c",
+        "workspace_id": "w",
+        "project_id": site_id,
+        "landing_page_id": "l",
+    }
     movement = {
         "userId": cast.reader.id,
         "sessionId": f"m-{len(address)}",
@@ -44,7 +48,7 @@ def send_in_all_dialects(server: Server, site_id: str, cast: Cast, address: str)
     assert statuses == [200, 400, 200, 200, 200, 200]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.engine("sqlite")
 def test_no_address_is_kept_or_logged(app: Flask, settings: Settings, cast: Cast) -> None:
     with database.connected(database.events_db):
         site = sites.create("wonderland.example", "Wonderland", owner_id=None)

@@ -31,7 +31,7 @@ def slow(request: pytest.FixtureRequest, server: Server) -> Iterator[list[socket
         yield connections
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.engine("sqlite")
 def test_slow_clients_hold_up_nobody(
     server: Server, cast: Cast, slow: list[socket.socket], eventually: Eventually
 ) -> None:
@@ -43,7 +43,7 @@ def test_slow_clients_hold_up_nobody(
     assert set(load.statuses.values()) == {201}
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.engine("sqlite")
 def test_a_client_that_leaves_in_the_middle_is_no_error(
     server: Server, slow: list[socket.socket], eventually: Eventually
 ) -> None:
@@ -56,7 +56,7 @@ def test_a_client_that_leaves_in_the_middle_is_no_error(
     assert "ERROR" not in server.errors
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.engine("sqlite")
 def test_a_client_that_leaves_before_its_answer_is_no_error(server: Server, cast: Cast) -> None:
     body = b'{"activity_type": "PAGE_VIEW", "book_id": "tea-party", "page_number": 1}'
     head = f"POST {TRACK} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

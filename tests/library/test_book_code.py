@@ -87,10 +87,16 @@ def test_what_is_no_text_is_refused_by_name(cast: Cast, given: dict) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        "abcd-0123-efgh", "ABCD0123EFGH", " abcd 0123 efgh ", "abcd\u20130123\u2013efgh",
-        "a-b-c-d-0-1-2-3-e-f-g-h", "ABCD-O123-EFGH", "abcd-oi23-efgh", "abcd-0l23-efgh",
+        "abcd-0123-efgh",
+        "ABCD0123EFGH",
+        " abcd 0123 efgh ",
+        "abcd\u20130123\u2013efgh",
+        "a-b-c-d-0-1-2-3-e-f-g-h",
+        "ABCD-O123-EFGH",
+        "abcd-oi23-efgh",
+        "abcd-0l23-efgh",
     ],
-)  # fmt: skip
+)
 def test_a_code_may_be_typed_as_people_type(cast: Cast, db: Rows, typed: str) -> None:
     db.execute("UPDATE verification_codes SET code = 'ABCD-0123-EFGH' WHERE code = ?", CODE)
 
@@ -105,8 +111,10 @@ def test_unlocking_is_told_inside_the_transaction(cast: Cast, heard: list[Unlock
     ((arguments, inside),) = heard
     assert inside
     assert arguments == {
-        "user_id": cast.newcomer.id, "session_id": cast.newcomer.session_id, "book_id": BOOK,
-    }  # fmt: skip
+        "user_id": cast.newcomer.id,
+        "session_id": cast.newcomer.session_id,
+        "book_id": BOOK,
+    }
 
 
 def test_a_failure_tells_nobody(cast: Cast, heard: list[Unlocked]) -> None:
@@ -115,6 +123,7 @@ def test_a_failure_tells_nobody(cast: Cast, heard: list[Unlocked]) -> None:
     assert heard == []
 
 
+@pytest.mark.engine("sqlite")
 def test_nobody_has_no_book(cast: Cast) -> None:
     assert error(verify(cast.nobody.client, CODE)) == (401, "unauthenticated", None)
 
@@ -204,10 +213,12 @@ def test_of_two_processes_one_gets_the_book(
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", REDEEM, CODE, person.id, str(flag), str(go)],
-            env=environ, stdout=subprocess.PIPE, text=True,
+            env=environ,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for person, flag in zip((cast.reader, cast.newcomer), ready, strict=True)
-    ]  # fmt: skip
+    ]
     deadline = time.monotonic() + 60
     while not all(flag.exists() for flag in ready) and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -9,9 +9,16 @@ from tests.accounts.acting import connected, login, together, verify
 from tests.conftest import BOOK, LOCKED_BOOK, Rows
 
 deletes_everybody = pytest.mark.touches_bystander(
-    "users", "sessions", "verification_codes", "book_access", "activity_logs", "reader_states",
-    "reading_presence", "page_reads", "reading_progress",
-)  # fmt: skip
+    "users",
+    "sessions",
+    "verification_codes",
+    "book_access",
+    "activity_logs",
+    "reader_states",
+    "reading_presence",
+    "page_reads",
+    "reading_progress",
+)
 
 
 @pytest.fixture

@@ -45,8 +45,10 @@ def test_all_authors_are_named_and_the_first_title() -> None:
     )
 
     assert epub.read(packed).facts == {
-        "title": "One and the same", "author": "An Author, Another", "language": "en",
-    }  # fmt: skip
+        "title": "One and the same",
+        "author": "An Author, Another",
+        "language": "en",
+    }
 
 
 def test_documents_beside_the_text_are_left_out() -> None:
@@ -97,16 +99,22 @@ def test_a_document_is_read_block_by_block(source: str, blocks: list) -> None:
 @pytest.mark.parametrize(
     "left_out",
     [
-        "<nav><p>no</p><ol><li>no</li></ol></nav>", '<div class="x pagenum"><div>no</div>no<p>no</p></div>',
+        "<nav><p>no</p><ol><li>no</li></ol></nav>",
+        '<div class="x pagenum"><div>no</div>no<p>no</p></div>',
         "<nav><p>no<ol><li>no</nav>",
-        '<hr class="pagenum"/>', '<hr class="pagenum">', '<span class="pagenum"/>', "<svg/>",
-        '<img class="pagenum" alt="x">', "<style>p { }</style>",
+        '<hr class="pagenum"/>',
+        '<hr class="pagenum">',
+        '<span class="pagenum"/>',
+        "<svg/>",
+        '<img class="pagenum" alt="x">',
+        "<style>p { }</style>",
     ],
-)  # fmt: skip
+)
 def test_what_is_left_out_takes_nothing_else_along(left_out: str) -> None:
     assert xhtml.read(f"<p>One.</p>{left_out}<p>Two.</p>") == [
-        Paragraph((Run("One."),)), Paragraph((Run("Two."),)),
-    ]  # fmt: skip
+        Paragraph((Run("One."),)),
+        Paragraph((Run("Two."),)),
+    ]
 
 
 def test_spaces_and_lines_mean_something_only_where_they_are_verbatim() -> None:
@@ -148,9 +156,15 @@ def test_italics_are_kept() -> None:
     (paragraph,) = flow('<p>So <i>very</i> <span class="italic">odd <b>it</b></span> <em>is</em>.</p>')
 
     assert paragraph.text == (
-        Run("So "), Run("very", em=True), Run(" "), Run("odd ", em=True), Run("it", em=True, strong=True),
-        Run(" "), Run("is", em=True), Run("."),
-    )  # fmt: skip
+        Run("So "),
+        Run("very", em=True),
+        Run(" "),
+        Run("odd ", em=True),
+        Run("it", em=True, strong=True),
+        Run(" "),
+        Run("is", em=True),
+        Run("."),
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,16 @@ from tests.library.making import edition as made
 from tests.library.making import packed_epub
 
 TEXTS = [f"Number {n} of text." for n in range(1, 7)]
-EVERYTHING = ("books", "chapters", "pages", "sections", "reading_progress", "activity_logs", "reader_states",
-              "page_reads")  # fmt: skip
+EVERYTHING = (
+    "books",
+    "chapters",
+    "pages",
+    "sections",
+    "reading_progress",
+    "activity_logs",
+    "reader_states",
+    "page_reads",
+)
 
 
 def ids(book_id: str = "a-book") -> dict[str, str]:
@@ -132,8 +140,10 @@ class TestPublishing:
         publish("a-book", made(TEXTS))
         fifth, sixth = ids()[TEXTS[4]], ids()[TEXTS[5]]
         for person, page, chosen in (
-            (cast.reader, 3, fifth), (cast.newcomer, 3, sixth), (cast.consultant, 2, None),
-        ):  # fmt: skip
+            (cast.reader, 3, fifth),
+            (cast.newcomer, 3, sixth),
+            (cast.consultant, 2, None),
+        ):
             leave(person, "a-book", page, chosen)
 
         publish("a-book", made(["A new one here.", "And another new one.", *TEXTS]))
@@ -191,8 +201,9 @@ class TestPublishing:
         database.execute(
             "INSERT INTO activity_logs (id, user_id, activity_type, book_id, page_number, section_id, "
             "occurred_at, created_at) VALUES ('x', ?, 'SECTION_VIEW', 'a-book', 1, ?, 1, 1)",
-            cast.reader.id, ids()[TEXTS[0]],
-        )  # fmt: skip
+            cast.reader.id,
+            ids()[TEXTS[0]],
+        )
         before = contents()
 
         publish("a-book", made(TEXTS[2:]))

@@ -62,19 +62,29 @@ def test_emphasis_is_kept_over_the_end_of_a_line() -> None:
     draft = read("It *took\na watch* out, **really** *__so__*.")
 
     assert draft.flow == [
-        Paragraph((
-            Run("It "), Run("took a watch", em=True), Run(" out, "), Run("really", strong=True), Run(" "),
-            Run("so", em=True, strong=True), Run("."),
-        ))
-    ]  # fmt: skip
+        Paragraph(
+            (
+                Run("It "),
+                Run("took a watch", em=True),
+                Run(" out, "),
+                Run("really", strong=True),
+                Run(" "),
+                Run("so", em=True, strong=True),
+                Run("."),
+            )
+        )
+    ]
 
 
 def test_emphasis_within_emphasis_is_emphasis() -> None:
     (paragraph,) = read("*so _very_ odd* and **b __c__ d** e").flow
 
     assert paragraph.text == (
-        Run("so very odd", em=True), Run(" and "), Run("b c d", strong=True), Run(" e"),
-    )  # fmt: skip
+        Run("so very odd", em=True),
+        Run(" and "),
+        Run("b c d", strong=True),
+        Run(" e"),
+    )
 
 
 def test_a_heading_has_its_level_and_says_its_words_plainly() -> None:

@@ -42,8 +42,9 @@ def test_paragraphs_of_indented_lines_keep_their_lines() -> None:
     assert isinstance(after, Paragraph)
     assert isinstance(poem, Verse)
     assert [[plain(line) for line in stanza] for stanza in poem.stanzas] == [
-        ["How doth", "  Improve"], ["And pour"],
-    ]  # fmt: skip
+        ["How doth", "  Improve"],
+        ["And pour"],
+    ]
 
 
 @pytest.mark.parametrize(

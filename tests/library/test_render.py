@@ -45,8 +45,11 @@ def test_what_began_in_the_section_before_says_so() -> None:
     parts = sections(paragraph("One two three. Four five six."), poem, words=3)
 
     assert [part.html[: part.html.index(">") + 1] for part in parts] == [
-        "<p>", '<p class="continued">', '<p class="verse">', '<p class="verse continued">',
-    ]  # fmt: skip
+        "<p>",
+        '<p class="continued">',
+        '<p class="verse">',
+        '<p class="verse continued">',
+    ]
 
 
 def test_a_break_is_a_rule() -> None:

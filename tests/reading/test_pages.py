@@ -82,8 +82,10 @@ def test_a_book_resumes_where_the_reader_left_it(cast: Cast) -> None:
 def test_a_book_that_has_become_shorter_resumes_on_its_last_page(cast: Cast, db: Rows) -> None:
     db.execute(
         "INSERT INTO reading_progress (user_id, book_id, last_page, last_read_at) VALUES (?, ?, ?, 1)",
-        cast.reader.id, BOOK, PAGES + 5,
-    )  # fmt: skip
+        cast.reader.id,
+        BOOK,
+        PAGES + 5,
+    )
 
     assert cast.reader.browser.get(f"/read/{BOOK}").headers["Location"] == f"/read/{BOOK}/{PAGES}"
 
@@ -161,6 +163,7 @@ def test_consultants_and_admins_read_everything(cast: Cast) -> None:
         assert 'data-track="false"' in page.text
 
 
+@pytest.mark.engine("sqlite")
 def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(cast: Cast) -> None:
     answer = cast.nobody.browser.get(f"/read/{BOOK}/3")
 

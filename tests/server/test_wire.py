@@ -38,9 +38,12 @@ def raw(server: Server, text: bytes) -> bytes:
 def test_a_chunked_body_over_a_megabyte_is_a_413(server: Server) -> None:
     with closing(server.connect()) as connection:
         connection.request(
-            "POST", "/api/auth/login", (b"x" * 65536 for _ in range(30)),
-            {"Content-Type": "application/json"}, encode_chunked=True,
-        )  # fmt: skip
+            "POST",
+            "/api/auth/login",
+            (b"x" * 65536 for _ in range(30)),
+            {"Content-Type": "application/json"},
+            encode_chunked=True,
+        )
 
         assert connection.getresponse().status == 413
 
@@ -48,9 +51,12 @@ def test_a_chunked_body_over_a_megabyte_is_a_413(server: Server) -> None:
 def test_a_chunked_body_within_bounds_arrives(server: Server) -> None:
     with closing(server.connect()) as connection:
         connection.request(
-            "POST", "/api/auth/login", iter([b'{"email": "x", ', b'"password": "y"}']),
-            {"Content-Type": "application/json"}, encode_chunked=True,
-        )  # fmt: skip
+            "POST",
+            "/api/auth/login",
+            iter([b'{"email": "x", ', b'"password": "y"}']),
+            {"Content-Type": "application/json"},
+            encode_chunked=True,
+        )
 
         assert connection.getresponse().status == 401
 

@@ -61,8 +61,9 @@ def test_a_key_is_for_its_scope_only(program: FlaskClient, site: SiteRow, way: A
 
     for answer, scope in ((send(program, way(reads)), "read"), (read(program, way(ingest)), "ingest")):
         assert (answer.status_code, answer.json) == (
-            403, {"error": f"This key is for scope {scope} only."},
-        )  # fmt: skip
+            403,
+            {"error": f"This key is for scope {scope} only."},
+        )
 
 
 def test_a_key_sees_its_own_site_only(program: FlaskClient, site: SiteRow) -> None:

@@ -23,9 +23,14 @@ def test_a_site_says_what_is_collected(client: FlaskClient, site: SiteRow) -> No
 
     assert page.status_code == 200
     for word in (
-        "Wonderland", "wonderland.example", "30 minutes", "No cookie is set", "optOut",
-        "deleted after 7 days", "found from the proxy or the time zone",
-    ):  # fmt: skip
+        "Wonderland",
+        "wonderland.example",
+        "30 minutes",
+        "No cookie is set",
+        "optOut",
+        "deleted after 7 days",
+        "found from the proxy or the time zone",
+    ):
         assert word in page.text
 
 

@@ -402,14 +402,24 @@ def test_a_renewal_that_names_a_variant_means_it(
 
 
 EVERYTHING = VisitDetails(
-    path="/tea", referrer="rabbit.example", campaign=Campaign("hatter", "mail", "spring", "tea", "cup"),
-    language="fr", timezone="Europe/London", screen="1280x800", ab_test="hat", ab_variant="10/6",
-    user_id="ada", context={"campaign_id": "c-1"},
-)  # fmt: skip
+    path="/tea",
+    referrer="rabbit.example",
+    campaign=Campaign("hatter", "mail", "spring", "tea", "cup"),
+    language="fr",
+    timezone="Europe/London",
+    screen="1280x800",
+    ab_test="hat",
+    ab_variant="10/6",
+    user_id="ada",
+    context={"campaign_id": "c-1"},
+)
 ELSEWHERE = VisitDetails(
-    path="/other", referrer="hare.example", campaign=Campaign("hare", "web", "autumn", "milk", "jug"),
-    ab_test="coat", ab_variant="long",
-)  # fmt: skip
+    path="/other",
+    referrer="hare.example",
+    campaign=Campaign("hare", "web", "autumn", "milk", "jug"),
+    ab_test="coat",
+    ab_variant="long",
+)
 
 
 def words(events_db: EventRows, number: int) -> dict[str, str]:
@@ -423,13 +433,25 @@ def words(events_db: EventRows, number: int) -> dict[str, str]:
 
 
 DEVICE = {
-    "device": "desktop", "browser": "Chrome", "os": "Windows", "language": "fr", "screen": "1280x800",
-    "timezone": "Europe/London", "country": "GB", "country_source": "timezone",
-}  # fmt: skip
+    "device": "desktop",
+    "browser": "Chrome",
+    "os": "Windows",
+    "language": "fr",
+    "screen": "1280x800",
+    "timezone": "Europe/London",
+    "country": "GB",
+    "country_source": "timezone",
+}
 CAME = {
-    "landing_path": "/tea", "referrer_host": "rabbit.example", "utm_source": "hatter", "utm_medium": "mail",
-    "utm_campaign": "spring", "utm_term": "tea", "utm_content": "cup", "bucket": "hatter|mail|spring",
-}  # fmt: skip
+    "landing_path": "/tea",
+    "referrer_host": "rabbit.example",
+    "utm_source": "hatter",
+    "utm_medium": "mail",
+    "utm_campaign": "spring",
+    "utm_term": "tea",
+    "utm_content": "cup",
+    "bucket": "hatter|mail|spring",
+}
 VARIANT = {"ab_test": "hat", "ab_variant": "10/6"}
 
 
@@ -441,8 +463,10 @@ def test_a_visit_keeps_what_it_is_told_when_it_opens(
     assert words(events_db, opened.number) == DEVICE | CAME | VARIANT
     assert (opened.session_id, opened.user_id, opened.context) == ("session-1", "ada", {"campaign_id": "c-1"})
     assert (opened.started_at, opened.last_at, opened.due_at) == (
-        frozen_clock, frozen_clock, frozen_clock + minutes(30),
-    )  # fmt: skip
+        frozen_clock,
+        frozen_clock,
+        frozen_clock + minutes(30),
+    )
     assert (opened.site_number, opened.dialect, opened.is_bot) == (site.number, Dialect.EVENT_TRACKER, 0)
     assert (opened.sequence, opened.page_views, opened.interactions, opened.engaged_ms) == (0, 0, 0, 0)
     assert (opened.closed_at, opened.renewed_from, opened.idle_ms) == (None, None, minutes(30))
@@ -542,9 +566,13 @@ def test_a_visit_is_never_two_peoples(
 
 
 def test_who_somebody_is_is_kept_of_those_who_are_known_by_consent(
-    tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller, frozen_clock: int,
+    tracking: Tracking,
+    site: SiteRow,
+    other_site: SiteRow,
+    caller: Caller,
+    frozen_clock: int,
     events_db: EventRows,
-) -> None:  # fmt: skip
+) -> None:
     def said(who: VisitorKey, user_id: str | None, identity: dict | None, where: SiteRow = site) -> None:
         details = VisitDetails(user_id=user_id, identity=identity)
         tracking.record(where, VisitKey(Dialect.LITTLESTATS, who), caller, lambda: details, SOMEBODY)
@@ -589,12 +617,18 @@ def test_a_renewal_ends_the_old_visit_when_it_was_over_and_tells_the_new_one_wha
     assert new.context == newer.context == {"campaign_id": "c-1", "page_id": "p-2"}
     assert (new.idle_ms, newer.idle_ms) == (minutes(5), minutes(30))
     assert words(events_db, new.number) == CAME | {
-        "ab_test": "hat", "ab_variant": "tall", "device": "desktop", "browser": "Chrome", "os": "Windows",
+        "ab_test": "hat",
+        "ab_variant": "tall",
+        "device": "desktop",
+        "browser": "Chrome",
+        "os": "Windows",
         "language": "en-GB",
-    }  # fmt: skip
+    }
     assert events_db.query("SELECT closed_at FROM visits ORDER BY number") == [
-        (frozen_clock + minutes(29),), (new.due_at,), (None,),
-    ]  # fmt: skip
+        (frozen_clock + minutes(29),),
+        (new.due_at,),
+        (None,),
+    ]
 
 
 def test_a_renewal_of_a_visit_that_came_from_nowhere_keeps_what_is_asked_for(
@@ -621,9 +655,14 @@ def test_a_visit_has_a_bucket_once_something_is_said_of_where_it_came_from(
 
 @pytest.mark.parametrize("old", [None, "nowhere", "session-1"])
 def test_renewing_nothing_or_a_visit_of_the_same_name_opens_or_resumes_it(
-    tracking: Tracking, site: SiteRow, other_site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int,
+    tracking: Tracking,
+    site: SiteRow,
+    other_site: SiteRow,
+    key: VisitKey,
+    caller: Caller,
+    frozen_clock: int,
     old: str | None,
-) -> None:  # fmt: skip
+) -> None:
     tracking.open(other_site, key._replace(session_id="nowhere"), caller, EVERYTHING)
     opened = tracking.renew(site, key, caller, VisitDetails(), old, minutes(5))
     clock.advance(minutes(5))
@@ -658,8 +697,10 @@ def test_an_event_of_a_site_that_is_removed_meanwhile_is_refused_and_leaves_noth
         tracking.record(doomed, key, caller, VisitDetails, [VIEW])
 
     assert [events_db.one(f"SELECT COUNT(*) FROM {table}") for table in ("visits", "visitors", "events")] == [
-        0, 0, 0,
-    ]  # fmt: skip
+        0,
+        0,
+        0,
+    ]
 
 
 def test_a_report_of_more_time_than_has_passed_is_not_counted(
@@ -689,8 +730,13 @@ def test_an_event_that_somebody_meant_is_an_interaction(
         return bool(events_db.one("SELECT interactions FROM visits WHERE session_id = ?", kind.name))
 
     assert [kind for kind in Kind if counts(kind)] == [
-        Kind.CUSTOM, Kind.CLICK, Kind.FORM_INTERACTION, Kind.FORM_SUBMIT, Kind.CONVERSION, Kind.ENGAGEMENT,
-    ]  # fmt: skip
+        Kind.CUSTOM,
+        Kind.CLICK,
+        Kind.FORM_INTERACTION,
+        Kind.FORM_SUBMIT,
+        Kind.CONVERSION,
+        Kind.ENGAGEMENT,
+    ]
     assert events_db.query("SELECT session_id FROM visits WHERE page_views > 0") == [("PAGE_VIEW",)]
 
 
@@ -725,28 +771,58 @@ def test_a_clock_that_jumps_back_moves_no_visit_back(
 
 def test_the_numbers_that_rows_keep_mean_what_they_always_meant() -> None:
     assert {kind.name: int(kind) for kind in Kind} == {
-        "PAGE_VIEW": 1, "CUSTOM": 2, "PAGE_EXIT": 3, "HEARTBEAT": 4, "IDENTIFY": 5, "CLICK": 6, "SCROLL": 7,
-        "HOVER": 8, "FORM_INTERACTION": 9, "FORM_SUBMIT": 10, "CONVERSION": 11, "ENGAGEMENT": 12,
+        "PAGE_VIEW": 1,
+        "CUSTOM": 2,
+        "PAGE_EXIT": 3,
+        "HEARTBEAT": 4,
+        "IDENTIFY": 5,
+        "CLICK": 6,
+        "SCROLL": 7,
+        "HOVER": 8,
+        "FORM_INTERACTION": 9,
+        "FORM_SUBMIT": 10,
+        "CONVERSION": 11,
+        "ENGAGEMENT": 12,
         "SYSTEM": 13,
-    }  # fmt: skip
+    }
     assert {dialect.name: int(dialect) for dialect in Dialect} == {
-        "USER_TRACKER": 1, "EVENT_TRACKER": 2, "LITTLESTATS": 3,
-    }  # fmt: skip
+        "USER_TRACKER": 1,
+        "EVENT_TRACKER": 2,
+        "LITTLESTATS": 3,
+    }
     assert {type.name: int(type) for type in PropertyType} == {
-        "STRING": 1, "NUMBER": 2, "BOOLEAN": 3, "DATE": 4, "JSON": 5,
-    }  # fmt: skip
+        "STRING": 1,
+        "NUMBER": 2,
+        "BOOLEAN": 3,
+        "DATE": 4,
+        "JSON": 5,
+    }
 
 
 def test_properties_keep_their_types(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     said = {
-        "text": "caucus-race", "whole": 42, "part": 9.99, "exact": 2**53, "big": 2**53 + 1, "yes": True,
-        "no": False, "day": "2025-01-20", "moment": "2025-01-20T10:30:00Z", "no day": "2025-13-20",
-        "short": "2025-01", "long": "some-thing-else", "year": "2025 was a good year", "nothing": None,
-        "week": "2025-W03", "bare": "20250120T1030",
-        "nested": {"x": [1, 2.5, "three"]}, "list": [], "huge": -1e300,
-    }  # fmt: skip
+        "text": "caucus-race",
+        "whole": 42,
+        "part": 9.99,
+        "exact": 2**53,
+        "big": 2**53 + 1,
+        "yes": True,
+        "no": False,
+        "day": "2025-01-20",
+        "moment": "2025-01-20T10:30:00Z",
+        "no day": "2025-13-20",
+        "short": "2025-01",
+        "long": "some-thing-else",
+        "year": "2025 was a good year",
+        "nothing": None,
+        "week": "2025-W03",
+        "bare": "20250120T1030",
+        "nested": {"x": [1, 2.5, "three"]},
+        "list": [],
+        "huge": -1e300,
+    }
     tracking.record(site, key, caller, VisitDetails, [Hit(Kind.CUSTOM, "all", properties=said)])
     seq = events_db.one("SELECT seq FROM events")
 

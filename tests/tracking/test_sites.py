@@ -54,9 +54,12 @@ def test_what_is_not_said_of_a_site_has_a_default_and_what_is_said_counts(
 ) -> None:
     named = add(cast.admin.client, domain="wonderland.example", unknown="ignored")
     told = add(
-        cast.admin.client, domain="bücher.example", origins=["https://App.example:443", "http://localhost:8080"],
-        idleMinutes=5, retentionDays=90,
-    )  # fmt: skip
+        cast.admin.client,
+        domain="bücher.example",
+        origins=["https://App.example:443", "http://localhost:8080"],
+        idleMinutes=5,
+        retentionDays=90,
+    )
 
     assert (named["name"], named["idleMinutes"], named["retentionDays"]) == ("wonderland.example", 30, None)
     assert (told["domain"], told["idleMinutes"], told["retentionDays"]) == ("xn--bcher-kva.example", 5, 90)
@@ -68,9 +71,13 @@ def test_a_site_may_be_all_that_is_allowed(cast: Cast) -> None:
     origins = [f"https://app-{number:02}.example" for number in range(20)]
     spaced = [origin.ljust(300) for origin in origins]
     most = add(
-        cast.admin.client, domain=f"{'d' * 60}.{'e' * 60}.example", name="x" * 100, origins=spaced,
-        idleMinutes=30, retentionDays=3650,
-    )  # fmt: skip
+        cast.admin.client,
+        domain=f"{'d' * 60}.{'e' * 60}.example",
+        name="x" * 100,
+        origins=spaced,
+        idleMinutes=30,
+        retentionDays=3650,
+    )
     least = add(cast.admin.client, domain="d", name="x", idleMinutes=5, retentionDays=1)
     unnamed = add(cast.admin.client, domain=f"{'d' * 60}.{'e' * 60}.example")
 
@@ -152,9 +159,14 @@ def test_all_that_is_kept_of_a_site_goes_with_it_and_nothing_else(
         api_key.create(where.number, "read", "auditor")
         for number in range(3):
             post(
-                where.id, type="identify", id="hatter", data={"hat": 10}, consent="granted",
-                visitorId=f"v{number}", eventId=ids[number],
-            )  # fmt: skip
+                where.id,
+                type="identify",
+                id="hatter",
+                data={"hat": 10},
+                consent="granted",
+                visitorId=f"v{number}",
+                eventId=ids[number],
+            )
             post(
                 where.id,
                 type="event",
@@ -236,9 +248,14 @@ def test_a_change_of_a_site_changes_no_other_and_of_it_what_is_given(
         site.id, name="Renamed", idle_minutes=5, retention_days=30, origins='["https://b"]'
     )
 
-    assert changed == sites.find(site.id) == sites.numbered(site.number) == site._replace(
-        name="Renamed", idle_ms=minutes(5), retention_days=30, origins=frozenset(["https://b"])
-    )  # fmt: skip
+    assert (
+        changed
+        == sites.find(site.id)
+        == sites.numbered(site.number)
+        == site._replace(
+            name="Renamed", idle_ms=minutes(5), retention_days=30, origins=frozenset(["https://b"])
+        )
+    )
     assert sites.find(other_site.id) == sites.numbered(other_site.number) == other_site
     assert sites.change(site.id) == changed
     with pytest.raises(NotFound):

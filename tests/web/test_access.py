@@ -4,6 +4,8 @@ import pytest
 
 from tests.conftest import Cast
 
+pytestmark = pytest.mark.engine("sqlite")
+
 
 def test_a_program_that_did_not_sign_in_is_told_so(cast: Cast) -> None:
     answer = cast.nobody.client.get("/api/probe/mine")

@@ -9,6 +9,8 @@ from alice.app import create_app
 from alice.config import Settings
 from alice.web.address import client_behind
 
+pytestmark = pytest.mark.engine("sqlite")
+
 PEER = "192.0.2.1"
 
 

@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 from alice import database
 from alice.web.assets import fingerprint
 
+pytestmark = pytest.mark.engine("sqlite")
+
 
 @pytest.fixture
 def address(app: Flask) -> str:
@@ -43,11 +45,20 @@ def test_without_the_present_hash_a_browser_asks_again(client: FlaskClient, path
 @pytest.mark.parametrize(
     "path",
     [
-        "/static/", "/static/css", "/static/css/", "/static/none.css", "/static/../config.py",
-        "/static/%2e%2e/config.py", "/static/..%2fconfig.py", "/static//etc/passwd", "/static/%00",
-        "/static/css/base.css%00", "/static/css%5c..%5c..%5cconfig.py", "/static/" + "x" * 3000,
+        "/static/",
+        "/static/css",
+        "/static/css/",
+        "/static/none.css",
+        "/static/../config.py",
+        "/static/%2e%2e/config.py",
+        "/static/..%2fconfig.py",
+        "/static//etc/passwd",
+        "/static/%00",
+        "/static/css/base.css%00",
+        "/static/css%5c..%5c..%5cconfig.py",
+        "/static/" + "x" * 3000,
     ],
-)  # fmt: skip
+)
 def test_there_is_no_listing_and_no_way_out(client: FlaskClient, path: str) -> None:
     answer = client.get(path, buffered=True)
 

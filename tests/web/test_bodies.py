@@ -10,6 +10,8 @@ from werkzeug.test import TestResponse
 from alice import database
 from tests.conftest import Cast
 
+pytestmark = pytest.mark.engine("sqlite")
+
 MEGABYTE = 1_000_000
 VALID = b'{"activities": [{"page_number": 1}]}'
 

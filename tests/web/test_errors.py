@@ -7,6 +7,8 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Cast, Counted
 
+pytestmark = pytest.mark.engine("sqlite")
+
 MEGABYTE = 1_000_000
 
 
@@ -61,8 +63,9 @@ def test_a_refusal_names_its_field(client: FlaskClient) -> None:
     answer = client.get("/api/probe/fails/conflict")
 
     assert (answer.status_code, answer.json) == (
-        409, {"error": {"code": "taken", "message": "This is taken.", "field": "name"}},
-    )  # fmt: skip
+        409,
+        {"error": {"code": "taken", "message": "This is taken.", "field": "name"}},
+    )
 
 
 def test_a_refusal_on_a_page_shows_its_message(client: FlaskClient) -> None:

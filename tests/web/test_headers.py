@@ -10,6 +10,8 @@ from alice.app import create_app
 from alice.config import Settings
 from tests.conftest import Cast
 
+pytestmark = pytest.mark.engine("sqlite")
+
 PATHS = ["/", "/login", "/nothing", "/health", "/api/nothing", "/api/probe/fails/bug", "/probe/fails/bug"]
 
 

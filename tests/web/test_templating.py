@@ -3,6 +3,8 @@
 import pytest
 from flask import Flask, render_template_string
 
+pytestmark = pytest.mark.engine("sqlite")
+
 
 @pytest.mark.parametrize(
     ("at", "tag"),

@@ -20,9 +20,18 @@ def test_a_user_is_added_with_the_password_from_standard_input(
     alice: Alice, program: FlaskClient, db: Rows
 ) -> None:
     done = alice(
-        "users", "add", " Ada@Example.com ", "--role", "consultant",
-        "--first-name", "Ada", "--last-name", "King", "--password-stdin", input=f"{PASSWORD}\n",
-    )  # fmt: skip
+        "users",
+        "add",
+        " Ada@Example.com ",
+        "--role",
+        "consultant",
+        "--first-name",
+        "Ada",
+        "--last-name",
+        "King",
+        "--password-stdin",
+        input=f"{PASSWORD}\n",
+    )
 
     assert (done.exit_code, done.output) == (0, "Added ada@example.com (consultant).\n")
     person = login(program, "ada@example.com").json["user"]
@@ -41,8 +50,13 @@ def test_without_more_it_is_a_reader_with_a_made_up_password(alice: Alice, progr
 def test_a_verified_reader_has_all_present_books(alice: Alice, db: Rows) -> None:
     alice("users", "add", "ada@example.com", "--verified")
 
-    assert db.one("SELECT COUNT(*) FROM book_access a JOIN users u ON u.id = a.user_id "
-                  "WHERE u.email = 'ada@example.com'") == 2  # fmt: skip
+    assert (
+        db.one(
+            "SELECT COUNT(*) FROM book_access a JOIN users u ON u.id = a.user_id "
+            "WHERE u.email = 'ada@example.com'"
+        )
+        == 2
+    )
 
 
 @pytest.mark.touches_bystander("verification_codes", "book_access", "activity_logs", "reading_progress")

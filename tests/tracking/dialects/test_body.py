@@ -23,12 +23,21 @@ KEYS_100, KEYS_101 = ({f"k{n}": n for n in range(count)} for count in (100, 101)
 @pytest.mark.parametrize(
     "raw",
     [
-        b'"' + b"x" * 999_998 + b'"', nested(10), nested(10, "dict"), orjson.dumps(KEYS_100),
-        orjson.dumps({"k" * 200: [], "a": {}}), b"{}", b"[]", b"7", b"null", b'"tea"',
+        b'"' + b"x" * 999_998 + b'"',
+        nested(10),
+        nested(10, "dict"),
+        orjson.dumps(KEYS_100),
+        orjson.dumps({"k" * 200: [], "a": {}}),
+        b"{}",
+        b"[]",
+        b"7",
+        b"null",
+        b'"tea"',
         b"[[], {}, 1.5, null, true]",
-        b'"\\\\u0000"', b'{"\\\\u0000": ["\\\\u0000", 1, null, [2.5], {"a": {}}]}',
+        b'"\\\\u0000"',
+        b'{"\\\\u0000": ["\\\\u0000", 1, null, [2.5], {"a": {}}]}',
     ],
-)  # fmt: skip
+)
 def test_a_body_within_the_bounds_is_read(raw: bytes) -> None:
     assert body.read(raw) == orjson.loads(raw)
 
@@ -36,12 +45,23 @@ def test_a_body_within_the_bounds_is_read(raw: bytes) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        nested(11), nested(11, "dict"), b'[{"a": ' + nested(9) + b"}]", orjson.dumps(KEYS_101),
-        orjson.dumps({"k" * 201: 1, "a": 1}), orjson.dumps([{"a": {"k" * 201: 1}}]),
-        b'"\\u0000"', b'{"\\u0000": 1}', b'{"a": "x\\u0000"}', b'[1, ["\\u0000"]]',
-        b'[{"a": ["b", "\\u0000"]}]', b"", b"tea", b"\xff", b"NaN",
+        nested(11),
+        nested(11, "dict"),
+        b'[{"a": ' + nested(9) + b"}]",
+        orjson.dumps(KEYS_101),
+        orjson.dumps({"k" * 201: 1, "a": 1}),
+        orjson.dumps([{"a": {"k" * 201: 1}}]),
+        b'"\\u0000"',
+        b'{"\\u0000": 1}',
+        b'{"a": "x\\u0000"}',
+        b'[1, ["\\u0000"]]',
+        b'[{"a": ["b", "\\u0000"]}]',
+        b"",
+        b"tea",
+        b"\xff",
+        b"NaN",
     ],
-)  # fmt: skip
+)
 def test_a_body_beyond_them_is_refused(raw: bytes) -> None:
     with pytest.raises(Malformed):
         body.read(raw)

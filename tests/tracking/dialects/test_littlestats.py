@@ -41,8 +41,10 @@ def test_a_page_view_is_answered_with_its_visit(post: Post, midday: int) -> None
 
     assert answer["success"] is True
     assert answer["cache"] == {
-        "visitId": answer["cache"]["visitId"], "iat": midday // 1000, "sessionStart": midday,
-    }  # fmt: skip
+        "visitId": answer["cache"]["visitId"],
+        "iat": midday // 1000,
+        "sessionStart": midday,
+    }
 
 
 def test_a_payload_without_type_is_a_page_view(post: Post, events_db: EventRows) -> None:
@@ -144,8 +146,10 @@ def test_where_a_visitor_came_from_is_kept(post: Post, events_db: EventRows) -> 
     post(
         url="/landing?utm_source=news&utm_medium=mail&utm_campaign=tea&secret=1#part",
         referrer="https://www.rabbit.example/hole?q=private",
-        screen="1280x800", language="en-GB", timezone="Europe/London",
-    )  # fmt: skip
+        screen="1280x800",
+        language="en-GB",
+        timezone="Europe/London",
+    )
     post(url="/next")
 
     assert column(events_db, "landing_path") == "/landing"
@@ -279,17 +283,23 @@ def test_a_batch_keeps_the_good_and_names_the_bad(post: Post, events_db: EventRo
     answer = post(
         screen="1x1",
         events=[
-            {"url": "/a"}, {"type": "nonsense"}, {"type": "event"}, {"type": "event", "name": "x"}, 7,
-            {"type": "identify"}, {"type": "page_exit"},
+            {"url": "/a"},
+            {"type": "nonsense"},
+            {"type": "event"},
+            {"type": "event", "name": "x"},
+            7,
+            {"type": "identify"},
+            {"type": "page_exit"},
         ],
-    )  # fmt: skip
+    )
 
     assert [item["index"] for item in answer["failed"]] == [1, 2, 4, 5]
     assert "type must be one of" in answer["failed"][0]["error"]
     assert [item["error"] for item in answer["failed"][1:]] == [
-        "name is required for an event.", "The body must be an object.",
+        "name is required for an event.",
+        "The body must be an object.",
         "id is required to identify somebody.",
-    ]  # fmt: skip
+    ]
     assert events_db.one("SELECT COUNT(*) FROM events") == 3
     assert column(events_db, "screen") == "1x1"
 
@@ -304,15 +314,26 @@ def test_a_batch_of_bad_events_alone_is_answered_without_a_visit(post: Post, eve
 
 def test_what_a_batch_says_holds_for_its_events_that_do_not_say_it(post: Post, events_db: EventRows) -> None:
     post(
-        url="/common?utm_source=queen", referrer="https://rabbit.example/", screen="1x1", language="cs",
-        timezone="Europe/Prague", visitorId="v1", consent="granted",
+        url="/common?utm_source=queen",
+        referrer="https://rabbit.example/",
+        screen="1x1",
+        language="cs",
+        timezone="Europe/Prague",
+        visitorId="v1",
+        consent="granted",
         events=[{}, {"url": "/own", "screen": "2x2", "language": "en"}],
-    )  # fmt: skip
+    )
 
     names = "landing_path", "exit_path", "utm_source", "referrer_host", "screen", "language", "timezone"
     assert [column(events_db, name) for name in names] == [
-        "/common", "/own", "queen", "rabbit.example", "1x1", "cs", "Europe/Prague",
-    ]  # fmt: skip
+        "/common",
+        "/own",
+        "queen",
+        "rabbit.example",
+        "1x1",
+        "cs",
+        "Europe/Prague",
+    ]
     assert events_db.query("SELECT day FROM visitors") == [(None,)]
 
 

@@ -43,9 +43,10 @@ def test_who_does_not_want_to_be_tracked_says_so_in_either_way(sent: dict[str, s
 
 def test_a_caller_is_whom_the_proxies_saw() -> None:
     sent = {
-        "REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": "203.0.113.1, 198.51.100.2",
+        "REMOTE_ADDR": "192.0.2.1",
+        "HTTP_X_FORWARDED_FOR": "203.0.113.1, 198.51.100.2",
         "HTTP_USER_AGENT": "tea",
-    }  # fmt: skip
+    }
 
     assert caller(sent, 0) == Caller("192.0.2.1", "tea", sent, False)
     assert caller(sent, 1).address == "198.51.100.2"

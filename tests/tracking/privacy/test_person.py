@@ -37,20 +37,39 @@ def test_an_export_holds_visits_events_and_identities(
     (visit,) = shown["visits"]
     now, number = rfc3339(frozen_clock), events_db.one("SELECT number FROM visits WHERE user_id = 'ada'")
     assert visit | {"events": []} == {
-        "id": visit_id(frozen_clock, number), "site_id": site.id, "started_at": now, "last_at": now,
-        "closed_at": None, "session_id": None, "page_views": 1, "interactions": 1, "engaged_ms": 0,
-        "context": {}, "landing_path": "/before", "exit_path": "/before", "bucket": "Direct",
-        "device": "desktop", "browser": "Chrome", "os": "Windows", "events": [],
-    }  # fmt: skip
+        "id": visit_id(frozen_clock, number),
+        "site_id": site.id,
+        "started_at": now,
+        "last_at": now,
+        "closed_at": None,
+        "session_id": None,
+        "page_views": 1,
+        "interactions": 1,
+        "engaged_ms": 0,
+        "context": {},
+        "landing_path": "/before",
+        "exit_path": "/before",
+        "bucket": "Direct",
+        "device": "desktop",
+        "browser": "Chrome",
+        "os": "Windows",
+        "events": [],
+    }
     assert [(event["sequence"], event["kind"], event["path"]) for event in visit["events"]] == [
         (1, "page_view", "/before"), (2, "identify", None), (3, "custom", "/tea"),
     ]  # fmt: skip
     ((seq, occurred_at),) = events_db.query("SELECT seq, occurred_at FROM events WHERE sequence = 3")
     assert visit["events"][2] == {
-        "id": event_id(frozen_clock, seq, site.id), "sequence": 3, "kind": "custom", "name": "tea",
-        "path": "/tea", "occurred_at": rfc3339(occurred_at), "received_at": now, "engaged_ms": None,
+        "id": event_id(frozen_clock, seq, site.id),
+        "sequence": 3,
+        "kind": "custom",
+        "name": "tea",
+        "path": "/tea",
+        "occurred_at": rfc3339(occurred_at),
+        "received_at": now,
+        "engaged_ms": None,
         "properties": {"cups": 3},
-    }  # fmt: skip
+    }
     assert shown["user_id"] == "ada"
 
 

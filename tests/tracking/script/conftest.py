@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.e2e.conftest import CHROMIUM, FLAGS, MISSING, PATIENCE
+from tests import browsers
+from tests.browsers import PATIENCE
 from tests.tracking.script.peer import Peer, listening
 
 Visit = Callable[..., Page]
@@ -22,15 +23,8 @@ addEventListener("unhandledrejection", (event) => heard.push(String(event.reason
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip(MISSING)
-    with sync_playwright() as playwright:
-        # Playwright turns the memory for pages gone back to off; visitors have it.
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
-        )
+    with browsers.launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

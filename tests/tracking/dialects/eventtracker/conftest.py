@@ -26,9 +26,13 @@ def call(browser: FlaskClient) -> Call:
 def session(site: SiteRow) -> dict[str, Any]:
     """What a client says to open a session."""
     return {
-        "session_id": "session-1", "user_id": "user-1", "project_id": site.id, "workspace_id": "workspace-1",
-        "campaign_id": "campaign-1", "landing_page_id": "page-1",
-    }  # fmt: skip
+        "session_id": "session-1",
+        "user_id": "user-1",
+        "project_id": site.id,
+        "workspace_id": "workspace-1",
+        "campaign_id": "campaign-1",
+        "landing_page_id": "page-1",
+    }
 
 
 @pytest.fixture

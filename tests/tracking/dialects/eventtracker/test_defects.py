@@ -58,10 +58,14 @@ def test_11_a_renewal_carries_attribution_over_for_real(
     call: Call, session: dict[str, Any], events_db: EventRows
 ) -> None:
     call(
-        "session", **session, page_url="/tea?utm_source=queen&utm_campaign=croquet",
-        referrer="https://glass.example/", attribution_id="first-click", ab_test_id="test-1",
+        "session",
+        **session,
+        page_url="/tea?utm_source=queen&utm_campaign=croquet",
+        referrer="https://glass.example/",
+        attribution_id="first-click",
+        ab_test_id="test-1",
         ab_test_variant_id="b",
-    )  # fmt: skip
+    )
     renewal = session | {"old_session_id": "session-1", "new_session_id": "session-2", "user_id": None}
     data = call("session/renew", **renewal, page_url="/other?utm_medium=post").json["data"]
 
@@ -167,9 +171,13 @@ def test_20_a_session_id_tells_neither_who_it_is_nor_where_they_came_from(
     browser: FlaskClient, call: Call, session: dict[str, Any]
 ) -> None:
     call(
-        "session", **session, page_url="/tea?utm_source=queen", referrer="https://glass.example/",
-        attribution_id="first-click", timezone="Europe/London",
-    )  # fmt: skip
+        "session",
+        **session,
+        page_url="/tea?utm_source=queen",
+        referrer="https://glass.example/",
+        attribution_id="first-click",
+        timezone="Europe/London",
+    )
     answers = [
         call("session/validate", session_id="session-1"),
         browser.get(f"{EVENTS}/session/session-1"),

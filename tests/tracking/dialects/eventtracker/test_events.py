@@ -57,17 +57,35 @@ def test_an_event_keeps_all_its_fields_and_no_query(
     call: Call, opened: str, events_db: EventRows, frozen_clock: int
 ) -> None:
     told = {
-        "event_value": 12.5, "event_value_currency": "EUR", "event_value_type": "dynamic",
-        "event_placement": "internal", "attribution_id": "first-click", "segment_id": "hatters",
-        "form_id": "tea", "clicked_element": "#cup", "page_load_time": 812.5, "dom_ready_time": 300,
-        "scroll_percentage": 75, "time_on_page": 42, "viewport_width": 1280, "viewport_height": 720,
-        "metadata": '{"cups": 3}', "environment": "production", "campaign_environment": "preview",
-    }  # fmt: skip
+        "event_value": 12.5,
+        "event_value_currency": "EUR",
+        "event_value_type": "dynamic",
+        "event_placement": "internal",
+        "attribution_id": "first-click",
+        "segment_id": "hatters",
+        "form_id": "tea",
+        "clicked_element": "#cup",
+        "page_load_time": 812.5,
+        "dom_ready_time": 300,
+        "scroll_percentage": 75,
+        "time_on_page": 42,
+        "viewport_width": 1280,
+        "viewport_height": 720,
+        "metadata": '{"cups": 3}',
+        "environment": "production",
+        "campaign_environment": "preview",
+    }
     answer = call(
-        "track", session_id=opened, event_type="conversion", event_id="cup-of-tea", **told,
-        timestamp=rfc3339(frozen_clock - 1500), page_url="https://wonderland.example/tea?utm_source=q&mail=me#x",
-        referrer_url="https://me:pass@glass.example/?q=secret", clicked_url="mailto:hatter@example.com",
-    )  # fmt: skip
+        "track",
+        session_id=opened,
+        event_type="conversion",
+        event_id="cup-of-tea",
+        **told,
+        timestamp=rfc3339(frozen_clock - 1500),
+        page_url="https://wonderland.example/tea?utm_source=q&mail=me#x",
+        referrer_url="https://me:pass@glass.example/?q=secret",
+        clicked_url="mailto:hatter@example.com",
+    )
 
     assert answer.status_code == 200
     assert kept(events_db) == told | {

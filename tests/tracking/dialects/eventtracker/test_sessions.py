@@ -83,10 +83,17 @@ def test_a_session_keeps_where_its_visitor_came_from(
     call: Call, session: dict[str, Any], events_db: EventRows
 ) -> None:
     call(
-        "session", **session, page_url="https://wonderland.example/tea?utm_source=queen&utm_medium=post&secret=1",
-        referrer="https://www.looking-glass.example/door?who=me", language="en-GB", timezone="Europe/London",
-        ab_test_id="test-1", ab_test_variant_id="b", attribution_id="first-click", environment="production",
-    )  # fmt: skip
+        "session",
+        **session,
+        page_url="https://wonderland.example/tea?utm_source=queen&utm_medium=post&secret=1",
+        referrer="https://www.looking-glass.example/door?who=me",
+        language="en-GB",
+        timezone="Europe/London",
+        ab_test_id="test-1",
+        ab_test_variant_id="b",
+        attribution_id="first-click",
+        environment="production",
+    )
 
     columns = "landing_path, referrer_host, utm_source, utm_medium, language, timezone, ab_test, ab_variant"
     rows = events_db.query(f"SELECT {columns} FROM visits")
@@ -165,8 +172,11 @@ def test_whoever_objects_is_answered_and_nothing_is_kept(
         return answer["data"]
 
     untracked = {
-        "session_id": "session-1", "session_duration_minutes": 30, "event_sequence": 0, "click_id": None,
-    }  # fmt: skip
+        "session_id": "session-1",
+        "session_duration_minutes": 30,
+        "event_sequence": 0,
+        "click_id": None,
+    }
     unbuffered = {"events_in_buffer": 0, "flushed_to_tinybird": False}
     assert data("session", **session) == untracked
     shorter = data("session", **session, session_timeout_minutes=12)
@@ -228,9 +238,11 @@ def test_an_expired_session_proposes_one_id_to_everybody(call: Call, opened: str
 
     assert validated.status_code == 200
     assert validated.json == {
-        "success": True, "valid": False, "reason": "expired",
+        "success": True,
+        "valid": False,
+        "reason": "expired",
         "new_session_id": tracked.json["new_session_id"],
-    }  # fmt: skip
+    }
     assert UUID(validated.json["new_session_id"]).version == 7
 
 
@@ -341,10 +353,13 @@ def test_a_renewal_without_an_old_session_takes_the_attribution_that_the_client_
     call: Call, session: dict[str, Any], events_db: EventRows
 ) -> None:
     data = call(
-        "session/renew", **session, new_session_id="session-2", old_session_id="nobody",
+        "session/renew",
+        **session,
+        new_session_id="session-2",
+        old_session_id="nobody",
         preserved_attribution={"utm_source": "queen", "utm_medium": 7, "utm_term": "", "unknown": [1]},
         current_url_utm={"utm_source": "king"},
-    ).json["data"]  # fmt: skip
+    ).json["data"]
 
     assert data["attribution_preserved"] is True
     sql = "SELECT utm_source, utm_medium, utm_term FROM visits"
@@ -356,10 +371,13 @@ def test_a_renewal_without_any_attribution_takes_that_of_its_page(
     call: Call, session: dict[str, Any], events_db: EventRows, preserved: dict[str, Any] | None
 ) -> None:
     data = call(
-        "session/renew", **session | {"user_id": None}, preserved_attribution=preserved,
-        page_url="/tea?utm_source=cat&utm_medium=post", current_url_utm={"utm_source": "king"},
+        "session/renew",
+        **session | {"user_id": None},
+        preserved_attribution=preserved,
+        page_url="/tea?utm_source=cat&utm_medium=post",
+        current_url_utm={"utm_source": "king"},
         current_referrer="https://glass.example/",
-    ).json["data"]  # fmt: skip
+    ).json["data"]
 
     assert (data["attribution_preserved"], data["user_id"]) == (False, None)
     sql = (

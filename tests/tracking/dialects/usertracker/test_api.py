@@ -87,10 +87,15 @@ def test_a_server_is_told_of_a_session_that_it_opens(by_key: Asking, frozen_cloc
     assert answer.json == {
         "success": True,
         "session": {
-            "userId": "hatter", "sessionId": "tab-1", "startTime": frozen_clock, "lastActivity": frozen_clock,
-            "deviceInfo": {"model": "hat"}, "movements": [], "nextBefore": None,
+            "userId": "hatter",
+            "sessionId": "tab-1",
+            "startTime": frozen_clock,
+            "lastActivity": frozen_clock,
+            "deviceInfo": {"model": "hat"},
+            "movements": [],
+            "nextBefore": None,
         },
-    }  # fmt: skip
+    }
 
 
 def test_who_does_not_want_to_be_tracked_is_told_of_a_session_that_is_not_kept(
@@ -102,10 +107,15 @@ def test_who_does_not_want_to_be_tracked_is_told_of_a_session_that_is_not_kept(
     assert answer.json == {
         "success": True,
         "session": {
-            "userId": "hatter", "sessionId": "tab-1", "startTime": frozen_clock, "lastActivity": frozen_clock,
-            "deviceInfo": {}, "movements": [], "nextBefore": None,
+            "userId": "hatter",
+            "sessionId": "tab-1",
+            "startTime": frozen_clock,
+            "lastActivity": frozen_clock,
+            "deviceInfo": {},
+            "movements": [],
+            "nextBefore": None,
         },
-    }  # fmt: skip
+    }
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 

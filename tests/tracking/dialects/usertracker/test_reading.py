@@ -120,9 +120,12 @@ def test_a_session_is_told_as_its_newest_visit_is(site: SiteRow, move: Move, fro
     for of in (Range(site, "ada"), Range(site, None)):
         *_, told = reading.sessions(of, 10)
         assert told == {
-            "userId": "ada", "sessionId": "tab", "startTime": clock.now(), "lastActivity": clock.now(),
+            "userId": "ada",
+            "sessionId": "tab",
+            "startTime": clock.now(),
+            "lastActivity": clock.now(),
             "deviceInfo": {},
-        }  # fmt: skip
+        }
     assert events(Range(site, "ada")) == ["click", "page_view"]
 
 

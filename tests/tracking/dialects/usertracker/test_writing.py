@@ -111,8 +111,12 @@ def test_a_movement_comes_back_as_it_was_sent(send: Send, cast: Cast, frozen_clo
     (found,) = session_of(cast.reader.client, cast.reader.id)["movements"]
     assert found.pop("id")
     assert found == {
-        "userId": cast.reader.id, "sessionId": "tab-1", "event": event, "timestamp": at, "data": DATA,
-    }  # fmt: skip
+        "userId": cast.reader.id,
+        "sessionId": "tab-1",
+        "event": event,
+        "timestamp": at,
+        "data": DATA,
+    }
 
 
 def test_a_movement_without_data_and_time_happened_now(send: Send, cast: Cast, frozen_clock: int) -> None:
@@ -156,11 +160,23 @@ def test_what_a_movement_must_have_is_named(cast: Cast, name: str, value: object
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[]", b"null", b"7", b'"x"', b'"movements"', b'["movements"]',
-        b"\xff", b"[" * 100_000, b'{"movements": []}', b'{"movements": 1}',
-        b'{"movements": [[]]}', b'{"movements": null}', b'{"userId": NaN}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"7",
+        b'"x"',
+        b'"movements"',
+        b'["movements"]',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"movements": []}',
+        b'{"movements": 1}',
+        b'{"movements": [[]]}',
+        b'{"movements": null}',
+        b'{"userId": NaN}',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_movement_is_a_400_that_says_so(cast: Cast, body: bytes) -> None:
     answer = cast.reader.client.post("/api/track", data=body, content_type="application/json")
 
@@ -184,12 +200,20 @@ def test_a_name_has_1_to_so_many_characters(
 @pytest.mark.parametrize(
     "more",
     [
-        {"data": []}, {"data": "text"}, {"timestamp": "soon"}, {"timestamp": -1}, {"timestamp": 1e16},
-        {"data": {"x" * 201: 1}}, {"data": {"a\0b": 1}}, {"data": {"a": "\0"}}, {"id": ""}, {"id": "x" * 65},
+        {"data": []},
+        {"data": "text"},
+        {"timestamp": "soon"},
+        {"timestamp": -1},
+        {"timestamp": 1e16},
+        {"data": {"x" * 201: 1}},
+        {"data": {"a\0b": 1}},
+        {"data": {"a": "\0"}},
+        {"id": ""},
+        {"id": "x" * 65},
         {"data": {str(number): 1 for number in range(101)}},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_movement_that_cannot_be_kept_is_a_400(
     send: Send, events_db: EventRows, more: dict[str, Any]
 ) -> None:
@@ -266,8 +290,11 @@ def test_a_session_is_opened_and_told(cast: Cast, frozen_clock: int) -> None:
     answer = cast.reader.client.post("/api/track/session", json=asked)
 
     expected = asked | {
-        "startTime": frozen_clock, "lastActivity": frozen_clock, "movements": [], "nextBefore": None,
-    }  # fmt: skip
+        "startTime": frozen_clock,
+        "lastActivity": frozen_clock,
+        "movements": [],
+        "nextBefore": None,
+    }
     assert (answer.status_code, answer.json) == (200, {"success": True, "session": expected})
     assert session_of(cast.reader.client, cast.reader.id) == expected
 
@@ -397,9 +424,12 @@ def test_analytics_tell_a_users_sessions_and_movements(send: Send, cast: Cast, f
 
     found = analytics(cast.reader.client, userId=cast.reader.id)
     newest = {
-        "userId": cast.reader.id, "sessionId": "tab-2", "startTime": frozen_clock + 1000,
-        "lastActivity": frozen_clock + 1000, "deviceInfo": {},
-    }  # fmt: skip
+        "userId": cast.reader.id,
+        "sessionId": "tab-2",
+        "startTime": frozen_clock + 1000,
+        "lastActivity": frozen_clock + 1000,
+        "deviceInfo": {},
+    }
     oldest = newest | {"sessionId": "tab-1", "startTime": frozen_clock, "lastActivity": frozen_clock}
     assert found["totalSessions"] == 2
     assert found["userSessions"] == found["recentActivity"] == [newest, oldest]
@@ -469,8 +499,9 @@ def test_recent_activity_is_the_ten_sessions_last_active(send: Send, cast: Cast,
 
     found = analytics(cast.reader.client, userId=cast.reader.id)
     assert [one["sessionId"] for one in found["recentActivity"]] == [
-        "tab-0", *(f"tab-{index}" for index in range(11, 2, -1)),
-    ]  # fmt: skip
+        "tab-0",
+        *(f"tab-{index}" for index in range(11, 2, -1)),
+    ]
     assert (found["totalSessions"], len(found["userSessions"])) == (12, 12)
 
 
@@ -546,9 +577,13 @@ def test_analytics_of_a_site_name_nobodys_sessions(
 
 @pytest.mark.parametrize("query", [{}, {"userId": "hatter"}, {"session": "tab-1"}, {"path": "/a"}], ids=str)
 def test_visits_of_other_dialects_and_sites_are_no_sessions(
-    post: Send, browser: FlaskClient, site: SiteRow, other_site: SiteRow, auditor: FlaskClient,
+    post: Send,
+    browser: FlaskClient,
+    site: SiteRow,
+    other_site: SiteRow,
+    auditor: FlaskClient,
     query: dict[str, str],
-) -> None:  # fmt: skip
+) -> None:
     post(url="/a")
     post(type="identify", id="hatter", consent="granted")
     named = {"session_id": "tab-1", "user_id": "hatter", "project_id": site.id}

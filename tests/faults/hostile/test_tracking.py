@@ -1,14 +1,19 @@
 """Whatever is sent to the public addresses of tracking: an answer in JSON, and never a failure of ours."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from alice import database
+from alice.tracking import site as sites
 from alice.tracking.site import SiteRow
+from tests.tracking.conftest import CHROME
 
 EVENTS = "/api/v1/events"
 PATHS = [
@@ -16,10 +21,15 @@ PATHS = [
     *(
         f"{EVENTS}/{rest}"
         for rest in (
-            "session", "session/renew", "session/validate", "session/flush", "track", "batch-track",
+            "session",
+            "session/renew",
+            "session/validate",
+            "session/flush",
+            "track",
+            "batch-track",
         )
     ),
-]  # fmt: skip
+]
 
 KEYS = st.sampled_from(
     [
@@ -58,17 +68,36 @@ KEYS = st.sampled_from(
 WORDS = ["event", "pageview", "granted", "1x1", "/", "http://[", "2025-01-20", "s-1", "click"]
 VALUES = st.recursive(
     st.one_of(
-        st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=30),
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**64 - 1),
+        st.floats(),
+        st.text(max_size=30),
         st.sampled_from(WORDS),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(KEYS | st.text(max_size=8), inner, max_size=5)
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 BODIES = st.dictionaries(KEYS, VALUES, max_size=8).map(
     lambda body: orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
 )
+
+
+@pytest.fixture
+def site(visited_by_bystander: Callable[[int], None]) -> SiteRow:
+    with database.connected(database.events_db):
+        made = sites.create("wonderland.example", "Wonderland", owner_id=None)
+    visited_by_bystander(made.number)
+    return made
+
+
+@pytest.fixture
+def browser(app: Flask) -> FlaskClient:
+    client = app.test_client(use_cookies=False)
+    client.environ_base.update(HTTP_USER_AGENT=CHROME, HTTP_ORIGIN="https://wonderland.example")
+    return client
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -1,0 +1,29 @@
+"""How tests ask the consultant API, and what readers do meanwhile."""
+
+from werkzeug.test import TestResponse
+
+from tests.activity.making import view as report
+from tests.conftest import BOOK, Cast, Person
+
+ENDPOINTS = [
+    "active-readers",
+    "online-readers",
+    "readers",
+    "recent-activities",
+    "reader/activity",
+    "reader/state",
+]
+
+
+def get(cast: Cast, path: str, **query: object) -> TestResponse:
+    return cast.consultant.client.get(f"/api/consultant/{path}", query_string=query)
+
+
+def view(cast: Cast, page: int = 1, **more: object) -> None:
+    assert cast.reader.client.post("/api/activity/track", json=report(page, **more)).status_code == 201
+
+
+def heard(person: Person, page: int) -> None:
+    """Let their reading page send a heartbeat."""
+    body = {"book_id": BOOK, "page_number": page}
+    assert person.client.post("/api/heartbeat", json=body).status_code == 204
