@@ -12,7 +12,7 @@ from alice.activity import rebuild as rebuilding
 from alice.activity.log import ActivityRow
 from alice.clock import rfc3339
 
-from .shared import connected, json_option, print_json
+from .shared import connected, json_option, print_json, to_record
 
 LOOK_EVERY = 0.5  # seconds
 
@@ -32,7 +32,7 @@ def tail(limit: int, follow: bool, as_json: bool) -> None:
     rows = log.newest(None, limit) if limit else []
     rows.reverse()
     if as_json and not follow:
-        print_json([_record(row) for row in rows])
+        print_json([to_record(row) for row in rows])
         return
     write = _json_line if as_json else _line
     for row in rows:
@@ -72,12 +72,8 @@ def rebuild(as_json: bool) -> None:
     click.echo(f"{len(readers)} readers: {result}.")
 
 
-def _record(row: ActivityRow) -> dict:
-    return row._asdict() | {"occurred_at": rfc3339(row.occurred_at), "created_at": rfc3339(row.created_at)}
-
-
 def _json_line(row: ActivityRow) -> str:
-    return orjson.dumps(_record(row)).decode()
+    return orjson.dumps(to_record(row)).decode()
 
 
 def _line(row: ActivityRow) -> str:

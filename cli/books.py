@@ -1,7 +1,7 @@
 """`alice books`: import and list books."""
 
 import sys
-from collections.abc import Sized
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -11,9 +11,16 @@ from alice.library import edition, importer, paging
 from alice.library.manuscript import BadBook
 from alice.library.paging import WORDS_PER_PAGE, WORDS_PER_SECTION
 
-from .shared import connected, json_option, print_json, print_table
+from .shared import connected, counted, json_option, print_json, print_table
 
 SHOWN = ("id", "title", "author", "language", "chapters", "total_pages", "total_words")
+
+
+def words_option(of: str, default: int, low: int, high: int) -> Callable[[Callable], Callable]:
+    return click.option(
+        f"--words-per-{of}", default=default, show_default=True, type=click.IntRange(low, high),
+        help=f"Words per {of}, about.",
+    )  # fmt: skip
 
 
 @click.group()
@@ -26,20 +33,8 @@ def books() -> None:
 @click.option("--id", "book_id", help="The permanent id of the book; by default from the file or the title.")
 @click.option("--title", help="The title, instead of the one in the file.")
 @click.option("--author", help="The author, instead of the one in the file.")
-@click.option(
-    "--words-per-page",
-    default=WORDS_PER_PAGE,
-    show_default=True,
-    type=click.IntRange(20, 5000),
-    help="Words per page, about.",
-)
-@click.option(
-    "--words-per-section",
-    default=WORDS_PER_SECTION,
-    show_default=True,
-    type=click.IntRange(5, 999),
-    help="Words per section, about.",
-)
+@words_option("page", WORDS_PER_PAGE, 20, 5000)
+@words_option("section", WORDS_PER_SECTION, 5, 999)
 @connected
 def import_book(
     file: Path,
@@ -64,8 +59,9 @@ def import_book(
         outcome = importer.publish(manuscript.id, new)
         bar.update(1)
     click.echo(
-        f"{outcome.capitalize()}: {manuscript.title} ({manuscript.id}), {_count(new.chapters, 'chapter')}, "
-        f"{_count(new.pages, 'page')}, {_count(new.sections, 'section')}."
+        f"{outcome.capitalize()}: {manuscript.title} ({manuscript.id}), "
+        f"{counted(len(new.chapters), 'chapter')}, {counted(len(new.pages), 'page')}, "
+        f"{counted(len(new.sections), 'section')}."
     )
 
 
@@ -82,7 +78,3 @@ def list_books(as_json: bool) -> None:
         print_json([dict(zip(SHOWN, row, strict=True)) for row in rows])
     else:
         print_table(["id", "pages", "title"], [[row[0], str(row[5]), row[1]] for row in rows])
-
-
-def _count(things: Sized, noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

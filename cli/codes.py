@@ -1,15 +1,12 @@
 """`alice codes`: the codes that open books."""
 
-from typing import Any
-
 import click
 
-from alice.clock import rfc3339
 from alice.errors import NotFound
 from alice.library import book_code
 from alice.library.book_code import CodeSummary
 
-from .shared import connected, json_option, print_json, print_table
+from .shared import connected, json_option, print_list, when
 
 MOST = 10_000  # codes at once
 
@@ -42,21 +39,9 @@ def create(book_id: str, count: int) -> None:
 @connected
 def list_codes(book_id: str | None, unused: bool, as_json: bool) -> None:
     """List codes, the oldest first, and who used them."""
-    found = book_code.everyones(book_id, unused)
-    if as_json:
-        print_json([_record(listed) for listed in found])
-        return
-    print_table(["code", "book", "used", "by"], [_row(listed) for listed in found])
-
-
-def _record(listed: CodeSummary) -> dict[str, Any]:
-    return listed._asdict() | {
-        "created_at": rfc3339(listed.created_at),
-        "used_at": rfc3339(listed.used_at) if listed.used_at is not None else None,
-    }
+    print_list(book_code.everyones(book_id, unused), as_json, ["code", "book", "used", "by"], _row)
 
 
 def _row(listed: CodeSummary) -> list[str]:
-    used = rfc3339(listed.used_at) if listed.used_at is not None else "no"
     deleted = "(deleted)" if listed.used_at is not None else ""
-    return [listed.code, listed.book_id, used, listed.used_by_email or deleted]
+    return [listed.code, listed.book_id, when(listed.used_at) or "no", listed.used_by_email or deleted]

@@ -1,17 +1,15 @@
 """`alice events`: show and prune the event log, and export or erase one person."""
 
-from typing import Any
-
 import click
 
 from alice.clock import rfc3339
-from alice.tracking import site
 from alice.tracking.log import event
 from alice.tracking.log.event import EventSummary
 from alice.tracking.privacy import person, retention
 
 from .copies import name_copies
-from .shared import connected, json_option, print_json, print_table
+from .shared import connected, json_option, print_json, print_list
+from .sites import number_of
 
 
 def _not_blank(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -36,11 +34,8 @@ def events() -> None:
 @connected
 def tail(limit: int, site_id: str | None, as_json: bool) -> None:
     """Print the newest events, the newest at the end."""
-    rows = event.newest(limit, _number(site_id))
-    if as_json:
-        print_json([_record(row) for row in rows])
-        return
-    print_table(["at", "site", "kind", "sequence", "name", "path"], [_row(row) for row in rows])
+    rows = event.newest(limit, number_of(site_id))
+    print_list(rows, as_json, ["at", "site", "kind", "sequence", "name", "path"], _row)
 
 
 @events.command()
@@ -73,7 +68,7 @@ def export(user_id: str, site_id: str | None) -> None:
 
     If several people share a browser, only the visits that name this user are printed.
     """
-    print_json(person.export(user_id, _number(site_id)))
+    print_json(person.export(user_id, number_of(site_id)))
 
 
 @events.command()
@@ -94,7 +89,7 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
     from the files in ndjson/ in the data folder, from ClickHouse and from Tinybird yourself. To delete what a
     user read in Alice, use `alice users delete`.
     """
-    number = _number(site_id)
+    number = number_of(site_id)
     if not yes:
         click.confirm(f"Erase {user_id} from the event log? It cannot be undone.", abort=True)
     erased = person.erase(user_id, number)
@@ -102,19 +97,6 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
         raise click.ClickException(f"Nothing was found of {user_id}. Ids are case-sensitive.")
     click.echo(f"Erased {erased.visits} visits of {user_id}.")
     name_copies()
-
-
-def _number(site_id: str | None) -> int | None:
-    if site_id is None:
-        return None
-    row = site.find(site_id)
-    if row is None:
-        raise click.ClickException(f"There is no site {site_id}. `alice sites list` shows them all.")
-    return row.number
-
-
-def _record(row: EventSummary) -> dict[str, Any]:
-    return row._asdict() | {"received_at": rfc3339(row.received_at)}
 
 
 def _row(row: EventSummary) -> list[str]:

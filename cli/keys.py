@@ -1,16 +1,13 @@
 """`alice keys`: API keys, with which servers send or read the events of a site."""
 
-from typing import Any
-
 import click
 
-from alice.clock import rfc3339
 from alice.tracking import api_key
 from alice.tracking.api_key import SCOPES, KeySummary
 from alice.tracking.site import LONGEST_NAME, normal_name
 
-from .shared import connected, json_option, print_json, print_table
-from .sites import find
+from .shared import connected, json_option, print_list, when
+from .sites import find, number_of
 
 
 @click.group()
@@ -40,11 +37,8 @@ def create(site_id: str, scope: str, name: str) -> None:
 @connected
 def list_keys(site_id: str | None, as_json: bool) -> None:
     """List keys, the newest first. The secret part of a key is not stored."""
-    found = api_key.everyones(find(site_id).number if site_id is not None else None)
-    if as_json:
-        print_json([_record(listed) for listed in found])
-        return
-    print_table(["id", "site", "scope", "last used", "revoked", "name"], [_row(listed) for listed in found])
+    heads = ["id", "site", "scope", "last used", "revoked", "name"]
+    print_list(api_key.everyones(number_of(site_id)), as_json, heads, _row)
 
 
 @keys.command()
@@ -57,18 +51,6 @@ def revoke(key_id: str) -> None:
     click.echo(f"Revoked {key_id}.")
 
 
-def _record(listed: KeySummary) -> dict[str, Any]:
-    return listed._asdict() | {
-        "created_at": rfc3339(listed.created_at),
-        "last_used_at": _when(listed.last_used_at),
-        "revoked_at": _when(listed.revoked_at),
-    }
-
-
 def _row(listed: KeySummary) -> list[str]:
-    used, revoked = _when(listed.last_used_at) or "never", _when(listed.revoked_at) or "no"
+    used, revoked = when(listed.last_used_at) or "never", when(listed.revoked_at) or "no"
     return [listed.id, listed.site_id, listed.scope, used, revoked, listed.name]
-
-
-def _when(at: int | None) -> str | None:
-    return None if at is None else rfc3339(at)

@@ -1,17 +1,13 @@
 """`alice sessions`: who is signed in where."""
 
-from typing import Any
-
 import click
 
 from alice.accounts import session
 from alice.accounts.session import SessionSummary
 from alice.clock import rfc3339
 
-from .shared import connected, json_option, load_settings, print_json, print_table
+from .shared import connected, counted, json_option, load_settings, print_list, to_record
 from .users import find
-
-TIMES = ("created_at", "last_active_at", "expires_at")
 
 
 @click.group()
@@ -27,18 +23,15 @@ def list_sessions(email: str | None, as_json: bool) -> None:
     """List current sessions, the newest first."""
     settings = load_settings()
     found = session.everyones(settings) if email is None else session.of_user(find(email).id, settings)
-    if as_json:
-        print_json([_record(listed) for listed in found])
-        return
     heads = ["id", "e-mail", "role", "address", "last seen", "expires", "device"]
-    print_table(heads, [_row(listed) for listed in found])
+    print_list(found, as_json, heads, _row, lambda listed: to_record(listed) | {"device": listed.device})
 
 
 @sessions.command()
 @connected
 def cleanup() -> None:
     """Delete expired sessions. The server does this every 5 minutes."""
-    click.echo(f"Deleted {_counted(session.cleanup(load_settings()))}.")
+    click.echo(f"Deleted {counted(session.cleanup(load_settings()), 'session')}.")
 
 
 @sessions.command()
@@ -55,18 +48,10 @@ def revoke(email: str | None, session_id: str | None, everybody: bool) -> None:
             raise click.ClickException(
                 f"There is no session {session_id}. `alice sessions list` shows them all."
             )
-        click.echo(f"Ended {_counted(1)}.")
+        click.echo("Ended 1 session.")
         return
-    click.echo(f"Ended {_counted(session.end_all(find(email).id if email is not None else None))}.")
-
-
-def _counted(count: int) -> str:
-    return "1 session" if count == 1 else f"{count} sessions"
-
-
-def _record(listed: SessionSummary) -> dict[str, Any]:
-    record = listed._asdict() | {name: rfc3339(getattr(listed, name)) for name in TIMES}
-    return record | {"device": listed.device}
+    ended = session.end_all(find(email).id if email is not None else None)
+    click.echo(f"Ended {counted(ended, 'session')}.")
 
 
 def _row(listed: SessionSummary) -> list[str]:

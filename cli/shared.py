@@ -17,6 +17,7 @@ import click
 import orjson
 
 from alice import database, listeners, migrations
+from alice.clock import rfc3339
 from alice.config import ConfigError, Settings, prepare_data_dir
 
 Command = TypeVar("Command", bound=Callable)
@@ -60,6 +61,33 @@ def connected(command: Command) -> Command:
 
 def print_json(data: Any) -> None:
     click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_list(
+    found: list[Any],
+    as_json: bool,
+    heads: list[str],
+    row: Callable[[Any], list[str]],
+    record: Callable[[Any], dict[str, Any]] | None = None,
+) -> None:
+    """Print named tuples as JSON, or as a table with a row for each."""
+    if as_json:
+        print_json([*map(record or to_record, found)])
+    else:
+        print_table(heads, [*map(row, found)])
+
+
+def to_record(found: Any) -> dict[str, Any]:
+    """A named tuple for JSON; its times (ms, named ..._at) as text."""
+    return {name: when(value) if name.endswith("_at") else value for name, value in found._asdict().items()}
+
+
+def when(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def print_table(heads: list[str], rows: list[list[str]]) -> None:

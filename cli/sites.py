@@ -13,7 +13,7 @@ from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
 
 from .copies import name_copies
-from .shared import connected, json_option, load_settings, print_json, print_table
+from .shared import connected, json_option, load_settings, print_list
 
 HERE = "https://alice.example.org"  # a placeholder for the address in ALICE_PUBLIC_URL
 
@@ -109,10 +109,8 @@ def list_sites(as_json: bool) -> None:
     """List the sites, the newest first."""
     found = site.everyones()
     emails = {listed.id: listed.email for listed in user.everyone()}
-    if as_json:
-        print_json([_record(row, emails) for row in found])
-        return
-    print_table(["id", "domain", "owner", "idle", "kept", "name"], [_row(row, emails) for row in found])
+    heads = ["id", "domain", "owner", "idle", "kept", "name"]
+    print_list(found, as_json, heads, lambda row: _row(row, emails), lambda row: _record(row, emails))
 
 
 @sites.command("set")
@@ -181,6 +179,11 @@ def find(site_id: str) -> SiteRow:
     if found is None:
         raise unknown(site_id)
     return found
+
+
+def number_of(site_id: str | None) -> int | None:
+    """Return the number of the site with this id, None for None, or end the command."""
+    return None if site_id is None else find(site_id).number
 
 
 def unknown(site_id: str) -> click.ClickException:

@@ -7,11 +7,10 @@ import click
 
 from alice.accounts import credential, password, user
 from alice.accounts.user import READER, ROLES, User, UserSummary
-from alice.clock import rfc3339
 from alice.errors import Conflict
 from alice.library import book_code
 
-from .shared import connected, json_option, print_json, print_table
+from .shared import connected, json_option, print_list, when
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
@@ -54,12 +53,7 @@ def add(email: str, role: str, first_name: str, last_name: str, verified: bool, 
 @connected
 def list_users(role: str | None, as_json: bool) -> None:
     """List users, sorted by e-mail."""
-    found = user.everyone(role)
-    if as_json:
-        print_json([_record(listed) for listed in found])
-        return
-    heads = ["e-mail", "role", "verified", "last seen", "name"]
-    print_table(heads, [_row(listed) for listed in found])
+    print_list(user.everyone(role), as_json, ["e-mail", "role", "verified", "last seen", "name"], _row)
 
 
 @users.command("set-role")
@@ -144,15 +138,7 @@ def _taken(email: str) -> click.ClickException:
     )
 
 
-def _record(listed: UserSummary) -> dict[str, Any]:
-    seen = listed.last_active_at
-    return listed._asdict() | {
-        "last_active_at": rfc3339(seen) if seen else None,
-        "created_at": rfc3339(listed.created_at),
-    }
-
-
 def _row(listed: UserSummary) -> list[str]:
-    seen = rfc3339(listed.last_active_at) if listed.last_active_at else "never"
+    seen = when(listed.last_active_at) or "never"
     name = f"{listed.first_name} {listed.last_name}".strip()
     return [listed.email, listed.role, "yes" if listed.is_verified else "no", seen, name]
