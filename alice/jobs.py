@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from peewee import PeeweeException
 
-from alice import clock, database
+from alice import clock, database, engines
 from alice.database import execute, transaction
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def run_due(jobs: Sequence[Job]) -> None:
                     job.run()
             except Exception as error:
                 # The thread serves all jobs: one that fails must not end the others.
-                if database.is_temporary(error):
+                if engines.is_temporary(error):
                     logger.warning("the job %s waits for the database: %s", job.name, error)
                 else:
                     logger.exception("the job %s failed", job.name)
@@ -79,5 +79,5 @@ class Scheduler:
         while not self._stop.wait(self._look_every):
             try:
                 run_due(self._jobs)
-            except (PeeweeException, database.Unavailable) as error:
+            except (PeeweeException, engines.Unavailable) as error:
                 logger.warning("jobs wait for the database: %s", error)

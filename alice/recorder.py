@@ -24,8 +24,9 @@ from typing import Any, TypeVar
 import peewee
 from peewee import DatabaseProxy
 
-from alice import database
-from alice.database import Log, Queries, Unavailable
+from alice import database, engines
+from alice.database import Log, Queries
+from alice.engines import Unavailable
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -70,7 +71,7 @@ class Recorder:
     def start(self) -> None:
         """Start the writer thread; in a server, after the fork."""
         self._stopping = False
-        self._own = database.single(self._pool)
+        self._own = engines.single(self._pool.obj)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -124,7 +125,7 @@ class Recorder:
                 return operation(log)
         except Exception as error:
             self._drop_connection(error)
-            if not database.is_temporary(error):
+            if not engines.is_temporary(error):
                 raise
             raise _unavailable(error, 1) from error
 
@@ -178,7 +179,7 @@ class Recorder:
                         _run_in_savepoint(pending, log)
         except Exception as error:  # noqa: BLE001 - the waiting callers must get any error
             self._drop_connection(error)
-            failure = _unavailable(error, len(batch)) if database.is_temporary(error) else error
+            failure = _unavailable(error, len(batch)) if engines.is_temporary(error) else error
             for pending in batch:
                 pending.error = pending.error or failure
         for pending in batch:
@@ -190,7 +191,7 @@ class Recorder:
             database.ensure_open(self._own)
             self._write_touched(self._own)
         except Exception as error:
-            if database.is_temporary(error):
+            if engines.is_temporary(error):
                 logger.warning("heartbeats were not written: %s", error)
             else:
                 logger.error("heartbeats were lost", exc_info=error)
@@ -217,7 +218,7 @@ class Recorder:
                 for writer in sorted(touched, key=attrgetter("__qualname__")):
                     writer(Queries(handle), touched[writer].items())
         except Exception as error:
-            if database.is_temporary(error):
+            if engines.is_temporary(error):
                 self._take_back(touched)
             raise
 

@@ -13,7 +13,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alice import clock, database
+from alice import clock, database, engines
 from alice.config import Settings
 from alice.database import alice_db
 from alice.ids import new_id
@@ -100,7 +100,7 @@ def test_one_who_freezes_inside_a_transaction_stops_nobody_for_long(
     over.set()
     frozen.join()
 
-    assert [database.is_temporary(error) for error in heard] == [True]
+    assert [engines.is_temporary(error) for error in heard] == [True]
 
 
 @pytest.mark.parametrize("when", ["the operation", "the commit"])
@@ -129,19 +129,19 @@ def test_a_stray_query_raises(app: Flask) -> None:
 
 
 def test_a_few_connections_stay_open_when_nobody_needs_them(app: Flask) -> None:
-    taken = threading.Barrier(database.CONNECTIONS)
+    taken = threading.Barrier(engines.CONNECTIONS)
 
     def hold() -> None:
         with database.connected():
             taken.wait(30)
 
-    threads = [threading.Thread(target=hold) for _ in range(database.CONNECTIONS)]
+    threads = [threading.Thread(target=hold) for _ in range(engines.CONNECTIONS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert len(alice_db._connections) == database.IDLE_CONNECTIONS
+    assert len(alice_db._connections) == engines.IDLE_CONNECTIONS
 
 
 def test_a_request_gives_its_connection_back(cast: Cast) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from flask import Flask
 
-from alice import clock, database
+from alice import clock, database, engines
 from alice.clock import minutes
 from alice.jobs import Job, Scheduler, claim, run_due
 from tests.conftest import Cast, Eventually, Rows
@@ -64,7 +64,7 @@ def test_a_job_that_finds_the_database_locked_is_due_again_later(
     app: Flask, frozen_clock: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     def wait() -> None:
-        raise database.Unavailable("every database connection is in use")
+        raise engines.Unavailable("every database connection is in use")
 
     run_due([Job("waits", minutes(5), wait)])
 
@@ -92,14 +92,14 @@ def test_a_scheduler_stops_at_once(app: Flask) -> None:
 @contextmanager
 def every_connection_lent() -> Iterator[None]:
     """Other threads hold all connections there are."""
-    taken, give_back = threading.Barrier(database.CONNECTIONS + 1), threading.Event()
+    taken, give_back = threading.Barrier(engines.CONNECTIONS + 1), threading.Event()
 
     def hold() -> None:
         with database.connected():
             taken.wait(30)
             give_back.wait(60)
 
-    threads = [threading.Thread(target=hold) for _ in range(database.CONNECTIONS)]
+    threads = [threading.Thread(target=hold) for _ in range(engines.CONNECTIONS)]
     for thread in threads:
         thread.start()
     taken.wait(30)
@@ -118,7 +118,7 @@ def test_jobs_go_on_after_all_connections_were_lent(
     done = threading.Event()
     scheduler = Scheduler([Job("count", minutes(5), done.set)], look_every=0.05)
     with every_connection_lent():
-        with pytest.raises(database.Unavailable), database.connected():
+        with pytest.raises(engines.Unavailable), database.connected():
             pass
         scheduler.start()
         eventually(lambda: "jobs wait for the database" in caplog.text)

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 
 from alice import clock, database
-from alice.database import Log, Queries, Unavailable, alice_db
+from alice.database import Log, Queries, alice_db
+from alice.engines import Unavailable
 from alice.recorder import Recorder
 from tests.conftest import Eventually, Rows
 

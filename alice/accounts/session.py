@@ -16,9 +16,10 @@ from alice.accounts.device import LONGEST_USER_AGENT, Client
 from alice.accounts.user import IS_VERIFIED, READER, SEEN, User, seen_params
 from alice.clock import days, hours, minutes
 from alice.config import Settings
-from alice.database import Millis, Model, appending, execute, query, transaction
+from alice.database import appending, execute, query, transaction
 from alice.errors import Unauthenticated
 from alice.ids import new_id
+from alice.models import Millis, Model
 
 
 class Session(Model):

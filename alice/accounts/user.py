@@ -9,9 +9,10 @@ from peewee import SQL, CharField, IntegrityError, TextField
 from alice import clock
 from alice.accounts import erasure
 from alice.clock import minutes
-from alice.database import Millis, Model, execute, query, transaction
+from alice.database import execute, query, transaction
 from alice.errors import Conflict, NotFound
 from alice.ids import new_id
+from alice.models import Millis, Model
 
 READER, CONSULTANT, ADMIN = ROLES = ("reader", "consultant", "admin")
 STAFF = (CONSULTANT, ADMIN)

@@ -21,7 +21,7 @@ from alice.config import Settings
 from alice.errors import Malformed
 from alice.server import memory
 from alice.server.listening import listen
-from alice.server.log import Log
+from alice.server.log import ServerLog
 from alice.server.worker import Master, Worker
 from alice.web import answers
 
@@ -33,7 +33,9 @@ WORKER_STALLED = 120  # seconds without a heartbeat after which a worker is repl
 
 def run(settings: Settings) -> None:
     """Serve until a signal to stop; does not return. Raises ConfigError if it cannot listen."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=Log.error_fmt, datefmt=Log.datefmt)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format=ServerLog.error_fmt, datefmt=ServerLog.datefmt
+    )
     listener = listen(settings.host, settings.port)
     memory.return_large_blocks()
     database.disconnect()  # no two processes may share a connection
@@ -72,7 +74,7 @@ class Application(BaseApplication):
             "graceful_timeout": MASTER_GRACE,
             "keepalive": KEEP_ALIVE,
             "loglevel": "warning",
-            "logger_class": Log,
+            "logger_class": ServerLog,
             # alice.web.address reads the proxies' headers; it trusts a number of proxies, not addresses.
             "forwarded_allow_ips": "",
             "forwarder_headers": "",

@@ -14,7 +14,7 @@ from alice.tracking.dialects.eventtracker import endpoints as eventtracker
 TELEMETRY = (littlestats.PREFIX, eventtracker.PREFIX)  # the paths of tracking requests
 
 
-class Log(Logger):
+class ServerLog(Logger):
     """One line a request on stdout, without client address, query string, referrer or other header."""
 
     error_fmt = "%(asctime)s [%(process)d] %(levelname)s %(message)s"

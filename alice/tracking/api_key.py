@@ -10,8 +10,9 @@ from peewee import SQL, CharField, ForeignKeyField, TextField
 
 from alice import clock, database
 from alice.clock import minutes
-from alice.database import EventsModel, Millis, Queries, events, events_db
+from alice.database import Queries, events, events_db
 from alice.ids import new_id
+from alice.models import EventsModel, Millis
 from alice.tracking.site import Site
 
 INGEST, READ = SCOPES = ("ingest", "read")

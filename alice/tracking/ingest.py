@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from alice import database
+from alice import engines
 from alice.tracking.dialects import littlestats
 from alice.tracking.dialects.answer import OPEN, Answer
 from alice.tracking.dialects.body import MAX_BATCH
@@ -60,7 +60,7 @@ class Ingest:
             who = caller(environ, tracking.trusted_proxies)
             return handle(tracking, environ["REQUEST_METHOD"], path, raw, who)
         except Exception as error:  # any error becomes a response that the page can read
-            if database.is_temporary(error):
+            if engines.is_temporary(error):
                 logger.warning("an event could not be kept: %s", error)
                 return _failed(503, "Alice is busy. Please try again.", ("Retry-After", "1"))
             logger.error("%s %s failed", environ["REQUEST_METHOD"], path, exc_info=error)

@@ -12,8 +12,9 @@ from peewee import CharField, IntegerField, TextField
 
 from alice import clock, config, database
 from alice.clock import minutes, seconds
-from alice.database import EventsModel, Millis, Sequence, events, events_db
+from alice.database import events, events_db
 from alice.errors import Conflict, NotFound
+from alice.models import EventsModel, Millis, Sequence
 
 OWN_NAME = "Alice"  # the site without an owner: Alice's own pages
 LOCAL = "localhost"  # the domain of Alice's own site without a public address

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from alice import database
+from alice import database, engines
 from alice.errors import Refusal, ServiceUnavailable, TooLarge, TooMany
 from alice.web.context import wants_json
 from alice.web.json import respond
@@ -58,7 +58,7 @@ def failed(error: Exception) -> Response:
     # The raw path is percent-encoded, so it cannot break the line; the query string may hold secrets.
     path = request.environ.get("RAW_URI", "").partition("?")[0] or repr(request.path)
     user = getattr(g.get("_login_user"), "id", None) or "-"
-    if database.is_temporary(error):
+    if engines.is_temporary(error):
         logger.error("%s %s could not be served: %s (user %s)", request.method, path, error, user)
         return refused(ServiceUnavailable())
     logger.error("%s %s failed (user %s)", request.method, path, user, exc_info=error)

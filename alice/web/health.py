@@ -3,7 +3,7 @@
 import peewee
 from flask import Blueprint, Response
 
-from alice import database
+from alice import database, engines
 from alice.errors import ServiceUnavailable
 from alice.web.access import public
 from alice.web.json import respond
@@ -18,6 +18,6 @@ def health() -> Response:
     try:
         database.ensure_open()
         database.query("SELECT 1 FROM users LIMIT 1")
-    except (database.Unavailable, peewee.PeeweeException):
+    except (engines.Unavailable, peewee.PeeweeException):
         raise ServiceUnavailable("The database does not answer.", retry_after=5) from None
     return respond({"status": "ok"})

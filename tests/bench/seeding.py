@@ -20,7 +20,7 @@ from alice.activity.state import State
 from alice.activity.types import VIEWS, Activity, ActivityType
 from alice.clock import days, hours, minutes
 from alice.config import Settings
-from alice.database import sqlite_path
+from alice.engines import sqlite_path
 from alice.ids import new_id
 from tests import servers
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from alice import clock, database
+from alice import clock, database, engines
 from alice.clock import days
 from alice.config import Settings
 from alice.ids import new_id
@@ -60,7 +60,7 @@ class Tracked:
 
     @property
     def path(self) -> Path:
-        return database.sqlite_path(self.settings).with_name("events.db")
+        return engines.sqlite_path(self.settings).with_name("events.db")
 
     def message(self, body: bytes, *headers: str) -> bytes:
         lines = [
@@ -237,7 +237,7 @@ def _bare_copy(tracked: Tracked, folder: Path) -> sqlite3.Connection:
     bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
     with closing(sqlite3.connect(tracked.path)) as origin:
         origin.backup(bare)
-    for name, value in database.PRAGMAS:
+    for name, value in engines.PRAGMAS:
         bare.execute(f"PRAGMA {name} = {value}")
     bare.execute("DELETE FROM visits")
     bare.execute("DELETE FROM visitors")

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from alice import database
+from alice import database, engines
 from alice.config import Settings
 from alice.ids import new_id
 from alice.recorder import Recorder
@@ -64,7 +64,7 @@ def locked(settings: Settings) -> Iterator[None]:
             handle.execute_sql("LOCK TABLE activity_logs, throttles, reading_presence")
             yield
         return
-    with closing(sqlite3.connect(database.sqlite_path(settings), isolation_level=None)) as other:
+    with closing(sqlite3.connect(engines.sqlite_path(settings), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from alice import database
+from alice import engines
 from alice.config import Settings
 from tests.conftest import Cast, Rows
 from tests.faults.conftest import Eventually, Start
@@ -30,7 +30,7 @@ def assert_sound(settings: Settings) -> None:
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert json.loads(rebuilt.stdout)["differences"] == []
     if settings.database_url is None:
-        with closing(sqlite3.connect(database.sqlite_path(settings))) as connection:
+        with closing(sqlite3.connect(engines.sqlite_path(settings))) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 

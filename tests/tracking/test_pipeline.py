@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from alice import clock, database
 from alice.clock import days, hours, minutes
-from alice.database import Unavailable
+from alice.engines import Unavailable
 from alice.errors import NotFound
 from alice.tracking import pipeline
 from alice.tracking.log import event, recording, visit

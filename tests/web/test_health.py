@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import database
+from alice import database, engines
 
 
 def test_it_is_open_to_all_and_well(client: FlaskClient) -> None:
@@ -34,5 +34,5 @@ def test_it_answers_503_when_the_database_does_not(client: FlaskClient) -> None:
 
 
 def test_it_gives_its_connection_back(client: FlaskClient) -> None:
-    for _ in range(database.CONNECTIONS + 2):
+    for _ in range(engines.CONNECTIONS + 2):
         assert client.get("/health").status_code == 200

@@ -11,7 +11,8 @@ import orjson
 from peewee import IntegrityError
 
 from alice.clock import days, hours
-from alice.database import Log, Unavailable
+from alice.database import Log
+from alice.engines import Unavailable
 from alice.errors import NotFound
 from alice.tracking.log import event, event_property, identity, visit, visitor
 from alice.tracking.log.campaign import Campaign

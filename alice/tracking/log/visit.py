@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from alice.clock import hours
-from alice.database import Log, Queries, Unavailable
+from alice.database import Log, Queries
+from alice.engines import Unavailable
 from alice.ids import visit_id
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, request
 
-from alice import database
+from alice import engines
 from alice.config import Settings
 from alice.tracking.site import Sites
 from alice.web.access import public
@@ -70,7 +70,7 @@ def install(app: Flask, settings: Settings, sites: Sites) -> None:
                 own = sites.own()
                 known.extend([own.id] if own else [])
             except Exception as error:
-                if not database.is_temporary(error):
+                if not engines.is_temporary(error):
                     raise
                 logger.warning("a page is not counted: %s", error)  # the page is shown nevertheless
         return known[0] if known else None

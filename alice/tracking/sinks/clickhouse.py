@@ -9,7 +9,7 @@ from base64 import b64encode
 from urllib.parse import unquote
 
 from alice.tracking.sinks.sink import TABLES, Batch, Later, Refused, Stopped, Undelivered
-from alice.tracking.sinks.transport import TIMEOUT, Answer, Server
+from alice.tracking.sinks.transport import TIMEOUT, Server, SinkResponse
 
 # Settings to send if the server knows them: an old server responds 404 to one that it does not know.
 WANTED = (
@@ -95,7 +95,7 @@ class ClickHouse:
         return {"Authorization": f"Basic {b64encode(credentials).decode()}"}
 
 
-def _judge(answer: Answer) -> None:
+def _judge(answer: SinkResponse) -> None:
     """Raise what the response means. Its status, a header or its text can hold an error."""
     code = _code(answer)
     if answer.status == 200 and code is None:
@@ -111,7 +111,7 @@ def _judge(answer: Answer) -> None:
     _judge_status(answer)
 
 
-def _judge_status(answer: Answer) -> None:
+def _judge_status(answer: SinkResponse) -> None:
     if answer.status in (400, 413):
         raise Refused(answer.said)
     if 300 <= answer.status < 500 and answer.status not in (408, 429):
@@ -119,7 +119,7 @@ def _judge_status(answer: Answer) -> None:
     raise Later(answer.said)
 
 
-def _code(answer: Answer) -> int | None:
+def _code(answer: SinkResponse) -> int | None:
     header = answer.headers.get("x-clickhouse-exception-code", "")
     if header.isdigit():
         return int(header) or None
@@ -127,7 +127,7 @@ def _code(answer: Answer) -> int | None:
     return int(found[1]) if found else None
 
 
-def _explained(code: int | None, answer: Answer) -> str:
+def _explained(code: int | None, answer: SinkResponse) -> str:
     if code == 60:
         tables = "alice/tracking/sinks/schema/clickhouse.sql, or before 22.2 by clickhouse-18.sql"
         return f"{answer.said} (the tables are made by {tables})"

@@ -8,7 +8,7 @@ import gzip
 import json
 
 from alice.tracking.sinks.sink import TABLES, Batch, Later, Refused, Stopped, Taken
-from alice.tracking.sinks.transport import TIMEOUT, Answer, Server, retry_after
+from alice.tracking.sinks.transport import TIMEOUT, Server, SinkResponse, retry_after
 
 
 class Tinybird:
@@ -33,7 +33,7 @@ class Tinybird:
         _judge(answer, batch)
 
 
-def _judge(answer: Answer, batch: Batch) -> None:
+def _judge(answer: SinkResponse, batch: Batch) -> None:
     """Raise what the response means."""
     match answer.status:
         case 200 | 202:
@@ -54,7 +54,7 @@ def _judge(answer: Answer, batch: Batch) -> None:
             raise Later(answer.said, retry_after(answer.headers))
 
 
-def _count(answer: Answer, batch: Batch) -> None:
+def _count(answer: SinkResponse, batch: Batch) -> None:
     """Raise unless every row was written."""
     if answer.status == 202 and not answer.text.strip():
         return  # accepted, but not processed yet

@@ -21,7 +21,7 @@ CONNECT_TIMEOUT = 5.0  # seconds
 READ = 64 * 1024  # bytes of a response that are read
 
 
-class Answer(NamedTuple):
+class SinkResponse(NamedTuple):
     status: int
     headers: Mapping[str, str]  # names in lower case
     text: str
@@ -51,7 +51,7 @@ class Server:
         query: Mapping[str, str],
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> SinkResponse:
         """Raises Later without a complete response in time, Stopped if the settings make no valid request."""
         connection = self._connection()
         try:
@@ -77,12 +77,12 @@ class Server:
         return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
 
 
-def _answer(response: http.client.HTTPResponse) -> Answer:
+def _answer(response: http.client.HTTPResponse) -> SinkResponse:
     data = response.read(READ)
     if response.length and len(data) < READ:  # read(n) does not raise for a body that ends early
         raise http.client.IncompleteRead(data, response.length)
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, data.decode("utf-8", "replace"))
+    return SinkResponse(response.status, headers, data.decode("utf-8", "replace"))
 
 
 @contextmanager

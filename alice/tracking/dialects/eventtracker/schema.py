@@ -80,7 +80,7 @@ class Named(Request):
     session_id: Id
 
 
-class Told(Request):
+class PageFields(Request):
     """What a page may say about a visit when its session opens, as in `session_v1`."""
 
     page_url: Url | None = None
@@ -99,7 +99,7 @@ class Told(Request):
     source: Label | None = None
 
 
-class Session(Told):
+class SessionFields(PageFields):
     campaign_id: Label
     workspace_id: Label
     project_id: Id
@@ -114,12 +114,12 @@ class Session(Told):
     session_timeout_minutes: Timeout | None = None  # None: the site's
 
 
-class Init(Session):
+class Init(SessionFields):
     session_id: Id
     user_id: Id
 
 
-class Renewal(Session):
+class Renewal(SessionFields):
     new_session_id: Id | None = None  # None: one is made
     old_session_id: Id | None = None
     user_id: Id | None = None  # None: the old session's

@@ -17,7 +17,7 @@ from alice.tracking.dialects.eventtracker.finding import (
     success,
     successor,
 )
-from alice.tracking.dialects.eventtracker.schema import CAMPAIGN, Init, Named, Renewal, Session, check
+from alice.tracking.dialects.eventtracker.schema import CAMPAIGN, Init, Named, Renewal, SessionFields, check
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.recording import VisitDetails, VisitKey
@@ -144,7 +144,7 @@ def _state(visit: VisitRow) -> dict[str, Any]:
     }
 
 
-def _untracked(session_id: str, asked: Session, site: SiteRow) -> dict[str, Any]:
+def _untracked(session_id: str, asked: SessionFields, site: SiteRow) -> dict[str, Any]:
     """The response to a client that sends DNT or GPC: the session is not stored."""
     return {
         "session_id": session_id,
@@ -154,7 +154,7 @@ def _untracked(session_id: str, asked: Session, site: SiteRow) -> dict[str, Any]
     }
 
 
-def _idle(asked: Session) -> int | None:
+def _idle(asked: SessionFields) -> int | None:
     return minutes(asked.session_timeout_minutes) if asked.session_timeout_minutes else None
 
 
@@ -167,7 +167,9 @@ def _key(tracking: Tracking, site: SiteRow, session_id: str, user_id: str | None
     return VisitKey(Dialect.EVENT_TRACKER, visitor, session_id)
 
 
-def _details(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping[str, str]) -> VisitDetails:
+def _details(
+    asked: SessionFields, user_id: str | None, site: SiteRow, origin: Mapping[str, str]
+) -> VisitDetails:
     page = asked.page_url or asked.uri
     query = urlencode({name: value for name, value in origin.items() if name in CAMPAIGN})
     referrer = origin.get("referrer")
@@ -186,7 +188,7 @@ def _details(asked: Session, user_id: str | None, site: SiteRow, origin: Mapping
     )
 
 
-def _origin(asked: Session) -> dict[str, str]:
+def _origin(asked: SessionFields) -> dict[str, str]:
     """Referrer and campaign: from the request's own fields, else current_url_utm, else the page's query."""
     found = dict(parse_qsl(urlsplit(asked.page_url or asked.uri or "").query))
     if isinstance(asked, Renewal):

@@ -55,7 +55,7 @@ class Movement(Sent):
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = None  # a duplicate is not stored again
 
 
-class Batch(BaseModel):
+class Movements(BaseModel):
     movements: list[Movement]
 
 
@@ -72,7 +72,7 @@ def movements(raw: bytes) -> list[Movement]:
     if isinstance(document, dict) and "movements" in document:
         for movement in body.batch(document, "movements"):
             body.require_small(movement, raw)
-        return body.validated(Batch, document).movements
+        return body.validated(Movements, document).movements
     return [_one(Movement, document, raw)]
 
 
