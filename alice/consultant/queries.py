@@ -160,14 +160,18 @@ def _shown(rows: list[tuple], now: int) -> list[ShownReader]:
         marks = ", ".join("?" * len(unclear))
         found = _readers(database.query(f"{_ALL} AND u.id IN ({marks})", *unclear))
         derived = {reader.id: reader.status(now) for reader in found}
-    shown = []
-    for *who, alive_at, book_id, page, page_viewed_at, section_viewed_at, seen_at, is_clear in rows:
-        if is_clear:
-            current = at_ease(page_viewed_at, section_viewed_at, seen_at, alive_at, now)
-        else:
-            current = derived.get(who[0], NO_ACTIVITY)
-        shown.append(ShownReader(*who, alive_at, book_id, page, *current))
-    return shown
+    return [
+        ShownReader(
+            id, email, first_name, last_name, alive_at, book_id, page,
+            *(
+                at_ease(page_viewed_at, section_viewed_at, seen_at, alive_at, now)
+                if is_clear
+                else derived.get(id, NO_ACTIVITY)
+            ),
+        )
+        for id, email, first_name, last_name, alive_at, book_id, page, page_viewed_at, section_viewed_at,
+            seen_at, is_clear in rows
+    ]  # fmt: skip
 
 
 # Shown, sorted and paged by the same time: otherwise the cursor would not advance.

@@ -14,7 +14,7 @@ from alice.server import application, memory
 from alice.server.listening import listen
 
 
-class Ceiling(application.Server):
+class Ceiling(application.Application):
     """Alice's gunicorn without Alice."""
 
     def load(self) -> Flask:
