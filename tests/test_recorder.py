@@ -8,7 +8,7 @@ import peewee
 import pytest
 from flask import Flask
 
-from alice import clock, database
+from alice import clock, database, engines
 from alice.database import Log, Queries, alice_db
 from alice.engines import Unavailable
 from alice.recorder import Recorder
@@ -247,3 +247,25 @@ def write_counts(db: Queries, values: Iterable[tuple]) -> None:
         "ON CONFLICT (key) DO UPDATE SET count = excluded.count",
         list(values),
     )
+
+
+def test_operations_are_committed_while_every_connection_of_the_pool_is_in_use(
+    app: Flask, started: Recorder
+) -> None:
+    taken, give_back = threading.Barrier(engines.CONNECTIONS + 1), threading.Event()
+
+    def hold() -> None:
+        with database.connected():
+            taken.wait(30)
+            give_back.wait(30)
+
+    threads = [threading.Thread(target=hold) for _ in range(engines.CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    taken.wait(30)
+    assert started.submit(lambda db: put(db, "a")) == 1
+    give_back.set()
+    for thread in threads:
+        thread.join()
+
+    assert kept() == {"a"}
