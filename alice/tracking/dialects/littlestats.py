@@ -20,7 +20,8 @@ from alice.tracking.dialects.answer import OPEN, Answer
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, Recorded, VisitDetails, VisitKey
+from alice.tracking.log.hit import Hit, VisitDetails, VisitKey
+from alice.tracking.log.recording import Recorded
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
@@ -176,8 +177,8 @@ def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: 
     if name:
         key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{name}"))
     else:
-        before = partial(tracking.visitors.yesterday, site, caller)
-        key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), before=before)
+        yesterday = partial(tracking.visitors.yesterday, site, caller)
+        key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), yesterday=yesterday)
     make_details = partial(_details, payloads, site, caller, granted)
     return tracking.record(site, key, caller, make_details, [_hit(payload) for payload in payloads])
 

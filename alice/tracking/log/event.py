@@ -74,24 +74,22 @@ def id_bytes(id: str, occurred_at: int | None = None) -> bytes:
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class Known(NamedTuple):
+class StoredEvent(NamedTuple):
     """The event that has an id already."""
 
     visit_number: int
     sequence: int
 
 
-def known(db: Log, site_number: int, ids: Rows[bytes]) -> dict[bytes, Known]:
-    """Those of these ids that are stored and whose event still exists."""
+def find(db: Log, site_number: int, ids: Rows[bytes]) -> dict[bytes, StoredEvent]:
+    """The site's events with these ids, by id. An id of an event that was erased is left out."""
     if not ids:
         return {}
-    marks = ", ".join("?" * len(ids))
-    rows = db.query(
+    sql = (
         "SELECT i.id, e.visit_number, e.sequence FROM event_ids i JOIN events e ON e.seq = i.seq "
-        f"WHERE i.site_number = ? AND i.id IN ({marks})",
-        site_number, *ids,
-    )  # fmt: skip
-    return {bytes(id): Known(*event) for id, *event in rows}
+        f"WHERE i.site_number = ? AND i.id IN ({', '.join('?' * len(ids))})"
+    )
+    return {bytes(id): StoredEvent(*event) for id, *event in db.query(sql, site_number, *ids)}
 
 
 def remember_ids(db: Log, site_number: int, ids: Rows[tuple[bytes, int]]) -> None:

@@ -12,7 +12,7 @@ from alice.clock import hours, rfc3339
 from alice.ids import event_id, visit_id
 from alice.tracking.log import visit as visits
 from alice.tracking.log.caller import Caller
-from alice.tracking.log.recording import VisitDetails, VisitKey
+from alice.tracking.log.hit import VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
 from alice.tracking.privacy import erasures, person

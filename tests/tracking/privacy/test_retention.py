@@ -9,7 +9,7 @@ from alice import clock, database
 from alice.clock import DAY, days, minutes
 from alice.config import Settings
 from alice.tracking.log.caller import Caller
-from alice.tracking.log.recording import VisitDetails, VisitKey
+from alice.tracking.log.hit import VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking, close_visits
 from alice.tracking.privacy import retention

@@ -22,7 +22,7 @@ from alice.tracking.dialects.eventtracker.schema import Event, check
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, VisitDetails
+from alice.tracking.log.hit import Hit, VisitDetails
 from alice.tracking.log.visit import Expired
 from alice.tracking.pipeline import Tracking
 

@@ -20,7 +20,7 @@ from alice.tracking.dialects.eventtracker.finding import (
 from alice.tracking.dialects.eventtracker.schema import CAMPAIGN, Init, Named, Renewal, SessionFields, check
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
-from alice.tracking.log.recording import VisitDetails, VisitKey
+from alice.tracking.log.hit import VisitDetails, VisitKey
 from alice.tracking.log.visit import VARIANT, Dialect, VisitRow, attributes_of
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow

@@ -14,7 +14,7 @@ from alice.tracking.dialects import body
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, VisitDetails, VisitKey
+from alice.tracking.log.hit import Hit, VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect, VisitRow
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow

@@ -12,7 +12,7 @@ from alice.tracking.dialects.usertracker.reading import Filters, Range
 from alice.tracking.dialects.usertracker.writing import Movement
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, VisitDetails, VisitKey
+from alice.tracking.log.hit import Hit, VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
