@@ -276,6 +276,7 @@ def test_a_new_site_is_known_at_once_though_it_was_asked_for_before(app: Flask, 
     assert cache.find(made.id).domain == "a"
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("site_id", ["", "x", "x" * 13, "../../etc/pas", "wonderland\0.", "\N{SNOWMAN}" * 12])
 def test_what_is_no_id_names_no_site(app: Flask, site_id: str) -> None:
     assert sites.find(site_id) is None

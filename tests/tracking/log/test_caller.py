@@ -28,7 +28,7 @@ def test_hints_are_those_that_were_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "objects"),
+    ("sent", "opted_out"),
     [
         ({}, False),
         ({"HTTP_DNT": "1"}, True),
@@ -37,8 +37,8 @@ def test_hints_are_those_that_were_sent() -> None:
         ({"HTTP_DNT": "1", "HTTP_SEC_GPC": "0"}, True),
     ],
 )
-def test_who_does_not_want_to_be_tracked_says_so_in_either_way(sent: dict[str, str], objects: bool) -> None:
-    assert caller(sent, 0).objects is objects
+def test_who_does_not_want_to_be_tracked_says_so_in_either_way(sent: dict[str, str], opted_out: bool) -> None:
+    assert caller(sent, 0).opted_out is opted_out
 
 
 def test_a_caller_is_whom_the_proxies_saw() -> None:

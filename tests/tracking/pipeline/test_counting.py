@@ -88,6 +88,7 @@ def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
     ]
 
 
+@pytest.mark.engine("sqlite")
 def test_the_numbers_that_rows_keep_mean_what_they_always_meant() -> None:
     assert {kind.name: int(kind) for kind in Kind} == {
         "PAGE_VIEW": 1,

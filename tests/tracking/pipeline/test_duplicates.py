@@ -67,6 +67,7 @@ def test_an_event_that_is_erased_meanwhile_is_asked_for_again(app: Flask) -> Non
         visit.counted(database.events, 1)
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     ("id", "at", "kept"),
     [

@@ -115,6 +115,7 @@ def test_13_an_event_of_an_unknown_session_is_404(call: Call, events_db: EventRo
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     "path", ["session", "session/validate", "session/renew", "session/flush", "track", "batch-track"]
 )

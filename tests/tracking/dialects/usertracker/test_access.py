@@ -26,6 +26,7 @@ def ask(client: FlaskClient, method: str, path: str, user_id: str) -> Any:
     return client.post(path, json=asked) if method == "POST" else client.get(path, query_string=asked)
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(("method", "path"), PATHS)
 def test_nobody_is_told_to_sign_in(cast: Cast, method: str, path: str) -> None:
     answer = ask(cast.nobody.client, method, path, cast.reader.id)

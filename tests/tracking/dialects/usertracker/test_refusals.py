@@ -157,6 +157,7 @@ def test_an_unknown_range_is_a_400_that_names_those_there_are(cast: Cast, range:
     assert answer.json["error"].startswith("timeRange must be one of '1h', '24h', '7d'")
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(("path", "allowed"), [("/api/track", "POST"), ("/api/track/session", "GET")])
 def test_a_wrong_method_is_a_405_that_names_the_right_ones(cast: Cast, path: str, allowed: str) -> None:
     answer = cast.reader.client.put(path, json={})
