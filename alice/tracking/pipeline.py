@@ -185,7 +185,7 @@ class Tracking:
     def _attributes(self, site: SiteRow, caller: Caller, details: VisitDetails) -> dict[str, Any]:
         """The attributes of a new visit, and is_bot."""
         client = (
-            device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
+            device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNKNOWN
         )
         country = self.countries.find(caller.environ, caller.address, details.timezone)
         return {

@@ -13,7 +13,7 @@ class Caller(NamedTuple):
     address: str
     user_agent: str | None  # None: the visitor's browser is unknown; "": no header was sent
     environ: Mapping[str, Any]
-    objects: bool  # asks not to be tracked, by DNT or Global Privacy Control
+    opted_out: bool  # sends DNT or Global Privacy Control
 
     @property
     def hints(self) -> dict[str, str]:

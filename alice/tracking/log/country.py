@@ -82,8 +82,8 @@ def _in_record(record: Any) -> str | None:
     if not isinstance(record, dict):
         return None
     for name in ("country", "registered_country", "country_code"):
-        said = record.get(name)
-        if code := _code(said.get("iso_code") if isinstance(said, dict) else said):
+        value = record.get(name)
+        if code := _code(value.get("iso_code") if isinstance(value, dict) else value):
             return code
     return None
 

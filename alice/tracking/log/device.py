@@ -13,7 +13,7 @@ from ua_parser.core import Domain, UserAgent
 from ua_parser.regex import Resolver
 
 DESKTOP, MOBILE, TABLET, BOT = "desktop", "mobile", "tablet", "bot"
-KNOWN_AT_ONCE = 4096  # results cached per process; the headers they come from are in memory only
+CACHED = 4096  # results cached per process; the headers they come from are in memory only
 MAX_AGENT = 512  # characters; the rest is ignored
 MAX_HINT = 256
 MAX_NAME = 40
@@ -26,7 +26,7 @@ class Device(NamedTuple):
     os: str | None
 
 
-UNSAID = Device(None, None, None, None)
+UNKNOWN = Device(None, None, None, None)
 
 
 def of(user_agent: str, hints: Mapping[str, str]) -> Device:
@@ -43,7 +43,7 @@ def of(user_agent: str, hints: Mapping[str, str]) -> Device:
     )
 
 
-@lru_cache(maxsize=KNOWN_AT_ONCE)
+@lru_cache(maxsize=CACHED)
 def _of(agent: str, brands: str, mobile: str, platform: str) -> Device:
     found = _matcher()(agent, Domain.USER_AGENT | Domain.OS)
     browser = _browser(found.user_agent)
@@ -121,12 +121,12 @@ _BRANDS = {
 }
 
 
-def _browser(said: UserAgent | None) -> tuple[str | None, str | None]:
+def _browser(parsed: UserAgent | None) -> tuple[str | None, str | None]:
     """Name and major version. The name is the same on all devices: `Chrome Mobile iOS` is Chrome."""
-    if said is None:
+    if parsed is None:
         return None, None
-    name = _BUILD.sub("", said.family).strip()
-    number = _NUMBER.match(said.major or "")
+    name = _BUILD.sub("", parsed.family).strip()
+    number = _NUMBER.match(parsed.major or "")
     return _BROWSERS.get(name, name)[:MAX_NAME] or None, number[0] if number else None
 
 

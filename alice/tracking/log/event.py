@@ -125,11 +125,11 @@ class EventSummary(NamedTuple):
 
 def newest(limit: int, site_number: int | None = None) -> list[EventSummary]:
     """The newest events (of one site, if given), in the order of their seq."""
-    rows = events.query(
+    condition, values = ("WHERE e.site_number = ?", [site_number]) if site_number else ("", [])
+    sql = (
         "SELECT e.seq, s.id, e.kind, e.sequence, n.text, p.text, e.received_at FROM events e "
         "JOIN sites s ON s.number = e.site_number LEFT JOIN strings n ON n.number = e.name "
-        f"LEFT JOIN strings p ON p.number = e.path {'WHERE e.site_number = ?' if site_number else ''} "
-        "ORDER BY e.seq DESC LIMIT ?",
-        *([site_number] if site_number else []), limit,
-    )  # fmt: skip
+        f"LEFT JOIN strings p ON p.number = e.path {condition} ORDER BY e.seq DESC LIMIT ?"
+    )
+    rows = events.query(sql, *values, limit)
     return [EventSummary(*row[:2], Kind(row[2]).name.lower(), *row[3:]) for row in reversed(rows)]

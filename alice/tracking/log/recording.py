@@ -10,7 +10,7 @@ from peewee import IntegrityError
 from alice.database import Log
 from alice.engines import Unavailable
 from alice.errors import NotFound
-from alice.tracking.log import event, event_property, identity, visit, visitor
+from alice.tracking.log import event, event_property, visit, visitor
 from alice.tracking.log.hit import Hit, VisitDetails, VisitKey, progress_of
 from alice.tracking.log.strings import Strings
 from alice.tracking.log.visit import Counted, Dialect, Progress, VisitRow
@@ -95,7 +95,7 @@ def advance_or_open(
         }
         counted = _open(db, site, key.visitor, columns, progress, idle_ms or site.idle_ms, now)
     if details.identity is not None and details.user_id and key.visitor.day is None:
-        identity.keep(db, site.number, details.user_id, counted.visitor_number, details.identity, now)
+        visitor.identify(db, site.number, counted.visitor_number, details.user_id, details.identity, now)
     return counted
 
 
