@@ -184,9 +184,9 @@ class Tracking:
 
     def _attributes(self, site: SiteRow, caller: Caller, details: VisitDetails) -> dict[str, Any]:
         """The attributes of a new visit, and is_bot."""
-        client = (
-            device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNKNOWN
-        )
+        client = device.UNKNOWN
+        if caller.user_agent is not None:
+            client = device.of(caller.user_agent, caller.environ)
         country = self.countries.find(caller.environ, caller.address, details.timezone)
         return {
             "landing_path": details.path,

@@ -7,7 +7,7 @@ An iPad that requests desktop pages identifies itself as a Mac; no header distin
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ua_parser.core import Domain, UserAgent
 from ua_parser.regex import Resolver
@@ -29,17 +29,17 @@ class Device(NamedTuple):
 UNKNOWN = Device(None, None, None, None)
 
 
-def of(user_agent: str, hints: Mapping[str, str]) -> Device:
-    """The device of a request, from its User-Agent and Sec-CH-UA headers (by name in lower case, as sent).
+def of(user_agent: str, environ: Mapping[str, Any]) -> Device:
+    """The device of a WSGI request, from this user agent and the request's client hints.
 
     Televisions and consoles count as desktop. A client that does not identify itself as a browser is a bot.
     """
-    get = hints.get
+    get = environ.get
     return _of(
         user_agent[:MAX_AGENT],
-        get("sec-ch-ua", "")[:MAX_HINT],
-        get("sec-ch-ua-mobile", "")[:MAX_HINT],
-        get("sec-ch-ua-platform", "")[:MAX_HINT],
+        get("HTTP_SEC_CH_UA", "")[:MAX_HINT],
+        get("HTTP_SEC_CH_UA_MOBILE", "")[:MAX_HINT],
+        get("HTTP_SEC_CH_UA_PLATFORM", "")[:MAX_HINT],
     )
 
 

@@ -2,7 +2,7 @@
 
 `name` and `path` are numbers of strings; `occurred_at` is by the client's clock, clamped; `site_number` is
 copied from the visit for the indexes. event_ids holds the clients' ids of the last 7 days, each as 16 bytes,
-to recognize duplicates.
+to recognise duplicates.
 """
 
 import re

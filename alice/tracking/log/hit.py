@@ -33,7 +33,7 @@ class Hit:
         """The client's engaged time (ms), limited to an hour."""
         return min(max(self.engaged_ms, 0), LONGEST_ENGAGEMENT) if self.engaged_ms else 0
 
-    def clamped(self, now: int) -> int:
+    def clamped_time(self, now: int) -> int:
         """The client's time, limited to the last 7 days; now if it sent none."""
         return now if self.occurred_at is None else min(max(self.occurred_at, now - OLDEST), now)
 

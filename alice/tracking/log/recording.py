@@ -197,7 +197,7 @@ def append(db: Log, counted: Counted, incoming: Incoming, strings: Strings, now:
     rows: list[event.Row] = []
     for sequence, (hit, _) in enumerate(new, counted.sequence - len(new) + 1):
         name, path, engaged_ms = numbers[hit.name], numbers[hit.path], hit.engagement() or None
-        kind, occurred_at = int(hit.kind), hit.clamped(now)
+        kind, occurred_at = int(hit.kind), hit.clamped_time(now)
         rows.append((counted.number, sequence, kind, name, path, occurred_at, now, engaged_ms))
     seqs = event.append(db, counted.site_number, rows)
     ids = [(id, seq) for (_, id), seq in zip(new, seqs, strict=True) if id is not None]

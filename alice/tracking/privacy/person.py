@@ -67,6 +67,20 @@ def erase(user_id: str, site_number: int | None = None) -> Erased:
         return Erased(len(numbers) + added, identities)
 
 
+def erase_deleted_users() -> int:
+    """Erase every user who was deleted in alice.db; return how many. Needs a connection to alice.db.
+
+    No transaction spans the two databases: a row of erasures is deleted after its user is erased, so an
+    interrupted erasure is repeated.
+    """
+    rows = database.query("SELECT seq, user_id FROM erasures ORDER BY seq")
+    for seq, user_id in rows:
+        erase(user_id)
+        with transaction():
+            database.execute("DELETE FROM erasures WHERE seq = ?", seq)
+    return len(rows)
+
+
 def _erase_visits(numbers: Sequence[int]) -> None:
     marks = ", ".join("?" * len(numbers))
     rows = events.query(f"SELECT visitor_number, site_number FROM visits WHERE number IN ({marks})", *numbers)

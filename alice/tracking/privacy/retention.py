@@ -14,7 +14,7 @@ from alice.tracking import site
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import SiteRow
 
-IDS_KEPT = days(7)  # an event that is sent again within this time is recognized
+IDS_KEPT = days(7)  # an event that is sent again within this time is recognised
 AT_ONCE = 1000  # rows in one transaction
 
 

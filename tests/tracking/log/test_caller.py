@@ -21,12 +21,6 @@ def test_the_first_language_that_is_accepted_counts(header: str, language: str |
     assert caller({}, 0).language is None
 
 
-def test_hints_are_those_that_were_sent() -> None:
-    sent = {"HTTP_SEC_CH_UA": '"Brave";v="1"', "HTTP_SEC_CH_UA_MOBILE": "?0", "HTTP_SEC_CH_UA_MODEL": "x"}
-
-    assert caller(sent, 0).hints == {"sec-ch-ua": '"Brave";v="1"', "sec-ch-ua-mobile": "?0"}
-
-
 @pytest.mark.parametrize(
     ("sent", "opted_out"),
     [

@@ -15,7 +15,7 @@ from alice.tracking.log.caller import Caller
 from alice.tracking.log.hit import VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
-from alice.tracking.privacy import erasures, person
+from alice.tracking.privacy import person
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows, Rows
 from tests.tracking.conftest import Post
@@ -174,11 +174,11 @@ def test_a_deleted_user_is_erased_from_the_event_log_too(
 
     database.events_db.query_hooks.append(note)
     with database.connected():
-        assert erasures.consume() == 1
+        assert person.erase_deleted_users() == 1
     assert events_db.one("SELECT COUNT(*) FROM events") == 0
     assert db.query("SELECT user_id FROM erasures") == [(cast.newcomer.id,)]
     with database.connected():
-        assert (erasures.consume(), erasures.consume()) == (1, 0)
+        assert (person.erase_deleted_users(), person.erase_deleted_users()) == (1, 0)
     assert db.one("SELECT COUNT(*) FROM erasures") == 0
 
 

@@ -51,7 +51,7 @@ class Reach(NamedTuple):
 
 
 def _reach(scope: str) -> Reach:
-    """Authorize the request. Raises Unauthenticated, or Forbidden for a key of the other scope."""
+    """Authorise the request. Raises Unauthenticated, or Forbidden for a key of the other scope."""
     key = _key()
     if key is not None:
         # Every request counts for its address, or keys could be guessed. Events count for the site.

@@ -42,18 +42,19 @@ class Filters(NamedTuple):
     session: str | None = None
 
 
-class Page(NamedTuple):
-    """Movements, newest first, and the cursor for the next page (None: this is the last one)."""
-
-    movements: list[dict[str, Any]]
-    next_before: str | None
+NO_FILTERS = Filters()
 
 
 # Movements
 
 
-def page(of: Range, limit: int, before: str | None = None, only: Filters = Filters()) -> Page:  # noqa: B008
-    """At most `limit` movements older than the cursor `before`, which must match CURSOR."""
+def page(
+    of: Range, limit: int, before: str | None = None, only: Filters = NO_FILTERS
+) -> tuple[list[dict[str, Any]], str | None]:
+    """At most `limit` movements older than the cursor `before`, which must match CURSOR, newest first.
+
+    Also returns the cursor for the next page; None: this is the last one.
+    """
     condition, values = _condition(of, before, only)
     # CROSS JOIN makes SQLite join in this order: a user has few visits, and a site few events in a range.
     whole_site = of.user_id is None and only.session is None
@@ -66,7 +67,7 @@ def page(of: Range, limit: int, before: str | None = None, only: Filters = Filte
     rows = events.query(sql, *values, limit + 1)
     shown = rows[:limit]
     cursor = f"{shown[-1][1]}-{shown[-1][0]}" if len(rows) > limit else None
-    return Page(_movements(of.site, shown), cursor)
+    return _movements(of.site, shown), cursor
 
 
 def _condition(of: Range, before: str | None, only: Filters) -> tuple[str, list[Any]]:

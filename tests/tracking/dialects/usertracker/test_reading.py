@@ -49,8 +49,8 @@ def all_sorts(
     move(site, "ada", "third")
 
 
-def events(of: Range, only: Filters = Filters(), **more: Any) -> list[str]:  # noqa: B008
-    return [one["event"] for one in reading.page(of, 10, only=only, **more).movements]
+def events(of: Range, only: Filters = reading.NO_FILTERS, **more: Any) -> list[str]:
+    return [one["event"] for one in reading.page(of, 10, only=only, **more)[0]]
 
 
 def names(of: Range) -> list[tuple[str, str]]:
@@ -132,13 +132,13 @@ def test_a_session_is_told_as_its_newest_visit_is(site: SiteRow, move: Move, fro
 def test_a_page_ends_where_the_next_one_begins(site: SiteRow, move: Move, frozen_clock: int) -> None:
     for event in ("first", "second", "third"):
         move(site, "ada", event)
-    newest = reading.page(Range(site, "ada"), 2)
-    rest = reading.page(Range(site, "ada"), 2, newest.next_before)
-    all_of_them = reading.page(Range(site, "ada"), 3)
+    newest, before = reading.page(Range(site, "ada"), 2)
+    rest, last = reading.page(Range(site, "ada"), 2, before)
+    all_of_them, only = reading.page(Range(site, "ada"), 3)
 
-    assert [one["event"] for one in newest.movements] == ["third", "second"]
-    assert ([one["event"] for one in rest.movements], rest.next_before) == (["first"], None)
-    assert (len(all_of_them.movements), all_of_them.next_before) == (3, None)
+    assert [one["event"] for one in newest] == ["third", "second"]
+    assert ([one["event"] for one in rest], last) == (["first"], None)
+    assert (len(all_of_them), only) == (3, None)
 
 
 def test_a_filter_tells_a_custom_event_from_a_known_one_and_a_path_from_another(
