@@ -1,4 +1,4 @@
-"""What a request says about who sends it, and how much of that is believed."""
+"""What a request contains about its sender, and which proxies are trusted."""
 
 import pytest
 
@@ -31,11 +31,11 @@ def test_the_first_language_that_is_accepted_counts(header: str, language: str |
         ({"HTTP_DNT": "1", "HTTP_SEC_GPC": "0"}, True),
     ],
 )
-def test_who_does_not_want_to_be_tracked_says_so_in_either_way(sent: dict[str, str], opted_out: bool) -> None:
+def test_dnt_and_gpc_both_opt_out(sent: dict[str, str], opted_out: bool) -> None:
     assert caller(sent, 0).opted_out is opted_out
 
 
-def test_a_caller_is_whom_the_proxies_saw() -> None:
+def test_the_address_is_the_one_that_the_trusted_proxies_saw() -> None:
     sent = {
         "REMOTE_ADDR": "192.0.2.1",
         "HTTP_X_FORWARDED_FOR": "203.0.113.1, 198.51.100.2",

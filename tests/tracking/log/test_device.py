@@ -1,4 +1,4 @@
-"""A request's device, browser and system are told apart, and programs from people."""
+"""The device, browser and system of a request, and which requests come from bots."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ CHROME_MOBILE = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile 
         (IPAD + WEBKIT + "CriOS/141.0.0.0 Mobile/15E148 Safari/604.1", (TABLET, "Chrome", "141", "iOS")),
     ],
 )
-def test_people_are_told_apart_by_their_user_agent(agent: str, device: tuple[str, ...]) -> None:
+def test_a_user_agent_gives_device_browser_and_system(agent: str, device: tuple[str, ...]) -> None:
     assert of(agent, {}) == device
 
 
@@ -147,7 +147,9 @@ def test_programs_are_bots(agent: str, browser: str | None) -> None:
         ),
     ],
 )
-def test_client_hints_say_it_better(agent: str, hints: dict[str, str], device: tuple[str, ...]) -> None:
+def test_client_hints_are_preferred_to_the_user_agent(
+    agent: str, hints: dict[str, str], device: tuple[str, ...]
+) -> None:
     assert of(agent, hints) == device
 
 
@@ -167,7 +169,7 @@ def test_of_a_hint_256_characters_are_looked_at(length: int, version: str) -> No
     assert of(WINDOWS + CHROME, hints) == (DESKTOP, "Brave", version, "Windows")
 
 
-def test_what_is_told_is_short_and_never_the_user_agent() -> None:
+def test_names_are_short_and_never_the_user_agent() -> None:
     agent = f"Mozilla/5.0 ({'x' * 100_000}) {'y' * 100_000}/1{'0' * 1000} Safari/1"
 
     found = of(agent, {"HTTP_SEC_CH_UA": '"' * 100_000})
@@ -176,7 +178,7 @@ def test_what_is_told_is_short_and_never_the_user_agent() -> None:
     assert all(len(part or "") <= 40 for part in found)
 
 
-def test_the_patterns_are_read_when_the_first_request_asks() -> None:
+def test_the_patterns_are_loaded_at_the_first_request() -> None:
     code = "import sys, alice.tracking.log.device; print('ua_parser_builtins.lazy' in sys.modules)"
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

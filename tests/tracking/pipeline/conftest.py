@@ -1,4 +1,4 @@
-"""Visits of tests of the pipeline: how they are found, what is known about them, what they hold."""
+"""Hits, details and attributes that tests of the pipeline share."""
 
 import pytest
 

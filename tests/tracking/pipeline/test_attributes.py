@@ -31,7 +31,7 @@ from tests.tracking.pipeline.conftest import (
 pytestmark = pytest.mark.usefixtures("events_connection")
 
 
-def test_a_visit_keeps_what_it_is_told_when_it_opens(
+def test_a_visit_stores_the_attributes_with_which_it_is_opened(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     opened = tracking.open(site, key, caller, EVERYTHING)
@@ -49,7 +49,7 @@ def test_a_visit_keeps_what_it_is_told_when_it_opens(
     assert visit.find(database.events, visit.numbered(opened.number)) == opened
 
 
-def test_a_program_is_marked_and_of_no_browser_nothing_is_said(
+def test_a_bot_is_marked_and_without_a_user_agent_there_is_no_device(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     bot = tracking.open(site, key, caller._replace(user_agent="curl/8.0"), VisitDetails())
@@ -61,7 +61,7 @@ def test_a_program_is_marked_and_of_no_browser_nothing_is_said(
     assert attributes(events_db, unsaid.number) == {}
 
 
-def test_a_visit_learns_where_it_came_from_until_its_first_page_and_other_things_later(
+def test_attribution_is_filled_in_until_the_first_page_and_the_device_later_too(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     number = tracking.open(site, key, caller, VisitDetails()).number
@@ -84,10 +84,10 @@ def test_a_visit_learns_where_it_came_from_until_its_first_page_and_other_things
     }
 
 
-def test_a_view_is_asked_where_it_came_from_once(
+def test_details_are_made_when_a_visit_opens_and_at_its_first_page_view(
     tracking: Tracking, site: SiteRow, caller: Caller, events_db: EventRows
 ) -> None:
-    """That of a visit's first page; whatever came before it may be left over from an earlier one."""
+    """Events before the first page view may be left over from an earlier visit."""
     key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
     asked: list[VisitDetails] = []
 
@@ -105,7 +105,7 @@ def test_a_view_is_asked_where_it_came_from_once(
     assert attributes(events_db, told.visit.number)["referrer_host"] == "rabbit.example"
 
 
-def test_a_visit_has_a_bucket_once_something_is_said_of_where_it_came_from(
+def test_a_visit_has_a_bucket_once_it_has_a_page_referrer_or_campaign(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     def bucket(**said: Any) -> str | None:
@@ -118,7 +118,7 @@ def test_a_visit_has_a_bucket_once_something_is_said_of_where_it_came_from(
     assert bucket(campaign=Campaign("hatter")) == "hatter|unknown|unknown"
 
 
-def test_who_somebody_is_is_kept_of_those_who_are_known_by_consent(
+def test_identities_are_stored_of_visitors_with_consent_only(
     tracking: Tracking,
     site: SiteRow,
     other_site: SiteRow,

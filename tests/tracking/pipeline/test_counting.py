@@ -16,7 +16,7 @@ from tests.conftest import EventRows
 pytestmark = pytest.mark.usefixtures("events_connection")
 
 
-def test_a_visit_knows_what_happened_in_it(
+def test_a_visit_counts_its_events(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     hits = [
@@ -33,7 +33,7 @@ def test_a_visit_knows_what_happened_in_it(
     assert (landing, left) == ("/a", "/b")
 
 
-def test_an_event_that_somebody_meant_is_an_interaction(
+def test_deliberate_actions_are_interactions(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     def counts(kind: Kind) -> bool:
@@ -52,7 +52,7 @@ def test_an_event_that_somebody_meant_is_an_interaction(
     assert events_db.query("SELECT session_id FROM visits WHERE page_views > 0") == [("PAGE_VIEW",)]
 
 
-def test_a_report_of_more_time_than_has_passed_is_not_counted(
+def test_engaged_time_beyond_the_age_of_the_visit_is_not_counted(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     """An hour may have passed before the visit was opened; and no report claims more."""
@@ -71,7 +71,7 @@ def test_a_report_of_more_time_than_has_passed_is_not_counted(
 
 
 @pytest.mark.parametrize(("ahead", "kept"), [(minutes(5), 0), (-days(1), -days(1)), (-days(30), -days(7))])
-def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
+def test_the_clients_time_is_stored_within_the_last_7_days(
     tracking: Tracking,
     site: SiteRow,
     key: VisitKey,
@@ -89,7 +89,7 @@ def test_the_clients_clock_is_kept_as_far_as_it_can_be_believed(
 
 
 @pytest.mark.engine("sqlite")
-def test_the_numbers_that_rows_keep_mean_what_they_always_meant() -> None:
+def test_the_numbers_of_kinds_dialects_and_types_never_change() -> None:
     assert {kind.name: int(kind) for kind in Kind} == {
         "PAGE_VIEW": 1,
         "CUSTOM": 2,

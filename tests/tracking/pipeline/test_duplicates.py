@@ -23,7 +23,7 @@ from tests.tracking.pipeline.conftest import VIEW
 pytestmark = pytest.mark.usefixtures("events_connection")
 
 
-def test_an_event_sent_again_is_answered_as_the_first_time_and_changes_nothing(
+def test_a_duplicate_gets_the_first_result_and_changes_nothing(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     hit = Hit(Kind.PAGE_VIEW, id=str(uuid4()))
@@ -37,7 +37,7 @@ def test_an_event_sent_again_is_answered_as_the_first_time_and_changes_nothing(
     assert events_db.query("SELECT * FROM visits ORDER BY number") == before
 
 
-def test_a_retry_with_something_new_adds_only_that(
+def test_a_retry_adds_only_the_hits_that_are_new(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller
 ) -> None:
     old, new = Hit(Kind.CUSTOM, "a", id=str(uuid4())), Hit(Kind.CUSTOM, "b", id=str(uuid4()))
@@ -62,7 +62,7 @@ def test_an_id_is_known_on_its_own_site_only(
     assert tracking.record(other_site, key, caller, VisitDetails, [hit]).created == [False]
 
 
-def test_an_event_that_is_erased_meanwhile_is_asked_for_again(app: Flask) -> None:
+def test_a_duplicate_of_an_event_that_is_erased_meanwhile_is_a_503(app: Flask) -> None:
     with pytest.raises(Unavailable):
         visit.counted(database.events, 1)
 
@@ -77,7 +77,7 @@ def test_an_event_that_is_erased_meanwhile_is_asked_for_again(app: Flask) -> Non
         ("tea-1", -1, "ffffffffffff" + blake2b(b"tea-1", digest_size=10).hexdigest()),
     ],
 )
-def test_a_clients_id_is_kept_in_16_bytes_that_stay_the_same(id: str, at: int | None, kept: str) -> None:
+def test_a_clients_id_is_stored_as_the_same_16_bytes_for_ever(id: str, at: int | None, kept: str) -> None:
     assert event.id_bytes(id, at).hex() == kept
     assert len(kept) == 32
 
@@ -87,7 +87,7 @@ IDS = [str(uuid4()) for _ in range(6)]
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(st.sampled_from(IDS), min_size=1, max_size=5), min_size=1, max_size=6))
-def test_however_often_and_in_whatever_batches_each_id_counts_once(
+def test_each_id_counts_once_in_any_order_and_grouping(
     tracking: Tracking,
     site: SiteRow,
     caller: Caller,

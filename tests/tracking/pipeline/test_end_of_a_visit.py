@@ -32,7 +32,7 @@ def test_a_visit_ends_after_its_idle_time_and_a_new_one_follows(
     assert (same.sequences, new.sequences) == ([1], [1])
 
 
-def test_a_sign_of_life_puts_the_end_of_a_visit_off(
+def test_activity_postpones_the_end_of_a_visit(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     opened = tracking.open(site, key, caller, VisitDetails(), minutes(5))
@@ -58,7 +58,7 @@ def test_a_clock_that_jumps_back_moves_no_visit_back(
     assert events_db.query("SELECT last_at, due_at FROM visits") == [(seen, seen + minutes(30))]
 
 
-def test_a_visit_that_is_over_is_touched_by_nothing(
+def test_a_visit_that_is_over_never_changes(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     closed = tracking.open(site, key, caller, VisitDetails()).number
@@ -89,7 +89,7 @@ def test_an_event_for_a_visit_that_is_over_is_refused(
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
 
-def test_a_visit_that_is_closed_meanwhile_is_asked_for_again(
+def test_an_event_of_a_visit_that_is_closed_meanwhile_is_a_503(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     """As another process may do it on PostgreSQL, where only appends take turns."""
@@ -117,7 +117,7 @@ def test_a_job_closes_visits_without_any_traffic(
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
 
-def test_all_visits_that_are_due_are_closed_however_many_they_are_and_no_others(
+def test_all_due_visits_are_closed_in_steps_and_no_others(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     def opened(name: str, idle_ms: int) -> int:

@@ -62,10 +62,10 @@ def test_properties_keep_their_types(
     }  # fmt: skip
 
 
-def test_properties_of_many_events_are_each_ones_own(
+def test_properties_of_many_events_are_not_mixed_up(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
-    """However many there are: databases bound the number of parameters of a statement."""
+    """More than one statement can have parameters for."""
     hits = [
         Hit(Kind.CUSTOM, "tea", properties={"cups": number, "of": f"guest {number}"}) for number in range(501)
     ]

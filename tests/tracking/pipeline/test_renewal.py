@@ -30,7 +30,7 @@ def test_a_renewed_visit_carries_on_where_its_visitor_came_from(
     assert events_db.query(columns, new.number) == events_db.query(columns, old.number)
 
 
-def test_a_renewal_that_names_a_variant_means_it(
+def test_the_ab_variant_of_a_renewal_replaces_the_old(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     tracking.open(site, key, caller, VisitDetails(ab_test="t", ab_variant="old"))
@@ -43,7 +43,7 @@ def test_a_renewal_that_names_a_variant_means_it(
     assert events_db.one(sql.format("ab_variant"), new.number) == "new"
 
 
-def test_a_renewal_ends_the_old_visit_when_it_was_over_and_tells_the_new_one_what_it_knew(
+def test_a_renewal_closes_the_old_visit_and_copies_attribution_context_and_user(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, frozen_clock: int, events_db: EventRows
 ) -> None:
     details = replace(EVERYTHING, context={"campaign_id": "c-1", "page_id": "p-1"})
@@ -75,7 +75,7 @@ def test_a_renewal_ends_the_old_visit_when_it_was_over_and_tells_the_new_one_wha
     ]
 
 
-def test_a_renewal_of_a_visit_that_came_from_nowhere_keeps_what_is_asked_for(
+def test_a_renewal_of_a_visit_without_attribution_uses_that_of_the_request(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows
 ) -> None:
     tracking.open(site, key, caller, VisitDetails(ab_test="coat"))

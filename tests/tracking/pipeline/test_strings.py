@@ -18,7 +18,7 @@ from tests.conftest import EventRows
 pytestmark = pytest.mark.usefixtures("events_connection")
 
 
-def test_a_process_forgets_strings_and_no_event_does(
+def test_events_keep_their_strings_when_the_cache_is_emptied(
     tracking: Tracking, site: SiteRow, key: VisitKey, caller: Caller, events_db: EventRows, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(text, "CACHED", 5)
@@ -32,9 +32,7 @@ def test_a_process_forgets_strings_and_no_event_does(
     assert [path for (path,) in paths] == [path for n in range(12) for path in (f"/{n}", "/0")]
 
 
-def test_a_process_remembers_so_many_texts_and_no_more(
-    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_of_strings_is_bounded(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
     strings = Strings()
     asked: list[Any] = []
 
@@ -55,8 +53,8 @@ def test_a_process_remembers_so_many_texts_and_no_more(
     database.events_db.query_hooks.remove(asked.append)
 
 
-def test_texts_are_numbered_once_by_whichever_process(tracking: Tracking) -> None:
-    """However many there are: databases bound the number of parameters of a statement."""
+def test_texts_have_the_same_numbers_in_every_process(tracking: Tracking) -> None:
+    """More than one statement can have parameters for."""
     many = {f"/{number}" for number in range(1001)}
     one, other = Strings(), Strings()
     numbers = number(tracking, one, {"/0", None}) | number(tracking, one, many)

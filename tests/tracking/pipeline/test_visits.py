@@ -85,7 +85,7 @@ class Stage(NamedTuple):
     ],
     ids=["record", "identify", "append", "open", "touch", "renew", "close"],
 )
-def test_what_happens_in_a_visit_changes_no_other(
+def test_changing_a_visit_changes_no_other(
     tracking: Tracking,
     site: SiteRow,
     other_site: SiteRow,
@@ -112,7 +112,7 @@ def test_what_happens_in_a_visit_changes_no_other(
     assert others_after == others
 
 
-def test_an_event_goes_to_its_visitors_own_visit_though_others_came_since(
+def test_an_event_is_counted_in_its_own_visitors_visit(
     tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller
 ) -> None:
     anna, bob = (
@@ -127,7 +127,7 @@ def test_an_event_goes_to_its_visitors_own_visit_though_others_came_since(
     assert (again.visit.number, again.sequences) == (first, [2])
 
 
-def test_a_visitor_of_several_visits_goes_on_with_the_newest(
+def test_of_several_visits_of_a_visitor_the_newest_is_continued(
     tracking: Tracking, site: SiteRow, caller: Caller, frozen_clock: int
 ) -> None:
     key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
@@ -140,7 +140,7 @@ def test_a_visitor_of_several_visits_goes_on_with_the_newest(
     assert (newest.sequences, again.sequences) == ([1], [2])
 
 
-def test_a_name_finds_the_newest_visit_of_its_dialect_site_and_user(
+def test_a_session_id_finds_the_newest_visit_of_its_dialect_site_and_user(
     tracking: Tracking, site: SiteRow, other_site: SiteRow, caller: Caller, frozen_clock: int
 ) -> None:
     def opened(where: SiteRow, dialect: Dialect, name: str, user_id: str | None = None) -> int:
@@ -168,7 +168,7 @@ def test_a_name_finds_the_newest_visit_of_its_dialect_site_and_user(
     assert tracking.find(user_tracker, "tab", site.number, "eve") is None
 
 
-def test_of_all_sites_visits_of_a_name_the_oldest_live_one_is_found_else_the_newest(
+def test_find_anywhere_finds_the_oldest_open_visit_else_the_newest(
     tracking: Tracking,
     site: SiteRow,
     other_site: SiteRow,
@@ -216,7 +216,7 @@ def test_of_all_sites_visits_of_a_name_the_oldest_live_one_is_found_else_the_new
         (None, "ada", "bob", False),
     ],
 )
-def test_a_visit_is_never_two_peoples(
+def test_a_visit_never_has_two_users(
     tracking: Tracking,
     site: SiteRow,
     key: VisitKey,

@@ -1,4 +1,4 @@
-"""What leaves with time, and what stays."""
+"""Retention: which rows and salts are deleted when, and which stay."""
 
 import stat
 from pathlib import Path
@@ -207,7 +207,7 @@ def test_a_visit_that_is_open_is_not_taken_away(
 def test_a_days_salt_is_destroyed_when_its_last_visit_has_closed(
     post: Post, site: SiteRow, forgetful: SiteRow, settings: Settings
 ) -> None:
-    """However many visits are open that were made with others."""
+    """Although visits of other salts are open."""
     clock.freeze((clock.now() // DAY + 1) * DAY - minutes(5))
     day = clock.now() // DAY
     post(url="/")

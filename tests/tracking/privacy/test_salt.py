@@ -39,7 +39,7 @@ def test_a_day_that_is_destroyed_goes_from_memory_too_and_no_other(salts: Salts)
 def test_only_todays_salts_are_remembered(
     settings: Settings, salts: Salts, folder: Path, frozen_clock: int
 ) -> None:
-    """Those of past days may be destroyed by another process, which tells nobody."""
+    """Another process may destroy those of past days."""
     today, another_process = clock.now() // DAY, Salts(settings.data_dir)
     past, kept = salts.get("a", today - 1), salts.get("a", today)
     another_process.destroy("a", today - 1)
@@ -98,9 +98,7 @@ def test_only_folders_are_sites_and_only_days_are_days(salts: Salts, folder: Pat
     assert salts.days() == [("b", 20_000)]
 
 
-def test_a_salt_that_is_made_while_its_sites_folder_goes_is_had_all_the_same(
-    settings: Settings, salts: Salts
-) -> None:
+def test_a_salt_is_made_although_its_folder_is_removed_meanwhile(settings: Settings, salts: Salts) -> None:
     done = threading.Event()
 
     def destroy() -> None:

@@ -1,4 +1,4 @@
-"""What EventTracker got wrong, each as a promise kept here. Numbers are those of the list of its defects."""
+"""Defects of the original EventTracker that Alice does not have. The numbers are those of their list."""
 
 import json
 from typing import Any

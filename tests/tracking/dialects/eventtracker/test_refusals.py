@@ -1,4 +1,4 @@
-"""/api/v1/events refuses what is wrong, and says what is."""
+"""/api/v1/events refuses wrong requests, and the error names what is wrong."""
 
 import json
 from dataclasses import replace
@@ -94,7 +94,7 @@ def test_a_session_names_all_its_ids(call: Call, session: dict[str, Any], field:
 @pytest.mark.parametrize(
     "path", ["session", "session/validate", "session/renew", "session/flush", "track", "batch-track"]
 )
-def test_what_is_no_json_object_is_400(browser: FlaskClient, path: str, raw: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(browser: FlaskClient, path: str, raw: bytes) -> None:
     answer = browser.post(f"{EVENTS}/{path}", data=raw)
 
     assert answer.status_code == 400
@@ -120,7 +120,7 @@ def test_one_event_of_more_than_64_kb_is_413(call: Call, opened: str) -> None:
         ("POST", "session/some-id", "GET, OPTIONS"),
     ],
 )  # fmt: skip
-def test_a_wrong_method_is_405_and_says_which_go(
+def test_a_wrong_method_is_405_and_names_the_right_ones(
     browser: FlaskClient, method: str, path: str, allowed: str
 ) -> None:
     answer = browser.open(f"{EVENTS}/{path}", method=method)

@@ -28,7 +28,7 @@ def ask(client: FlaskClient, method: str, path: str, user_id: str) -> Any:
 
 @pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(("method", "path"), PATHS)
-def test_nobody_is_told_to_sign_in(cast: Cast, method: str, path: str) -> None:
+def test_a_request_without_a_session_is_a_401(cast: Cast, method: str, path: str) -> None:
     answer = ask(cast.nobody.client, method, path, cast.reader.id)
 
     assert (answer.status_code, answer.json) == (401, {"error": "Unauthorized", "code": "AUTH_REQUIRED"})
@@ -36,7 +36,7 @@ def test_nobody_is_told_to_sign_in(cast: Cast, method: str, path: str) -> None:
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
 @pytest.mark.parametrize("name", ["newcomer", "consultant"])
-def test_anothers_data_are_closed(
+def test_data_of_another_user_is_a_403(
     send: Send, cast: Cast, events_db: EventRows, method: str, path: str, name: str
 ) -> None:
     send("click")
@@ -53,7 +53,7 @@ def test_one_movement_of_another_refuses_the_batch(cast: Cast, events_db: EventR
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
-def test_an_admin_reads_anybodys_data_and_sends_their_own_only(send: Send, cast: Cast) -> None:
+def test_an_admin_reads_all_data_and_sends_their_own_only(send: Send, cast: Cast) -> None:
     send("click")
 
     assert session_of(cast.admin.client, cast.reader.id)["movements"]
@@ -63,13 +63,13 @@ def test_an_admin_reads_anybodys_data_and_sends_their_own_only(send: Send, cast:
         assert cast.admin.client.post(path, json=moved(cast.admin.id)).status_code == 200
 
 
-def test_everybody_but_admins_says_whose_analytics_they_want(cast: Cast) -> None:
+def test_user_id_is_required_for_analytics_except_for_admins(cast: Cast) -> None:
     answer = cast.reader.client.get("/api/track/analytics")
 
     assert (answer.status_code, answer.json) == (400, {"error": "userId is required."})
 
 
-def test_who_may_only_send_is_told_of_no_movement(server: FlaskClient) -> None:
+def test_a_key_that_may_only_send_gets_no_movements(server: FlaskClient) -> None:
     server.post("/api/track", json=moved("alice", data={"path": "/secret"}))
     answer = server.post("/api/track/session", json={"userId": "alice", "sessionId": "tab-1"})
 
@@ -90,7 +90,7 @@ def test_a_page_of_another_site_cannot_send_with_the_cookie(cast: Cast, events_d
     assert events_db.one("SELECT COUNT(*) FROM events") == 1
 
 
-def test_who_sends_too_much_is_asked_to_wait(settings: Settings, cast: Cast) -> None:
+def test_too_many_movements_are_a_429_with_the_time_to_wait(settings: Settings, cast: Cast) -> None:
     app = create_app(replace(settings, track_per_address=3))
     cast.reader.app = app
     movements = [moved(cast.reader.id)] * 3

@@ -18,7 +18,7 @@ from tests.tracking.dialects.usertracker.conftest import Send, analytics, every_
 pytestmark = pytest.mark.usefixtures("own_site")
 
 
-def test_analytics_tell_a_users_sessions_and_movements(send: Send, cast: Cast, frozen_clock: int) -> None:
+def test_analytics_return_a_users_sessions_and_movements(send: Send, cast: Cast, frozen_clock: int) -> None:
     send("page_view", "tab-1", data={"path": "/a"})
     clock.advance(seconds(1))
     send("click", "tab-2", data={"path": "/b"})
@@ -106,7 +106,7 @@ def test_recent_activity_is_the_ten_sessions_last_active(send: Send, cast: Cast,
     assert (found["totalSessions"], len(found["userSessions"])) == (12, 12)
 
 
-def test_a_user_is_told_of_their_500_newest_sessions(server: FlaskClient, auditor: FlaskClient) -> None:
+def test_analytics_return_a_users_500_newest_sessions(server: FlaskClient, auditor: FlaskClient) -> None:
     for names in (["the first"], range(500)):
         movements = [moved("hatter", session=f"{name}") for name in names]
         server.post("/api/track", json={"movements": movements})
@@ -165,7 +165,7 @@ def test_pages_hold_every_movement_once_while_others_come(
     assert [one["data"]["index"] for one in every_page(ask)] == [*range(6, -1, -1)]
 
 
-def test_analytics_of_a_site_name_nobodys_sessions(
+def test_analytics_of_a_site_have_no_user_sessions(
     server: FlaskClient, auditor: FlaskClient, frozen_clock: int
 ) -> None:
     server.post("/api/track", json={"movements": [moved("hatter"), moved("hare")]})

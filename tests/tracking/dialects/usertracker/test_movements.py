@@ -85,7 +85,7 @@ def test_a_batch_of_many_properties_is_kept(server: FlaskClient, events_db: Even
     assert events_db.one("SELECT COUNT(*) FROM event_properties") == 200 * 100
 
 
-def test_the_first_page_of_a_session_tells_where_its_user_came_from(
+def test_the_first_page_view_of_a_session_gives_its_attribution(
     server: FlaskClient, events_db: EventRows
 ) -> None:
     told = [("click", "/before?utm_source=no"), ("page_view", "/tea?utm_source=mail"), ("page_view", "/cup")]
@@ -99,7 +99,7 @@ def test_the_first_page_of_a_session_tells_where_its_user_came_from(
 @pytest.mark.parametrize(
     ("path", "kept"), [("/a?q=1#x", "/a"), ("", None), (7, None), (["/"], None), ("mailto:hatter", None)]
 )
-def test_a_path_that_is_none_is_data_like_any_other(
+def test_a_path_that_is_not_a_pages_is_stored_as_data_only(
     server: FlaskClient, auditor: FlaskClient, events_db: EventRows, path: object, kept: str | None
 ) -> None:
     assert server.post("/api/track", json=moved("hatter", data={"path": path})).status_code == 200

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("own_site")
 
 
 @pytest.mark.parametrize("header", ["DNT", "Sec-GPC"])
-def test_who_does_not_want_to_be_tracked_is_not(cast: Cast, events_db: EventRows, header: str) -> None:
+def test_nothing_is_stored_with_dnt_or_gpc(cast: Cast, events_db: EventRows, header: str) -> None:
     asked = moved(cast.reader.id)
     moving = cast.reader.client.post("/api/track", json=asked, headers={header: "1"})
     opening = cast.reader.client.post("/api/track/session", json=asked, headers={header: "1"})
@@ -23,7 +23,7 @@ def test_who_does_not_want_to_be_tracked_is_not(cast: Cast, events_db: EventRows
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
-def test_a_user_agent_is_not_kept_but_what_it_tells_is(
+def test_of_a_user_agent_only_the_device_is_stored(
     server: FlaskClient, auditor: FlaskClient, events_db: EventRows
 ) -> None:
     info = {"userAgent": CHROME, "screenResolution": "1920x1080", "timezone": "Europe/Prague"}
@@ -38,7 +38,7 @@ def test_a_user_agent_is_not_kept_but_what_it_tells_is(
 
 @pytest.mark.parametrize("info", [None, {}, {"userAgent": ""}, {"userAgent": 7}], ids=str)
 @pytest.mark.parametrize("path", ["/api/track", "/api/track/session"])
-def test_those_a_server_speaks_of_are_no_bots_and_live_where_nobody_knows(
+def test_a_visitor_that_a_server_sends_is_no_bot_and_has_no_device(
     server: FlaskClient, events_db: EventRows, path: str, info: dict[str, Any] | None
 ) -> None:
     assert server.post(path, json=moved("hatter", deviceInfo=info)).status_code == 200
@@ -49,7 +49,7 @@ def test_those_a_server_speaks_of_are_no_bots_and_live_where_nobody_knows(
 @pytest.mark.parametrize(
     ("said", "kept"), [("x", "x"), ("x" * 64, "x" * 64), ("x" * 65, None), ("", None), (1920, None)]
 )
-def test_a_short_text_about_a_device_is_told_of_its_visit(
+def test_short_texts_of_a_device_become_attributes_of_the_visit(
     server: FlaskClient, events_db: EventRows, said: object, kept: str | None
 ) -> None:
     info = {"screenResolution": said, "timezone": said}

@@ -1,4 +1,4 @@
-"""Movements and sessions as they are read: of one site or one of its users, and nobody else's."""
+"""Reading movements and sessions: only those of one site, or of one of its users."""
 
 from collections.abc import Callable
 from typing import Any
@@ -111,7 +111,7 @@ def test_a_range_holds_what_happened_since_then_and_no_sooner(
         assert reading.count_sessions(of) == len(sessions)
 
 
-def test_a_session_is_told_as_its_newest_visit_is(site: SiteRow, move: Move, frozen_clock: int) -> None:
+def test_a_session_has_the_times_of_its_newest_visit(site: SiteRow, move: Move, frozen_clock: int) -> None:
     move(site, "ada", "page_view")
     clock.advance(minutes(31))
     move(site, "ada", "click")
@@ -141,9 +141,7 @@ def test_a_page_ends_where_the_next_one_begins(site: SiteRow, move: Move, frozen
     assert (len(all_of_them), only) == (3, None)
 
 
-def test_a_filter_tells_a_custom_event_from_a_known_one_and_a_path_from_another(
-    site: SiteRow, move: Move
-) -> None:
+def test_filters_by_event_and_path(site: SiteRow, move: Move) -> None:
     move(site, "ada", "tea", data={"path": "/a"})
     move(site, "ada", "page_view", data={"path": "/a"})
     move(site, "ada", "click", data={"path": "/b"})

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("own_site")
 
 @pytest.mark.parametrize("name", ["userId", "sessionId", "event"])
 @pytest.mark.parametrize("value", ["", None, 7, "x" * 300])
-def test_what_a_movement_must_have_is_named(cast: Cast, name: str, value: object) -> None:
+def test_a_missing_or_wrong_field_is_named(cast: Cast, name: str, value: object) -> None:
     good = moved(cast.reader.id)
     missing = {key: kept for key, kept in good.items() if key != name}
     for bad in (missing, missing | {name: value}):
@@ -45,7 +45,7 @@ def test_what_a_movement_must_have_is_named(cast: Cast, name: str, value: object
         b'{"userId": NaN}',
     ],
 )
-def test_what_is_no_movement_is_a_400_that_says_so(cast: Cast, body: bytes) -> None:
+def test_a_body_that_is_not_a_movement_is_a_400(cast: Cast, body: bytes) -> None:
     answer = cast.reader.client.post("/api/track", data=body, content_type="application/json")
 
     assert answer.status_code == 400
@@ -116,14 +116,14 @@ def test_a_movement_of_a_batch_may_be_no_larger_than_another(cast: Cast, events_
     [([], 400), ("text", 400), ({"x": "y" * (4096 - 8)}, 200), ({"x": "y" * (4096 - 7)}, 400)],
     ids=["list", "text", "4096 bytes", "4097 bytes"],
 )
-def test_what_is_said_of_a_device_is_small(cast: Cast, info: object, status: int) -> None:
+def test_device_info_is_an_object_of_at_most_4096_bytes(cast: Cast, info: object, status: int) -> None:
     asked = moved(cast.reader.id, deviceInfo=info)
 
     assert cast.reader.client.post("/api/track/session", json=asked).status_code == status
 
 
 @pytest.mark.parametrize("missing", ["userId", "sessionId"])
-def test_asking_for_a_session_names_it(cast: Cast, missing: str) -> None:
+def test_a_session_needs_both_its_ids(cast: Cast, missing: str) -> None:
     asked = {"userId": cast.reader.id, "sessionId": "tab-1"}
     del asked[missing]
     got = cast.reader.client.get("/api/track/session", query_string=asked)
@@ -143,14 +143,14 @@ def test_an_unknown_session_is_a_404(cast: Cast, name: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "before=x", "before=1", "before=1-%00"])
-def test_a_page_that_cannot_be_is_a_400(cast: Cast, query: str) -> None:
+def test_a_wrong_limit_or_cursor_is_a_400(cast: Cast, query: str) -> None:
     for path in ("session", "analytics"):
         answer = cast.reader.client.get(f"/api/track/{path}?userId={cast.reader.id}&sessionId=a&{query}")
         assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("range", ["", "2h", "24H", "all"])
-def test_an_unknown_range_is_a_400_that_names_those_there_are(cast: Cast, range: str) -> None:
+def test_an_unknown_range_is_a_400_that_names_the_valid_ones(cast: Cast, range: str) -> None:
     answer = cast.reader.client.get(f"/api/track/analytics?userId={cast.reader.id}&timeRange={range}")
 
     assert answer.status_code == 400

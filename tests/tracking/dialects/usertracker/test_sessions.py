@@ -11,7 +11,7 @@ from tests.tracking.dialects.usertracker.conftest import Send, every_page, moved
 pytestmark = pytest.mark.usefixtures("own_site")
 
 
-def test_a_session_is_opened_and_told(cast: Cast, frozen_clock: int) -> None:
+def test_a_session_is_opened_and_returned(cast: Cast, frozen_clock: int) -> None:
     asked = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": {"screenResolution": "1920x1080"}}
     answer = cast.reader.client.post("/api/track/session", json=asked)
 
@@ -32,7 +32,7 @@ def test_a_movement_opens_its_session(send: Send, cast: Cast, frozen_clock: int)
     assert (found["startTime"], found["lastActivity"]) == (frozen_clock, frozen_clock)
 
 
-def test_opening_a_session_again_wipes_nothing(send: Send, cast: Cast, frozen_clock: int) -> None:
+def test_opening_a_session_again_deletes_nothing(send: Send, cast: Cast, frozen_clock: int) -> None:
     asked = {"userId": cast.reader.id, "sessionId": "tab-1"}
     cast.reader.client.post("/api/track/session", json=asked | {"deviceInfo": {"timezone": "Europe/Prague"}})
     send("page_view", data={"path": "/a"})
@@ -44,7 +44,7 @@ def test_opening_a_session_again_wipes_nothing(send: Send, cast: Cast, frozen_cl
     assert [found["data"] for found in again["movements"]] == [{"path": "/a"}]
 
 
-def test_what_is_said_of_the_device_later_is_known_from_then_on(send: Send, cast: Cast) -> None:
+def test_later_device_info_replaces_the_old(send: Send, cast: Cast) -> None:
     send("click")
     send("click", "tab-2")
     for info in ({"timezone": "Europe/Prague"}, {"screenResolution": "390x844"}):
@@ -69,7 +69,7 @@ def test_a_session_that_was_idle_begins_anew_and_its_movements_stay(
     assert events_db.query("SELECT sequence FROM visits") == [(1,), (1,)]
 
 
-def test_what_is_known_of_a_device_goes_on_when_a_session_begins_anew(
+def test_device_info_is_kept_when_a_session_begins_anew(
     send: Send, cast: Cast, frozen_clock: int, events_db: EventRows
 ) -> None:
     info = {"screenResolution": "390x844", "timezone": "Europe/London"}
