@@ -1,6 +1,7 @@
-"""How all events are recorded: limits and site before the transaction; duplicate ids, visit and log in it.
+"""How all events are recorded. A dialect translates a request into hits and passes them to Tracking.
 
-A dialect translates a request into hits and passes them here. Methods return when the result is committed.
+Limits and sites are checked before the transaction; log/recording.py has the steps inside it. Methods return
+when the result is committed.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from alice.tracking.site import SiteRow, Sites
 
 @dataclass
 class Tracking:
-    """What tracking needs for as long as the application runs."""
+    """Records events and finds visits; the application has one."""
 
     recorder: Recorder
     sites: Sites

@@ -51,7 +51,7 @@ def test_a_site_is_added_and_returned_with_its_embed_code(cast: Cast, frozen_clo
 
 def test_fields_of_a_site_that_are_not_sent_have_defaults(cast: Cast, tracking: Tracking) -> None:
     named = add(cast.admin.client, domain="wonderland.example", unknown="ignored")
-    told = add(
+    added = add(
         cast.admin.client,
         domain="bücher.example",
         origins=["https://App.example:443", "http://localhost:8080"],
@@ -60,9 +60,9 @@ def test_fields_of_a_site_that_are_not_sent_have_defaults(cast: Cast, tracking: 
     )
 
     assert (named["name"], named["idleMinutes"], named["retentionDays"]) == ("wonderland.example", 30, None)
-    assert (told["domain"], told["idleMinutes"], told["retentionDays"]) == ("xn--bcher-kva.example", 5, 90)
-    assert tracking.site(told["id"]).origins == {"https://app.example", "http://localhost:8080"}
-    assert tracking.site(told["id"]).idle_ms == clock.minutes(5)
+    assert (added["domain"], added["idleMinutes"], added["retentionDays"]) == ("xn--bcher-kva.example", 5, 90)
+    assert tracking.site(added["id"]).origins == {"https://app.example", "http://localhost:8080"}
+    assert tracking.site(added["id"]).idle_ms == clock.minutes(5)
 
 
 def test_fields_of_a_site_are_taken_up_to_their_bounds(cast: Cast) -> None:

@@ -59,7 +59,7 @@ def _insert_sql(rows: int) -> str:
 
 
 def id_bytes(id: str, occurred_at: int | None = None) -> bytes:
-    """A client's id as 16 bytes: a UUID's own; else a hash, preceded by the event's time (ms) if given.
+    """A client's id as 16 bytes: those of a UUID; else a hash, preceded by the event's time (ms) if given.
 
     Ids that grow with time are stored next to each other, which makes the table fastest.
     """

@@ -89,20 +89,20 @@ def test_details_are_made_when_a_visit_opens_and_at_its_first_page_view(
 ) -> None:
     """Events before the first page view may be left over from an earlier visit."""
     key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, "anna"))
-    asked: list[VisitDetails] = []
+    used: list[VisitDetails] = []
 
     def arrive(details: VisitDetails) -> Callable[[], VisitDetails]:
-        return lambda: asked.append(details) or details
+        return lambda: used.append(details) or details
 
     tracking.record(site, key, caller, arrive(VisitDetails()), [Hit(Kind.HEARTBEAT)])
     tracking.record(site, key, caller, arrive(EVERYTHING), [Hit(Kind.HEARTBEAT)])
     tracking.record(site, key, caller, arrive(EVERYTHING), [Hit(Kind.PAGE_VIEW, path="/tea")])
     tracking.record(site, key, caller, arrive(ELSEWHERE), [Hit(Kind.PAGE_VIEW, path="/other")])
-    told = tracking.record(site, key, caller, arrive(ELSEWHERE), [Hit(Kind.HEARTBEAT)])
+    last = tracking.record(site, key, caller, arrive(ELSEWHERE), [Hit(Kind.HEARTBEAT)])
 
-    assert asked == [VisitDetails(), EVERYTHING]
-    assert told.sequences == [5]
-    assert attributes(events_db, told.visit.number)["referrer_host"] == "rabbit.example"
+    assert used == [VisitDetails(), EVERYTHING]
+    assert last.sequences == [5]
+    assert attributes(events_db, last.visit.number)["referrer_host"] == "rabbit.example"
 
 
 def test_a_visit_has_a_bucket_once_it_has_a_page_referrer_or_campaign(

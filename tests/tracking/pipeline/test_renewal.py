@@ -48,11 +48,11 @@ def test_a_renewal_closes_the_old_visit_and_copies_attribution_context_and_user(
 ) -> None:
     details = replace(EVERYTHING, context={"campaign_id": "c-1", "page_id": "p-1"})
     old = tracking.open(site, key, caller, details)
-    asked = VisitDetails(
+    requested = VisitDetails(
         path="/other", referrer="hare.example", ab_variant="tall", context={"page_id": "p-2"}
     )
     clock.advance(minutes(29))
-    new = tracking.renew(site, key._replace(session_id="new"), caller, asked, "session-1", minutes(5))
+    new = tracking.renew(site, key._replace(session_id="new"), caller, requested, "session-1", minutes(5))
     clock.advance(minutes(31))
     newer = tracking.renew(site, key._replace(session_id="newer"), caller, VisitDetails(user_id="eve"), "new")
 

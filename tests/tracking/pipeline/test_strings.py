@@ -34,14 +34,14 @@ def test_events_keep_their_strings_when_the_cache_is_emptied(
 
 def test_the_cache_of_strings_is_bounded(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
     strings = Strings()
-    asked: list[Any] = []
+    statements: list[Any] = []
 
     def is_remembered(name: str) -> bool:
-        asked.clear()
+        statements.clear()
         number(tracking, strings, {name})
-        return not any("strings" in query.sql for query in asked)
+        return not any("strings" in query.sql for query in statements)
 
-    database.events_db.query_hooks.append(asked.append)
+    database.events_db.query_hooks.append(statements.append)
     number(tracking, strings, {"a", "b"})
     assert is_remembered("a") and is_remembered("b")
     monkeypatch.setattr(text, "CACHED", 3)
@@ -50,7 +50,7 @@ def test_the_cache_of_strings_is_bounded(tracking: Tracking, monkeypatch: pytest
     assert is_remembered("a") and is_remembered("b")
     number(tracking, strings, {"c"})
     assert is_remembered("c") and not is_remembered("a")
-    database.events_db.query_hooks.remove(asked.append)
+    database.events_db.query_hooks.remove(statements.append)
 
 
 def test_texts_have_the_same_numbers_in_every_process(tracking: Tracking) -> None:

@@ -4,7 +4,7 @@ Signed-in users send and read their own movements on Alice's own site; admins re
 an API key, servers send or read the movements of all users of the key's site. Errors are `{"error": "..."}`.
 """
 
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
 from flask import Blueprint, Response, request
 from flask_login import current_user
@@ -18,6 +18,7 @@ from alice.tracking import api_key
 from alice.tracking.api_key import INGEST, READ
 from alice.tracking.context import connect, tracking
 from alice.tracking.dialects import body, errors
+from alice.tracking.dialects.body import Model
 from alice.tracking.dialects.usertracker import reading, writing
 from alice.tracking.dialects.usertracker.reading import CURSOR, MOST_SESSIONS, RECENT, Filters, Range
 from alice.tracking.log.caller import Caller, caller
@@ -218,9 +219,6 @@ def _untracked(opening: writing.SessionOpening) -> dict[str, Any]:
 
 def _caller() -> Caller:
     return caller(request.environ, settings().trusted_proxies)
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def _query(model: type[Model]) -> Model:

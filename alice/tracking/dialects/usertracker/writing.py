@@ -5,12 +5,13 @@ visit. Once that visit is over, the next movement opens another one under the sa
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from alice.tracking.dialects import body
+from alice.tracking.dialects.body import Model
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
@@ -61,9 +62,6 @@ class Movements(BaseModel):
 
 class SessionOpening(SessionRequest):
     deviceInfo: Annotated[dict[str, Any], AfterValidator(_small)] | None = None  # noqa: N815
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def movements(raw: bytes) -> list[Movement]:

@@ -200,8 +200,8 @@ def test_with_dnt_or_gpc_a_renewal_does_not_continue_the_old_session(
     browser: FlaskClient, session: dict[str, Any], opened: str
 ) -> None:
     def renew() -> Any:
-        asked = session | {"old_session_id": opened}
-        return browser.post(f"{EVENTS}/session/renew", json=asked, headers={"DNT": "1"}).json["data"]
+        fields = session | {"old_session_id": opened}
+        return browser.post(f"{EVENTS}/session/renew", json=fields, headers={"DNT": "1"}).json["data"]
 
     assert renew()["session_id"] != renew()["session_id"]
 

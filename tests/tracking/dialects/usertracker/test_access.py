@@ -22,8 +22,8 @@ PATHS = [
 
 
 def ask(client: FlaskClient, method: str, path: str, user_id: str) -> Any:
-    asked = moved(user_id)
-    return client.post(path, json=asked) if method == "POST" else client.get(path, query_string=asked)
+    fields = moved(user_id)
+    return client.post(path, json=fields) if method == "POST" else client.get(path, query_string=fields)
 
 
 @pytest.mark.engine("sqlite")

@@ -66,21 +66,21 @@ def test_what_happened_offline_counts_when_it_happened(send: Send, cast: Cast, f
 def test_a_range_holds_what_happened_in_it_to_the_millisecond(
     server: FlaskClient, auditor: FlaskClient, frozen_clock: int, whose: dict[str, str]
 ) -> None:
-    def told() -> tuple[int, list[str], list[str]]:
+    def last_hour() -> tuple[int, list[str], list[str]]:
         found = analytics(auditor, **whose, timeRange="1h")
         recent, movements = found["recentActivity"], found["movements"]
         return found["totalSessions"], *([one["sessionId"] for one in of] for of in (recent, movements))
 
     for session, before in (("in", hours(1)), ("before", hours(1) + 1)):
         server.post("/api/track", json=moved("hatter", session=session, timestamp=frozen_clock - before))
-    assert told() == (1, ["in"], ["in"])
+    assert last_hour() == (1, ["in"], ["in"])
 
     clock.advance(1)
     server.post("/api/track", json=moved("hatter", session="now"))
     clock.advance(hours(1))
-    assert told() == (1, ["now"], ["now"])
+    assert last_hour() == (1, ["now"], ["now"])
     clock.advance(1)
-    assert told() == (0, [], [])
+    assert last_hour() == (0, [], [])
 
 
 def test_a_session_that_began_anew_is_counted_once(send: Send, cast: Cast, frozen_clock: int) -> None:
@@ -134,13 +134,13 @@ def test_analytics_return_a_users_500_newest_sessions(server: FlaskClient, audit
 def test_movements_are_filtered(
     server: FlaskClient, auditor: FlaskClient, query: dict[str, str], expected: list[int]
 ) -> None:
-    told = [
+    visited = [
         ("page_view", "tab-1", "/a?q=1"), ("click", "tab-1", "/a"), ("click", "tab-1", "/b"),
         ("signed up", "tab-2", "/b"), ("page_view", "tab-2", "/a#top"),
     ]  # fmt: skip
     movements = [
         moved("hatter", event, session, data={"path": path, "index": index})
-        for index, (event, session, path) in enumerate(told)
+        for index, (event, session, path) in enumerate(visited)
     ]
     server.post("/api/track", json={"movements": movements})
 
@@ -196,8 +196,8 @@ def test_visits_of_other_dialects_and_sites_are_no_sessions(
 
     found = analytics(auditor, **query)
     assert (found["totalSessions"], found["recentActivity"], found["movements"]) == (0, [], [])
-    asked = {"userId": "hatter", "sessionId": "tab-1"}
-    assert auditor.get("/api/track/session", query_string=asked).status_code == 404
+    fields = {"userId": "hatter", "sessionId": "tab-1"}
+    assert auditor.get("/api/track/session", query_string=fields).status_code == 404
 
 
 @pytest.mark.parametrize("user_id", [None, "hatter"])
@@ -208,17 +208,17 @@ def test_visits_of_other_dialects_and_sites_are_no_sessions(
 def test_no_query_reads_the_whole_log(
     site: SiteRow, events_connection: None, user_id: str | None, only: Filters
 ) -> None:
-    asked: list[Any] = []
-    database.events_db.query_hooks.append(asked.append)
+    statements: list[Any] = []
+    database.events_db.query_hooks.append(statements.append)
     try:
         of = Range(site, user_id, clock.now() - hours(1))
         reading.page(of, 100, "1-1", only)
         reading.sessions(of, 10)
         reading.count_sessions(of)
     finally:
-        database.events_db.query_hooks.remove(asked.append)
+        database.events_db.query_hooks.remove(statements.append)
 
-    for event in asked:
+    for event in statements:
         plan = database.events.query(f"EXPLAIN QUERY PLAN {event.sql}", *event.params)
         steps = [step for *_, step in plan if step != "SCAN chosen"]
         assert [step for step in steps if step.startswith("SCAN")] == [], event.sql

@@ -73,8 +73,8 @@ def test_opening_a_session_counts_for_the_site_and_for_a_users_address(
 
     app = create_app(replace(settings, track_per_address=1))
     cast.reader.app = app
-    asked = moved(userId=cast.reader.id)
-    by_user = [cast.reader.client.post("/api/track/session", json=asked).status_code for _ in range(2)]
+    fields = moved(userId=cast.reader.id)
+    by_user = [cast.reader.client.post("/api/track/session", json=fields).status_code for _ in range(2)]
     assert by_user == [200, 429]
 
 
@@ -101,8 +101,8 @@ def test_a_server_gets_the_session_that_it_opens(by_key: Asking, frozen_clock: i
 def test_with_dnt_or_gpc_a_session_is_returned_and_not_stored(
     by_key: Asking, frozen_clock: int, events_db: EventRows
 ) -> None:
-    asked = moved(deviceInfo={"model": "hat"})
-    answer = by_key("ingest").post("/api/track/session", json=asked, headers={"DNT": "1"})
+    fields = moved(deviceInfo={"model": "hat"})
+    answer = by_key("ingest").post("/api/track/session", json=fields, headers={"DNT": "1"})
 
     assert answer.json == {
         "success": True,

@@ -88,8 +88,12 @@ def test_a_batch_of_many_properties_is_kept(server: FlaskClient, events_db: Even
 def test_the_first_page_view_of_a_session_gives_its_attribution(
     server: FlaskClient, events_db: EventRows
 ) -> None:
-    told = [("click", "/before?utm_source=no"), ("page_view", "/tea?utm_source=mail"), ("page_view", "/cup")]
-    movements = [moved("hatter", event, data={"path": path}) for event, path in told]
+    visited = [
+        ("click", "/before?utm_source=no"),
+        ("page_view", "/tea?utm_source=mail"),
+        ("page_view", "/cup"),
+    ]
+    movements = [moved("hatter", event, data={"path": path}) for event, path in visited]
     server.post("/api/track", json={"movements": [moved("hare"), *movements]})
 
     sql = "SELECT user_id, landing_path, bucket FROM visits ORDER BY number"

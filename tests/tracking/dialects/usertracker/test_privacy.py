@@ -14,9 +14,9 @@ pytestmark = pytest.mark.usefixtures("own_site")
 
 @pytest.mark.parametrize("header", ["DNT", "Sec-GPC"])
 def test_nothing_is_stored_with_dnt_or_gpc(cast: Cast, events_db: EventRows, header: str) -> None:
-    asked = moved(cast.reader.id)
-    moving = cast.reader.client.post("/api/track", json=asked, headers={header: "1"})
-    opening = cast.reader.client.post("/api/track/session", json=asked, headers={header: "1"})
+    fields = moved(cast.reader.id)
+    moving = cast.reader.client.post("/api/track", json=fields, headers={header: "1"})
+    opening = cast.reader.client.post("/api/track/session", json=fields, headers={header: "1"})
 
     assert moving.json == {"success": True}
     assert opening.json["session"]["sessionId"] == "tab-1"
@@ -32,8 +32,8 @@ def test_of_a_user_agent_only_the_device_is_stored(
     kept = {"screenResolution": "1920x1080", "timezone": "Europe/Prague"}
     assert answer.json["session"]["deviceInfo"] == kept
     assert session_of(auditor, "hatter")["deviceInfo"] == kept
-    told = "SELECT browser, screen, timezone, is_bot FROM visits"
-    assert events_db.query(told) == [("Chrome", "1920x1080", "Europe/Prague", 0)]
+    sql = "SELECT browser, screen, timezone, is_bot FROM visits"
+    assert events_db.query(sql) == [("Chrome", "1920x1080", "Europe/Prague", 0)]
 
 
 @pytest.mark.parametrize("info", [None, {}, {"userAgent": ""}, {"userAgent": 7}], ids=str)

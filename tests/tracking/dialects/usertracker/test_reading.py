@@ -118,8 +118,8 @@ def test_a_session_has_the_times_of_its_newest_visit(site: SiteRow, move: Move, 
     move(site, "bob", "click")
 
     for of in (Range(site, "ada"), Range(site, None)):
-        *_, told = reading.sessions(of, 10)
-        assert told == {
+        *_, oldest = reading.sessions(of, 10)
+        assert oldest == {
             "userId": "ada",
             "sessionId": "tab",
             "startTime": clock.now(),

@@ -117,17 +117,17 @@ def test_a_movement_of_a_batch_may_be_no_larger_than_another(cast: Cast, events_
     ids=["list", "text", "4096 bytes", "4097 bytes"],
 )
 def test_device_info_is_an_object_of_at_most_4096_bytes(cast: Cast, info: object, status: int) -> None:
-    asked = moved(cast.reader.id, deviceInfo=info)
+    fields = moved(cast.reader.id, deviceInfo=info)
 
-    assert cast.reader.client.post("/api/track/session", json=asked).status_code == status
+    assert cast.reader.client.post("/api/track/session", json=fields).status_code == status
 
 
 @pytest.mark.parametrize("missing", ["userId", "sessionId"])
 def test_a_session_needs_both_its_ids(cast: Cast, missing: str) -> None:
-    asked = {"userId": cast.reader.id, "sessionId": "tab-1"}
-    del asked[missing]
-    got = cast.reader.client.get("/api/track/session", query_string=asked)
-    opened = cast.reader.client.post("/api/track/session", json=asked)
+    fields = {"userId": cast.reader.id, "sessionId": "tab-1"}
+    del fields[missing]
+    got = cast.reader.client.get("/api/track/session", query_string=fields)
+    opened = cast.reader.client.post("/api/track/session", json=fields)
 
     assert (got.status_code, got.json) == (400, {"error": f"{missing} is required."})
     assert (opened.status_code, opened.json) == (400, {"error": f"{missing} is required."})

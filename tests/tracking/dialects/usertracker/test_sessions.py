@@ -12,10 +12,10 @@ pytestmark = pytest.mark.usefixtures("own_site")
 
 
 def test_a_session_is_opened_and_returned(cast: Cast, frozen_clock: int) -> None:
-    asked = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": {"screenResolution": "1920x1080"}}
-    answer = cast.reader.client.post("/api/track/session", json=asked)
+    fields = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": {"screenResolution": "1920x1080"}}
+    answer = cast.reader.client.post("/api/track/session", json=fields)
 
-    expected = asked | {
+    expected = fields | {
         "startTime": frozen_clock,
         "lastActivity": frozen_clock,
         "movements": [],
@@ -33,11 +33,11 @@ def test_a_movement_opens_its_session(send: Send, cast: Cast, frozen_clock: int)
 
 
 def test_opening_a_session_again_deletes_nothing(send: Send, cast: Cast, frozen_clock: int) -> None:
-    asked = {"userId": cast.reader.id, "sessionId": "tab-1"}
-    cast.reader.client.post("/api/track/session", json=asked | {"deviceInfo": {"timezone": "Europe/Prague"}})
+    fields = {"userId": cast.reader.id, "sessionId": "tab-1"}
+    cast.reader.client.post("/api/track/session", json=fields | {"deviceInfo": {"timezone": "Europe/Prague"}})
     send("page_view", data={"path": "/a"})
     clock.advance(minutes(20))
-    again = cast.reader.client.post("/api/track/session", json=asked).json["session"]
+    again = cast.reader.client.post("/api/track/session", json=fields).json["session"]
 
     assert (again["startTime"], again["lastActivity"]) == (frozen_clock, frozen_clock + minutes(20))
     assert again["deviceInfo"] == {"timezone": "Europe/Prague"}
@@ -48,8 +48,8 @@ def test_later_device_info_replaces_the_old(send: Send, cast: Cast) -> None:
     send("click")
     send("click", "tab-2")
     for info in ({"timezone": "Europe/Prague"}, {"screenResolution": "390x844"}):
-        asked = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": info}
-        answer = cast.reader.client.post("/api/track/session", json=asked)
+        fields = {"userId": cast.reader.id, "sessionId": "tab-1", "deviceInfo": info}
+        answer = cast.reader.client.post("/api/track/session", json=fields)
 
         assert answer.json["session"]["deviceInfo"] == info
         assert session_of(cast.reader.client, cast.reader.id)["deviceInfo"] == info
