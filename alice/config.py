@@ -50,6 +50,22 @@ def choice(*names: str) -> Callable[[str], str]:
     return read
 
 
+def matching(pattern: str, meaning: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.DOTALL):
+            raise ValueError(meaning)
+        return text
+
+    return read
+
+
+secret_key = matching(".{16,}", "at least 16 characters")
+header = matching("[A-Za-z0-9-]{1,64}", "the name of a header, such as CF-IPCountry")
+bearer_token = matching(
+    "[!-~]+", "the token as you received it: ASCII characters, with no space and no line end"
+)
+
+
 def origin(text: str) -> str:
     """Convert an address to the form of an `Origin` header: lower case, IDN as xn--, no default port."""
     try:
@@ -96,12 +112,6 @@ def database_url(text: str) -> str:
     return text
 
 
-def header(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
-        raise ValueError("the name of a header, such as CF-IPCountry")
-    return text
-
-
 def mmdb(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
@@ -128,18 +138,6 @@ def peer_url(text: str) -> str:
         )
     if ":" in unquote(parts.username or ""):
         raise ValueError("an address whose user is written without a colon")
-    return text
-
-
-def bearer_token(text: str) -> str:
-    if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("the token as you received it: ASCII characters, with no space and no line end")
-    return text
-
-
-def secret_key(text: str) -> str:
-    if len(text) < 16:
-        raise ValueError("at least 16 characters")
     return text
 
 
