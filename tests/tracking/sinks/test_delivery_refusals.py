@@ -38,9 +38,15 @@ from tests.tracking.sinks.peer import Peer, Reply, Request, success
     ids=["arrived", "outage", "circuit", "stopped", "taken", "refused", "too large"],
 )
 def test_what_becomes_of_a_batch_is_nothing_to_any_other(
-    peer: Peer, sink: Tinybird, replies: list, state: str | None, failures: int, goes_on: bool, told: str,
+    peer: Peer,
+    sink: Tinybird,
+    replies: list,
+    state: str | None,
+    failures: int,
+    goes_on: bool,
+    told: str,
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+) -> None:
     caplog.set_level(logging.INFO)
     due, before = waiting(sink, EVENTS)[0], kept()
     peer.script = [*replies]

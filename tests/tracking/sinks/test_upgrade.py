@@ -46,12 +46,12 @@ def go_back(settings: Settings) -> None:
 def copy(id: str, first: int, last: int, state: str = "waiting") -> None:
     """Store a batch as it was before: the bytes of its rows; its cursor is past it."""
     with database.connected(events_db), database.transaction(events_db):
-        events.execute(
+        sql = (
             "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
             "next_attempt_at, error, created_at) "
-            "VALUES (?, 'tinybird', 'events', ?, ?, ?, ?, ?, 1, 0, 'an outage', ?)",
-            id, first, last, last - first + 1, b"0123456789", state, clock.now(),
-        )  # fmt: skip
+            "VALUES (?, 'tinybird', 'events', ?, ?, ?, ?, ?, 1, 0, 'an outage', ?)"
+        )
+        events.execute(sql, id, first, last, last - first + 1, b"0123456789", state, clock.now())
         events.execute(
             "INSERT INTO sink_cursors (sink, stream, position, failures, refused, open_until) "
             "VALUES ('tinybird', 'events', ?, 0, 0, 0) "
