@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
@@ -260,20 +261,18 @@ def load_secret_key(settings: Settings) -> str:
         return settings.secret_key
     path = settings.data_dir / "secret_key"
     if not path.exists():
-        _create_once(path, secrets.token_urlsafe(32))
+        with suppress(FileExistsError):  # another process was faster; all use its key
+            create_private(path, secrets.token_urlsafe(32).encode())
     return path.read_text().strip()
 
 
-def _create_once(path: Path, text: str) -> None:
-    # Write a draft and link it into place: if two processes start together, both use the first key
-    # that is in place, and neither can read half a key.
+def create_private(path: Path, content: bytes) -> None:
+    """Create a file with mode 0600, whole from its first moment. Raises FileExistsError if there is one."""
     draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     try:
         os.link(draft, path)
-    except FileExistsError:
-        pass
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
