@@ -6,7 +6,6 @@ import click
 
 from alice.accounts import credential, password, user
 from alice.accounts.user import READER, ROLES, User, UserSummary
-from alice.errors import Conflict
 from alice.library import book_code
 
 from .shared import checked, connected, json_option, print_list, when
@@ -34,12 +33,11 @@ def add(email: str, role: str, first_name: str, last_name: str, verified: bool, 
     names = [checked(user.normal_name, text, "name") for text in (first_name, last_name)]
     normal_email = checked(user.normal_email, email, "e-mail")
     if user.find(normal_email):
-        raise _taken(normal_email)
+        raise click.ClickException(
+            f"{normal_email} has an account already. `alice users set-password` gives a new password."
+        )
     text, generated = _choose_password(password_stdin)
-    try:
-        added = user.add(normal_email, password.hash_password(text), role, *names)
-    except Conflict:
-        raise _taken(normal_email) from None
+    added = user.add(normal_email, password.hash_password(text), role, *names)
     if verified and not book_code.grant_all(added.id):
         click.echo("There is no book yet to open: `alice books import FILE` adds one.", err=True)
     click.echo(f"Added {normal_email} ({role}).")
@@ -122,12 +120,6 @@ def _say_password(text: str, generated: bool) -> None:
     if generated:
         click.echo(f"Password: {text}")
         click.echo("It is shown only now.", err=True)
-
-
-def _taken(email: str) -> click.ClickException:
-    return click.ClickException(
-        f"{email} has an account already. `alice users set-password` gives a new password."
-    )
 
 
 def _row(listed: UserSummary) -> list[str]:
