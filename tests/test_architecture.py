@@ -1,4 +1,4 @@
-"""The house keeps its shape: imports point one way. Planted violations show that each rule is noticed."""
+"""Imports point one way. A planted violation of each rule shows that it is noticed."""
 
 import ast
 import re

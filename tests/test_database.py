@@ -1,4 +1,4 @@
-"""The handles: seven PRAGMAs on every connection, no stray query, ids and times."""
+"""Connections: the PRAGMAs on each, the pool's limits, no query without one; ids and times."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Group commit: what submit() answers is committed, and one bad operation takes no other along."""
+"""Group commit: a result of submit() is committed, and an operation that fails affects no other."""
 
 import sqlite3
 import threading

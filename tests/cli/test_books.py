@@ -1,4 +1,4 @@
-"""`alice books`: what an admin does with a file, and what is said about it."""
+"""`alice books` imports books, lists them, and refuses bad files."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Readers who report what they do, many at once, each on a connection that is kept."""
+"""Many readers at once who report activities, each on a connection that is kept."""
 
 import http.client
 import threading

@@ -1,4 +1,4 @@
-"""The database is locked, full or gone for a while: requests hear 503 and when to try again."""
+"""The database is locked, full or gone for a while: requests get a 503 with Retry-After."""
 
 import resource
 import sqlite3

@@ -1,4 +1,4 @@
-"""`alice serve` as its clients and its keeper see it."""
+"""`alice serve`: connections, the log, start and stop."""
 
 import os
 import re

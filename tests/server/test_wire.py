@@ -1,4 +1,4 @@
-"""What comes over the wire before it is HTTP, and HTTP that is bent."""
+"""Malformed HTTP, and clients that are silent or slow."""
 
 import socket
 import time

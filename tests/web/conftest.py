@@ -1,4 +1,4 @@
-"""The edge is tried on routes of its own, beside the real ones."""
+"""The edge is tested on routes made for it, and on the real ones."""
 
 from datetime import datetime
 from typing import Annotated, Any

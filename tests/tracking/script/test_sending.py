@@ -1,4 +1,4 @@
-"""What tracker.js says arrives: in batches, after an outage, after a kill, and is never counted twice."""
+"""What tracker.js sends arrives: in batches, after an outage, after a kill, and is counted once."""
 
 from threading import Event
 
@@ -231,12 +231,12 @@ def test_tabs_that_speak_at_once_lose_nothing(
     tabs = [visit(f"/{number}") for number in range(3)]
     eventually(lambda: len(peer.views) == 4)
     context.set_offline(True)
-    said = [f"{round} of {number}" for round in range(5) for number in range(3)]
-    for name in said:
+    expected = [f"{round} of {number}" for round in range(5) for number in range(3)]
+    for name in expected:
         tabs[int(name[-1])].evaluate("name => track(name)", name)
     context.set_offline(False)
 
-    eventually(lambda: sorted(names(peer)) == sorted(said))
+    eventually(lambda: sorted(names(peer)) == sorted(expected))
 
 
 def test_a_tab_that_writes_at_the_same_moment_takes_nothing_away(

@@ -1,4 +1,4 @@
-"""A log to copy from, and the other sides: an HTTP peer, a real ClickHouse."""
+"""Fixtures for sinks: a log to copy, a peer that receives it, and a real ClickHouse."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""Visits and events, written straight into the tables."""
+"""Inserts visits and events directly into the tables."""
 
 from dataclasses import dataclass
 from typing import Any

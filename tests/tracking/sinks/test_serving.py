@@ -1,4 +1,4 @@
-"""A server serves its sinks by itself, whichever of its processes does it."""
+"""`alice serve` sends to the sinks, whichever of its processes does it."""
 
 import json
 from pathlib import Path

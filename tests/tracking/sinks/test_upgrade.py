@@ -1,4 +1,4 @@
-"""Batches that were copies of rows: what waited is sent after the upgrade, and after going back."""
+"""Batches of the version that stored copies of rows are sent after the upgrade, and after a rollback."""
 
 from collections.abc import Iterator
 from pathlib import Path
