@@ -11,7 +11,7 @@ from alice.database import events, events_db
 from alice.tracking.sinks import batches, delivery
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS, VISITS
-from tests.conftest import EventRows, Template, drop
+from tests.conftest import EventRows, Template
 from tests.tracking.sinks.conftest import Drain, letters, positions
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply
@@ -22,12 +22,10 @@ OLD = "0001_tracking"
 @pytest.fixture
 def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
     """A database of the test's own that is bound, because its schema changes."""
-    settings = template.copy(tmp_path)
-    database.bind(settings)
-    yield settings
-    database.disconnect()
-    if settings.database_url:
-        drop(settings)
+    with template.copy(tmp_path) as settings:
+        database.bind(settings)
+        yield settings
+        database.disconnect()
 
 
 @pytest.fixture
