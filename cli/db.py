@@ -49,7 +49,11 @@ def rollback(yes: bool, events: bool) -> None:
     settings = load_settings()
     open_database(settings, current=False)
     if not yes:
-        _confirm_rollback(name)
+        with migrations.connections():
+            newest = migrations.last_applied(name)
+        if newest:
+            what = f"Undo {newest.name}? All data in the tables that it created are deleted."
+            click.confirm(what, abort=True)
     undone = migrations.rollback(settings, name)
     click.echo(f"Undid {undone.database}/{undone.name}." if undone else "Nothing to undo.")
 
@@ -60,10 +64,3 @@ def rollback(yes: bool, events: bool) -> None:
 def new(name: str, events: bool) -> None:
     """Write an empty migration called NAME and print its path."""
     click.echo(migrations.new(name, for_events=events))
-
-
-def _confirm_rollback(name: str) -> None:
-    with migrations.connections():
-        newest = migrations.last_applied(name)
-    if newest:
-        click.confirm(f"Undo {newest.name}? All data in the tables that it created are deleted.", abort=True)
