@@ -37,7 +37,7 @@ HASH = b"bystander hash"  # the beginning of the hashes of the bystander's visit
 # Conditions that select the bystander's rows, by table. Other tables have none: books belong to all users.
 _VISITORS = f"SELECT number FROM {{events}}visitors WHERE substr(hash, 1, {len(HASH)}) = {{hash}}"
 _VISITS = f"SELECT number FROM {{events}}visits WHERE visitor_number IN ({_VISITORS})"
-HERS = {
+IN_ALICE = {
     "users": f"id = '{USER_ID}'",
     "sessions": f"user_id = '{USER_ID}'",
     "throttles": f"key = '{NAME}'",
@@ -50,7 +50,7 @@ HERS = {
     "reading_progress": f"user_id = '{USER_ID}'",
     "job_leases": f"name = '{NAME}'",
 }
-HERS_IN_EVENTS = {
+IN_EVENTS = {
     "sites": f"number = {SITE}",
     "api_keys": f"site_number = {SITE}",
     "strings": "number < 0",
@@ -63,7 +63,7 @@ HERS_IN_EVENTS = {
     "sink_cursors": f"sink = '{SINK}'",
     "sink_batches": f"sink = '{SINK}'",
 }
-TABLES = (*HERS, *HERS_IN_EVENTS)
+TABLES = (*IN_ALICE, *IN_EVENTS)
 
 
 class Change(NamedTuple):
@@ -86,11 +86,11 @@ class Engine(NamedTuple):
     hash: str
 
     def condition(self, table: str) -> str:
-        condition = HERS.get(table) or HERS_IN_EVENTS[table]
+        condition = IN_ALICE.get(table) or IN_EVENTS[table]
         return condition.format(events=self.events, hash=self.hash)
 
     def name(self, table: str) -> str:
-        return f"{self.alice if table in HERS else self.events}{table}"
+        return f"{self.alice if table in IN_ALICE else self.events}{table}"
 
 
 SQLITE = Engine("main.", "main.", f"X'{HASH.hex()}'")
@@ -129,7 +129,7 @@ def changes(before: Rows, after: Rows) -> list[Change]:
 _TABLE = re.compile(r"\b(?:FROM|JOIN) (\w+)")
 
 
-def besides_hers(engine: Engine, sql: str) -> str:
+def without_bystander(engine: Engine, sql: str) -> str:
     """Return the SELECT with the bystander's rows left out of its tables; another statement as it is."""
     tables = [table for table in dict.fromkeys(_TABLE.findall(sql)) if table in TABLES]
     if not tables or not sql.startswith("SELECT"):

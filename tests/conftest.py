@@ -244,7 +244,7 @@ class Watched:
             with psycopg.connect(self._settings.database_url) as server:
                 return bystander.rows(bystander.POSTGRESQL, self._tables, server.execute)
         found: bystander.Rows = {}
-        for name, tables in (("alice.db", bystander.HERS), ("events.db", bystander.HERS_IN_EVENTS)):
+        for name, tables in (("alice.db", bystander.IN_ALICE), ("events.db", bystander.IN_EVENTS)):
             file = sqlite3.connect(f"file:{self._settings.data_dir / name}?mode=ro", uri=True)
             with closing(file):
                 watched = [table for table in tables if table in self._tables]
@@ -344,7 +344,7 @@ class EventRows(Rows):
 
 def _besides_hers(sql: str) -> str:
     engine = bystander.POSTGRESQL if database.is_postgresql() else bystander.SQLITE
-    return bystander.besides_hers(engine, sql)
+    return bystander.without_bystander(engine, sql)
 
 
 @pytest.fixture

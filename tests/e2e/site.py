@@ -38,7 +38,7 @@ class Site:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def stranger(self) -> tuple[str, str]:
-        """A first name and an e-mail nobody has yet."""
+        """A first name and an unused e-mail."""
         number = next(self._numbers)
         return f"Reader{number}", f"reader{number}@example.org"
 

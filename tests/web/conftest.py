@@ -148,5 +148,5 @@ def app(app: Flask) -> Flask:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """Nobody's program: no cookies, no origin."""
+    """A program that is not signed in: no cookies, no Origin."""
     return app.test_client(use_cookies=False)

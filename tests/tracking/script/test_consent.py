@@ -145,7 +145,7 @@ def test_an_objection_of_the_browser_silences_it(
     tab.clock.run_for(600_000)
     tab.goto("about:blank")
     tab.clock.resume()
-    loud = context.new_page()  # somebody else, whose request ends the wait
+    loud = context.new_page()  # another visitor, whose request ends the wait
     loud.goto("/loud")
 
     eventually(lambda: "/loud" in peer.views)

@@ -72,7 +72,7 @@ def test_a_network_that_comes_back_brings_what_waited(
     eventually(lambda: peer.views == ["/"])
     context.set_offline(True)
     tab.evaluate("track('under ground'); history.pushState({}, '', '/tunnel')")
-    tab.evaluate("dispatchEvent(new Event('pagehide'))")  # a beacon that nobody hears
+    tab.evaluate("dispatchEvent(new Event('pagehide'))")  # its beacon is lost
     context.set_offline(False)
 
     eventually(lambda: names(peer) == ["under ground"] and peer.views == ["/", "/tunnel"])

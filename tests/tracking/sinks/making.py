@@ -62,7 +62,7 @@ class Log:
         engaged_ms: int | None = None,
         **properties: Any,
     ) -> list[int]:
-        """Append events of one kind; answer their seq."""
+        """Append events of one kind; return their seq."""
         now = clock.now()
         with database.connected(events_db), database.appending(events_db, EVENT_LOG) as db:
             ((last,),) = events.query("SELECT sequence FROM visits WHERE number = ?", visit)

@@ -174,7 +174,7 @@ def test_a_clock_that_jumps_stops_no_sink(
     assert len(peer.ids()) == 3
 
 
-# What nobody has thought of
+# Unexpected errors
 
 
 class Broken(Tinybird):
