@@ -203,11 +203,12 @@ def read(book: str) -> None:
         (ActivityType.PAGE_VIEW, PAGE, None),
         (ActivityType.SECTION_VIEW, PAGE, section_id),
     ]
+    activities = [
+        Activity(new_id(at), kind.value, at + minutes(n), at + minutes(n), book, page, section)
+        for n, (kind, page, section) in enumerate(steps)
+    ]
     with database.appending() as db:
-        log.append(db, USER_ID, None, [
-            Activity(new_id(at), kind.value, at + minutes(n), at + minutes(n), book, page, section)
-            for n, (kind, page, section) in enumerate(steps)
-        ])  # fmt: skip
+        log.append(db, USER_ID, None, activities)
 
 
 def add_site() -> None:
