@@ -5,7 +5,7 @@ import sys
 import click
 
 from alice import database, migrations
-from alice.config import CHECKOUT, ConfigError, Settings
+from alice.config import CHECKOUT, Settings
 from alice.library import book, demo, edition, importer, paging
 from alice.library.demo import FirstAccounts
 from alice.library.importer import Outcome
@@ -25,10 +25,7 @@ def setup() -> None:
     """
     settings = load_settings()
     open_database(settings, current=False)
-    try:
-        migrations.migrate(settings)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
+    migrations.migrate(settings)
     with database.connected(), database.connected(database.events_db):
         site.own(settings.public_url)
         if SHIPPED.stem not in book.titles():

@@ -1,4 +1,4 @@
-"""Signals are heard: whatever starts Alice connects every listener."""
+"""create_app() and the commands connect every listener to its signal."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Migrations: up, down and up again on both engines, and always equal to the models where there are any."""
+"""Migrations: up, down and up again on both engines; the schema equals the models that there are."""
 
 import re
 import shutil

@@ -49,7 +49,7 @@ def admit() -> Response | None:
         return None
     if rule.endpoint in BARE:
         return None
-    _take_in(environ)
+    _read_body(environ)
     database.ensure_open()
     answer = access.check(rule.endpoint)
     if answer is None:
@@ -57,7 +57,7 @@ def admit() -> Response | None:
     return answer
 
 
-def _take_in(environ: dict[str, Any]) -> None:
+def _read_body(environ: dict[str, Any]) -> None:
     """Read the whole body before a database connection is opened, so that a slow client does not hold one.
 
     Not through Werkzeug's stream, which would double the cost and silently truncate a chunked body that is

@@ -6,13 +6,13 @@ consented there is a lasting salt, which stays as long as the site.
 """
 
 import errno
-import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from alice import clock
 from alice.clock import DAY, seconds
+from alice.config import create_private
 
 KNOWN = "known"  # the file of the lasting salt
 LENGTH = 32  # bytes
@@ -99,22 +99,7 @@ def _read_or_make(path: Path) -> bytes:
             return path.read_bytes()
         with suppress(FileNotFoundError, FileExistsError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return _make(path)
+            salt = secrets.token_bytes(LENGTH)
+            create_private(path, salt)
+            return salt
     return path.read_bytes()
-
-
-def _make(path: Path) -> bytes:
-    """Make a salt; raises FileExistsError if another process was faster.
-
-    It is written to a draft and linked into place: of two processes that start the day together one wins.
-    """
-    salt = secrets.token_bytes(LENGTH)
-    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(salt)
-    try:
-        os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return salt
