@@ -62,7 +62,7 @@ class ByRequest(LoginManager):
             app.context_processor(lambda: {"current_user": current_user._get_current_object()})
 
     def _load_user(self) -> None:
-        g._login_user = self._request_callback(request) or self.anonymous_user()
+        g._login_user = self._request_callback(request._get_current_object()) or self.anonymous_user()
 
 
 def init(app: Flask) -> None:
