@@ -1,4 +1,4 @@
-"""What tests of activities say and need."""
+"""Reports and rows for tests of activities."""
 
 from tests.conftest import BOOK, Person, Rows
 
