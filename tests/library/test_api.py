@@ -9,7 +9,7 @@ import pytest
 from alice import database
 from alice.app import create_app
 from alice.config import Settings
-from alice.library import access, chapter, page
+from alice.library import access, book, page
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows
 
 PAGE = f"/api/books/{BOOK}/pages/2"
@@ -118,7 +118,7 @@ def test_without_book_codes_readers_read_everything(settings: Settings, cast: Ca
 
 @pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("url", ["/api/books", f"/api/books/{BOOK}", PAGE])
-def test_nobody_is_asked_to_sign_in(cast: Cast, url: str) -> None:
+def test_without_a_session_it_is_401(cast: Cast, url: str) -> None:
     answer = cast.nobody.client.get(url)
 
     assert answer.status_code == 401
@@ -142,7 +142,7 @@ def test_nobody_is_asked_to_sign_in(cast: Cast, url: str) -> None:
         "%00",
     ],
 )
-def test_what_is_not_there_is_404(cast: Cast, path: str) -> None:
+def test_an_unknown_book_or_page_is_404(cast: Cast, path: str) -> None:
     answer = cast.admin.client.get(f"/api/books/{path}")
 
     assert answer.status_code == 404
@@ -165,7 +165,7 @@ def test_a_page_is_found_by_its_keys(cast: Cast) -> None:
     with statements() as asked:
         access.to_books(cast.reader.id, False, [BOOK])
         page.load(BOOK, 2)
-        chapter.of(BOOK)
+        book.chapters(BOOK)
 
     for event in asked:
         steps = [row[3] for row in database.query(f"EXPLAIN QUERY PLAN {event.sql}", *event.params)]
