@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from blinker import Signal as BlinkerSignal
+from blinker import Signal
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -98,18 +98,18 @@ def connected(action: Callable[[], Any]) -> Callable[[], Any]:
     return run
 
 
-class Signal:
+class SentSignals:
     """Listens to all signals of accounts; `sent` holds (name, arguments, whether a transaction was open)."""
 
     NAMES = ("signed_in", "signed_out")
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any], bool]] = []
-        self._receivers: list[tuple[BlinkerSignal, Callable]] = []
+        self._receivers: list[tuple[Signal, Callable]] = []
         for name in self.NAMES:
             self._listen(name, getattr(signals, name))
 
-    def _listen(self, name: str, signal: BlinkerSignal) -> None:
+    def _listen(self, name: str, signal: Signal) -> None:
         def receive(sender: object, *, db: database.Log, **arguments: Any) -> None:
             self.sent.append((name, arguments, database.alice_db.in_transaction()))
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from alice.app import create_app
 from alice.config import Settings
-from tests.accounts.acting import Signal
+from tests.accounts.acting import SentSignals
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def browser(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def heard() -> Iterator[Signal]:
+def heard() -> Iterator[SentSignals]:
     """The signals of accounts that are sent during the test."""
-    signal = Signal()
+    signal = SentSignals()
     yield signal
     signal.disconnect()
 
