@@ -106,7 +106,7 @@ def reader_activity() -> Response:
     """How often a reader did what in the last hours."""
     params = query(ReaderActivity)
     _existing(params.user_id)
-    return respond(queries.summary(params.user_id, params.hours)._asdict())
+    return respond(queries.summary(params.user_id, params.hours))
 
 
 @blueprint.get("/reader/state")

@@ -103,14 +103,6 @@ def shown(
     }
 
 
-class Summary(NamedTuple):
-    total_activities: int
-    active_days: int
-    word_lookups: int
-    ai_interactions: int
-    page_views: int
-
-
 # Readers
 
 _ALIVE_AT = (
@@ -230,6 +222,10 @@ _SUMMARY = f"""
 """
 
 
-def summary(user_id: str, within_hours: int) -> Summary:
+_COUNTS = ("total_activities", "active_days", "word_lookups", "ai_interactions", "page_views")
+
+
+def summary(user_id: str, within_hours: int) -> dict[str, int]:
     """What a reader did in the last hours; active days are distinct UTC dates."""
-    return Summary(*database.query(_SUMMARY, user_id, clock.now() - hours(within_hours))[0])
+    rows = database.query(_SUMMARY, user_id, clock.now() - hours(within_hours))
+    return dict(zip(_COUNTS, rows[0], strict=True))

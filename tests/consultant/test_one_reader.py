@@ -158,7 +158,7 @@ def test_a_reader_with_no_activity_gets_zeros(cast: Cast) -> None:
 
 @pytest.mark.parametrize("path", ["reader/activity", "reader/state"])
 @pytest.mark.parametrize("who", ["unknown", "malformed", "consultant"])
-def test_who_is_no_reader_is_404(cast: Cast, path: str, who: str) -> None:
+def test_an_unknown_id_or_a_user_who_is_not_a_reader_is_404(cast: Cast, path: str, who: str) -> None:
     ids = {"unknown": new_id(), "malformed": "';--", "consultant": cast.consultant.id}
 
     assert get(cast, path, user_id=ids[who]).status_code == 404

@@ -110,7 +110,7 @@ def listed(cast: Cast, path: str, limit: int) -> list[str]:
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 500])
 @pytest.mark.parametrize("path", ["active-readers", "online-readers"])
-def test_who_is_there_is_listed_once_the_newest_sign_of_life_first(
+def test_each_active_reader_is_listed_once_newest_sign_of_life_first(
     cast: Cast, crowd: list[str], path: str, limit: int
 ) -> None:
     assert listed(cast, path, limit) == crowd
