@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from alice import clock, database
 from alice.accounts.user import ONLINE_FOR, READER
 from alice.activity import status
-from alice.activity.status import ACTIVE, IDLE, READING, STUCK_AFTER_DWELL, Presence, Status, at_ease
+from alice.activity.status import ACTIVE, IDLE, READING, STUCK_AFTER_DWELL, Presence, Status, unless_stuck
 from alice.activity.types import ActivityType
 from alice.clock import DAY, hours, minutes
 
@@ -73,7 +73,7 @@ class Reader(NamedTuple):
         return status.derive(self, presence, self.last_active_at, now)
 
     def shown(self, now: int) -> dict[str, Any]:
-        return shown(*self[:5], self.book_id, self.current_page, self.status(now))
+        return shown(*self[:5], self.book_id, self.current_page, *self.status(now))
 
 
 NO_ACTIVITY = Status(IDLE, None)
@@ -87,7 +87,8 @@ def shown(
     last_active_at: int | None,
     book_id: str | None,
     page: int | None,
-    status: Status,
+    status: str,
+    stuck_reason: str | None,
 ) -> dict[str, Any]:
     """What every list shows of a reader, under the names of the API. Times in ms."""
     return {
@@ -98,8 +99,8 @@ def shown(
         "book_id": book_id,
         "current_page": page,
         "last_active_at": last_active_at,
-        "status": status.name,
-        "stuck_reason": status.stuck_reason,
+        "status": status,
+        "stuck_reason": stuck_reason,
     }
 
 
@@ -118,7 +119,7 @@ _OTHER_COLUMNS = (
 )
 _COLUMNS = f"u.id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, {_OTHER_COLUMNS}"
 _WITH_STATE = "LEFT JOIN reader_states s ON s.user_id = u.id LEFT JOIN reading_presence p ON p.user_id = u.id"
-# What active_readers() needs; `clear` if at_ease() is enough to know the status.
+# What active_readers() needs; `clear` if unless_stuck() is enough to know the status.
 _GLANCE = (
     f"u.id AS id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, s.book_id, s.current_page, "
     "s.page_viewed_at, s.section_viewed_at, p.seen_at, "
@@ -155,11 +156,10 @@ def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: i
     statuses = _statuses([row[0] for row in rows if not row[-1]], now)
     readers = []
     for id, email, first_name, last_name, alive_at, book, page, viewed_at, section_at, seen_at, clear in rows:
+        name, reason = statuses.get(id, NO_ACTIVITY)
         if clear:
-            status = at_ease(viewed_at, section_at, seen_at, alive_at, now)
-        else:
-            status = statuses.get(id, NO_ACTIVITY)
-        readers.append(shown(id, email, first_name, last_name, alive_at, book, page, status))
+            name = unless_stuck(viewed_at, section_at, seen_at, alive_at, now)
+        readers.append(shown(id, email, first_name, last_name, alive_at, book, page, name, reason))
     return readers
 
 
