@@ -1,4 +1,4 @@
-"""One's own devices, and everybody's for admins: /api/sessions and /api/users/<id>/sessions."""
+"""A user's own sessions, and for admins those of every user: /api/sessions and /api/users/<id>/sessions."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -66,7 +66,7 @@ def test_the_list_is_paged_from_the_newest(cast: Cast, program: FlaskClient) -> 
 
 @pytest.fixture
 def many(connection: None, cast: Cast, frozen_clock: int) -> None:
-    """The newcomer is signed in on 501 devices more."""
+    """The newcomer is signed in on 501 more devices."""
     started = [Session.id, Session.user, Session.token_hash]
     times = [Session.created_at, Session.last_active_at, Session.expires_at]
     rows = [(f"{n:036}", cast.newcomer.id, f"{n:064}", *[frozen_clock + days(1)] * 3) for n in range(501)]

@@ -1,4 +1,4 @@
-"""Every request is checked against the sessions table, in one query, and takes nothing else for a token."""
+"""Every request is checked against the sessions table in one query, and only a token reaches it."""
 
 from dataclasses import replace
 from typing import Any

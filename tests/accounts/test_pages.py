@@ -215,7 +215,7 @@ def test_or_to_the_shelf_where_no_code_is_needed(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("email", "ada", "This must be an e-mail address."),
         ("email", "reader@example.com", "There is an account with this e-mail address."),
@@ -225,12 +225,12 @@ def test_or_to_the_shelf_where_no_code_is_needed(settings: Settings) -> None:
     ],
 )
 def test_an_error_is_shown_beside_its_field(
-    browser: FlaskClient, cast: Cast, field: str, value: str, said: str
+    browser: FlaskClient, cast: Cast, field: str, value: str, message: str
 ) -> None:
     answer = fill(browser, "/register", **ADA | {field: value})
 
     assert answer.status_code == 422
-    assert said in answer.text
+    assert message in answer.text
     assert f'id="error-{field}"' in answer.text
     assert 'value="King"' in answer.text
     assert PASSWORD not in answer.text

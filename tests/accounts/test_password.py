@@ -1,4 +1,4 @@
-"""Passwords are hashed slowly, compared alike, and never while a database connection is held."""
+"""Passwords are hashed slowly, in the same time for unknown users, and never inside a transaction."""
 
 import bcrypt
 import pytest

@@ -1,4 +1,4 @@
-"""POST /api/auth/register makes a reader."""
+"""POST /api/auth/register adds a reader."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Users: what may stand in their rows, and what is done with them."""
+"""Users: the normal forms of their fields, and what changes their rows."""
 
 import pytest
 

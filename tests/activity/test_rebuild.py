@@ -1,4 +1,4 @@
-"""The log is the truth: what follows from it can be recomputed, and is the same."""
+"""Recomputing the derived tables from the log finds no difference."""
 
 import json
 import os

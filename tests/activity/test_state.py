@@ -1,4 +1,4 @@
-"""What each activity changes in a reader's state. Activities are folded in by hand, without a database."""
+"""What each activity changes in a reader's state, without a database."""
 
 import pytest
 

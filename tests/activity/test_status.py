@@ -1,4 +1,4 @@
-"""What a consultant is shown: idle, active, reading or stuck, by one pure function."""
+"""The status of a reader: idle, active, reading or stuck, by one pure function."""
 
 from dataclasses import replace
 

@@ -89,7 +89,7 @@ def test_an_id_twice_in_one_batch_is_one_row(cast: Cast, db: Rows) -> None:
 
 
 def test_of_a_partly_known_batch_only_new_activities_count(cast: Cast, db: Rows, frozen_clock: int) -> None:
-    """A client that lost an answer sends again what it sent, and what happened since."""
+    """A client that got no response sends the same activities again, and newer ones."""
     known, new, newer = (view(page, id=new_id()) for page in (1, 2, 3))
     first = cast.reader.client.post(URL, json=known).json
     other = cast.reader.client.post(URL, json=view(4)).json

@@ -94,7 +94,7 @@ def test_stuck_readers_are_listed_first(cast: Cast, recorder: Recorder) -> None:
 
 
 def test_of_very_many_readers_the_stuck_ones_are_shown(cast: Cast, db: Rows, recorder: Recorder) -> None:
-    """999 were here after the reader, and some before; a thousand are counted."""
+    """999 other readers were active after the stuck one, and some before; a thousand are counted."""
     for _ in range(5):
         view(cast, activity_type="WORD_LOOKUP")
     recorder.flush()

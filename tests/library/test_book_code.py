@@ -224,10 +224,10 @@ def test_of_two_processes_one_gets_the_book(
         time.sleep(0.005)
     go.touch()
 
-    said = [process.communicate(timeout=60)[0].strip() for process in processes]
+    outcomes = [process.communicate(timeout=60)[0].strip() for process in processes]
 
-    assert sorted(said) == ["code_used", BOOK]
-    assert used_by(db) == (cast.reader, cast.newcomer)[said.index(BOOK)].id
+    assert sorted(outcomes) == ["code_used", BOOK]
+    assert used_by(db) == (cast.reader, cast.newcomer)[outcomes.index(BOOK)].id
 
 
 # Making codes

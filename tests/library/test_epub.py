@@ -93,7 +93,7 @@ def test_documents_come_in_the_order_of_the_spine_with_their_headings() -> None:
     ],
 )  # fmt: skip
 def test_a_document_is_read_block_by_block(source: str, blocks: list) -> None:
-    assert [said(block) for block in flow(source)] == blocks
+    assert [content(block) for block in flow(source)] == blocks
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_spaces_and_lines_mean_something_only_where_they_are_verbatim() -> None:
         "</pre><pre>a\n<pre>  b</pre>\nc</pre><p>d\n  e</p><pre>f\ng</pre><p>h\ni</p>"
     )[-4:]
 
-    assert [said(block) for block in (verse, prose, more, end)] == ["c", "d e", [["f", "g"]], "h i"]
+    assert [content(block) for block in (verse, prose, more, end)] == ["c", "d e", [["f", "g"]], "h i"]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_marks_are_those_of_all_that_is_open(source: str, runs: list) -> None:
         assert list(block.text) == runs
 
 
-def said(block: object) -> object:
-    """A paragraph's words, a poem's lines; else the block."""
+def content(block: object) -> object:
+    """The text of a paragraph or the lines of a poem; else the block itself."""
     if isinstance(block, Verse):
         return [[plain(line) for line in stanza] for stanza in block.stanzas]
     return plain(block.text) if isinstance(block, Paragraph) else block

@@ -1,4 +1,4 @@
-"""Markdown as the shipped book is written in."""
+"""Markdown, as the shipped book uses it."""
 
 import pytest
 

@@ -32,8 +32,8 @@ def test_the_landing_page_tells_of_the_book_that_came_first(cast: Cast, db: Rows
     for age, title in ((1, "A Mad Tea-Party"), (-1, "Through the Looking-Glass")):
         db.execute("UPDATE books SET created_at = 1000 + ? WHERE id = ?", age, LOCKED_BOOK)
         db.execute("UPDATE books SET created_at = 1000 WHERE id = ?", BOOK)
-        told = cast.nobody.browser.get("/").text
-        assert [name in told for name in ("A Mad Tea-Party", "Through the Looking-Glass")] == [
+        landing = cast.nobody.browser.get("/").text
+        assert [name in landing for name in ("A Mad Tea-Party", "Through the Looking-Glass")] == [
             name == title for name in ("A Mad Tea-Party", "Through the Looking-Glass")
         ]
 
