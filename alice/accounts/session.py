@@ -103,10 +103,16 @@ def start(user: User, client: Client, settings: Settings, remember: bool = False
         remember = remember and user.role == READER
         expires_at = now + (days(settings.remember_days) if remember else hours(settings.session_hours))
         Session.create(
-            id=session_id, user=user.id, token_hash=hash_token(token), ip_address=client.ip_address,
-            user_agent=(client.user_agent or "")[:LONGEST_USER_AGENT] or None, remember=remember,
-            created_at=now, last_active_at=now, expires_at=expires_at,
-        )  # fmt: skip
+            id=session_id,
+            user=user.id,
+            token_hash=hash_token(token),
+            ip_address=client.ip_address,
+            user_agent=(client.user_agent or "")[:LONGEST_USER_AGENT] or None,
+            remember=remember,
+            created_at=now,
+            last_active_at=now,
+            expires_at=expires_at,
+        )
         signals.signed_in.send(db=log, user_id=user.id, session_id=session_id, role=user.role)
     return Started(session_id, token, user, bool(is_verified), now, expires_at)
 
