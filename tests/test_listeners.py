@@ -6,7 +6,7 @@ import pytest
 
 from alice import listeners
 from alice.accounts import signals as accounts
-from alice.activity import accounts as activity
+from alice.activity import listeners as activity
 from alice.activity import progress
 from alice.app import create_app
 from alice.cli.shared import open_database

@@ -1,4 +1,4 @@
-"""Importing: one transaction that can be repeated and takes its readers along."""
+"""Importing: one transaction, which can be repeated and moves the readers' places."""
 
 import os
 import threading
