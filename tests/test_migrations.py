@@ -217,7 +217,7 @@ def add_visit(session_id: str, attributes: dict[str, int | str | None]) -> None:
     times = dict.fromkeys(["started_at", "last_at", "due_at"], 1000)
     counts = dict.fromkeys(["sequence", "page_views", "interactions", "engaged_ms", "is_bot"], 1)
     owner = {"site_number": site, "visitor_number": visitor, "dialect": 1, "session_id": session_id}
-    insert(events.execute, "visits", owner | times | counts | attributes)
+    insert(events.execute, "visits", **owner, **times, **counts, **attributes)
     events.execute(
         "INSERT INTO events (site_number, visit_number, sequence, kind, path, occurred_at, received_at) "
         "SELECT v.site_number, v.number, 1, 1, s.number, 1000, 1000 FROM visits v, strings s "
