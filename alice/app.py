@@ -113,7 +113,7 @@ def periodic_work(settings: Settings) -> list[Job]:
     return [
         Job("session cleanup", minutes(5), lambda: session.cleanup(settings)),
         Job("visit closing", seconds(10), close_visits),
-        Job("erasures", minutes(1), erasures.consume),
+        Job("erasures", minutes(1), lambda: erasures.consume(settings.data_dir)),
         Job("salts", minutes(5), lambda: retention.destroy_salts(Salts(settings.data_dir))),
         Job("retention", hours(1), retention.prune),
         Job("empty batches", minutes(1), batches.delete_empty),

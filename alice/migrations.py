@@ -74,6 +74,11 @@ def status() -> list[Step]:
     ]
 
 
+def known(name: str) -> set[str]:
+    """The names of the migrations in this checkout for a database ("alice" or "events")."""
+    return {migration.name for migration in dict(_runners())[name].migrations()}
+
+
 def pending() -> list[Step]:
     return [step for step in status() if step.applied is None]
 

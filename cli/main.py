@@ -6,12 +6,14 @@ import click
 
 COMMANDS = {
     "activity": "activity:activity",
+    "backup": "backup:backup",
     "books": "books:books",
     "codes": "codes:codes",
     "config": "config:config",
     "db": "database:database",
     "events": "events:events",
     "keys": "keys:keys",
+    "restore": "backup:restore",
     "serve": "serve:serve",
     "sessions": "sessions:sessions",
     "setup": "setup:setup",

@@ -9,8 +9,9 @@ from alice.accounts import credential, password, user
 from alice.accounts.user import READER, ROLES, User, UserSummary
 from alice.errors import Conflict
 from alice.library import book_code
+from alice.tracking.privacy import erasures
 
-from .shared import connected, json_option, print_list, when
+from .shared import connected, json_option, load_settings, print_list, when
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
@@ -90,6 +91,7 @@ def delete(email: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete {found.email} ({found.role}) with all they read and did?", abort=True)
     user.delete(found.id)
+    erasures.consume(load_settings().data_dir)
     click.echo(f"Deleted {found.email}.")
 
 
