@@ -1,6 +1,7 @@
 """The wiring: `create_app()` builds the application from its parts."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -11,6 +12,7 @@ from alice.accounts import identity, session
 from alice.accounts import pages as accounts_pages
 from alice.activity import api as activity_api
 from alice.activity import heartbeat
+from alice.backup import backups
 from alice.clock import hours, minutes, seconds
 from alice.config import Settings, load_secret_key, prepare_data_dir
 from alice.consultant import api as consultant_api
@@ -110,7 +112,7 @@ def make_tracking(settings: Settings) -> Tracking:
 
 
 def periodic_work(settings: Settings) -> list[Job]:
-    return [
+    jobs = [
         Job("session cleanup", minutes(5), lambda: session.cleanup(settings)),
         Job("visit closing", seconds(10), close_visits),
         Job("erasures", minutes(1), lambda: erasures.consume(settings.data_dir)),
@@ -118,3 +120,7 @@ def periodic_work(settings: Settings) -> list[Job]:
         Job("retention", hours(1), retention.prune),
         Job("empty batches", minutes(1), batches.delete_empty),
     ]
+    if settings.backup_dir is not None:
+        make = partial(backups.make, settings, settings.backup_dir, backups.KEPT)
+        jobs.append(Job("backup", hours(settings.backup_hours), make))
+    return jobs

@@ -1,10 +1,12 @@
 """`alice db`: migrations of the database schema."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
 from alice import migrations
+from alice.backup import backups
 from alice.config import ConfigError
 from alice.migrations import Step
 
@@ -18,10 +20,11 @@ def database() -> None:
 
 @database.command()
 def migrate() -> None:
-    """Apply every pending migration."""
+    """Apply every pending migration, after a backup."""
     settings = load_settings()
     open_database(settings, current=False)
     try:
+        say_backup(backups.make_before_migrating(settings))
         applied = migrations.migrate(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
@@ -71,6 +74,11 @@ def rollback(yes: bool, events: bool) -> None:
 def new(name: str, events: bool) -> None:
     """Write an empty migration called NAME and print its path."""
     click.echo(migrations.new(name, for_events=events))
+
+
+def say_backup(path: Path | None) -> None:
+    if path is not None:
+        click.echo(f"Wrote {path} first.")
 
 
 def _confirm_rollback(name: str) -> None:

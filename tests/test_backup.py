@@ -199,7 +199,7 @@ def test_a_backup_that_is_killed_leaves_no_archive_and_the_next_one_cleans_up(
     app: Flask, settings: Settings, folder: Path, eventually: Eventually
 ) -> None:
     with database.connected():  # so much that there is time to kill it
-        large = os.urandom(20_000_000).hex()
+        large = os.urandom(6_000_000).hex()
         database.execute("UPDATE sections SET content = ? WHERE id = (SELECT MIN(id) FROM sections)", large)
     command = [*ALICE, "backup", str(folder)]
     process = subprocess.Popen(command, env=servers.environment(settings), stdout=subprocess.DEVNULL)
@@ -229,3 +229,24 @@ def test_what_was_acknowledged_before_a_backup_under_load_is_in_it(
     assert before <= {id for (id,) in Rows().query("SELECT id FROM activity_logs")}
     with database.connected():
         assert [difference for id in rebuild.readers() for difference in rebuild.rebuild(id)] == []
+
+
+def test_an_archive_is_made_before_a_migration(template: Template, tmp_path: Path) -> None:
+    with template.copy(tmp_path) as settings:
+        database.bind(settings)
+        migrations.rollback(settings, "events")
+        done = servers.run(settings, "db", "migrate")
+        database.disconnect()
+
+        assert done.returncode == 0, done.stderr
+        (made,) = backups.archives(tmp_path / "backups")
+        assert str(made) in done.stdout
+        assert servers.run(settings, "db", "migrate").stdout == "Nothing to apply.\n"
+
+
+@pytest.mark.engine("sqlite")
+def test_the_server_makes_backups_by_itself(settings: Settings, folder: Path, eventually: Eventually) -> None:
+    with servers.serving(settings, ALICE_BACKUP_DIR=str(folder), ALICE_BACKUP_HOURS="1"):
+        eventually(lambda: len(backups.archives(folder)) == 1)
+
+    archive.verify(backups.archives(folder)[0])

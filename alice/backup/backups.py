@@ -16,6 +16,7 @@ from alice.errors import NotFound
 from alice.tracking import site
 from alice.tracking.privacy import person
 
+KEPT = 7  # archives that the job and migrations keep
 PREFIX, SUFFIX = "alice-", ".tar.gz"
 SECRET_KEY, SALTS, LASTING = "secret_key", "salts", "known"
 
@@ -29,7 +30,11 @@ def make(settings: Settings, folder: Path, keep: int | None = None) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made_at = clock.now()
     path = folder / f"{PREFIX}{_stamp(made_at)}{SUFFIX}"
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as aside, migrations.connections():
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as aside,
+        database.connected(),
+        database.connected(database.events_db),
+    ):
         _remove_leftovers(folder, Path(aside))
         manifest = Manifest(made_at, version("alice"), _engine(), _applied())
         copies = snapshot.take(settings, Path(aside))
@@ -40,6 +45,15 @@ def make(settings: Settings, folder: Path, keep: int | None = None) -> Path:
         for old in archives(folder)[:-keep]:
             old.unlink()
     return path
+
+
+def make_before_migrating(settings: Settings) -> Path | None:
+    """Make an archive if there are data and a migration is pending; return its path, or None."""
+    with migrations.connections():
+        steps = migrations.status()
+    if not any(step.applied for step in steps) or not any(step.applied is None for step in steps):
+        return None
+    return make(settings, settings.backup_dir or settings.data_dir / "backups", KEPT)
 
 
 def archives(folder: Path) -> list[Path]:
