@@ -28,7 +28,7 @@ from alice.tracking.ingest import Ingest
 from alice.tracking.limit import Limits
 from alice.tracking.log.country import Countries
 from alice.tracking.pipeline import Tracking, close_visits
-from alice.tracking.privacy import erasures, retention
+from alice.tracking.privacy import person, retention
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.privacy.visitor_key import Visitors
 from alice.tracking.script import served
@@ -115,7 +115,7 @@ def periodic_work(settings: Settings) -> list[Job]:
     jobs = [
         Job("session cleanup", minutes(5), lambda: session.cleanup(settings)),
         Job("visit closing", seconds(10), close_visits),
-        Job("erasures", minutes(1), lambda: erasures.consume(settings.data_dir)),
+        Job("erasures", minutes(1), lambda: person.erase_deleted_users(settings.data_dir)),
         Job("salts", minutes(5), lambda: retention.destroy_salts(Salts(settings.data_dir))),
         Job("retention", hours(1), retention.prune),
         Job("empty batches", minutes(1), batches.delete_empty),

@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
@@ -48,6 +49,22 @@ def choice(*names: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def matching(pattern: str, meaning: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.DOTALL):
+            raise ValueError(meaning)
+        return text
+
+    return read
+
+
+secret_key = matching(".{16,}", "at least 16 characters")
+header = matching("[A-Za-z0-9-]{1,64}", "the name of a header, such as CF-IPCountry")
+bearer_token = matching(
+    "[!-~]+", "the token as you received it: ASCII characters, with no space and no line end"
+)
 
 
 def origin(text: str) -> str:
@@ -96,12 +113,6 @@ def database_url(text: str) -> str:
     return text
 
 
-def header(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
-        raise ValueError("the name of a header, such as CF-IPCountry")
-    return text
-
-
 def mmdb(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
@@ -128,18 +139,6 @@ def peer_url(text: str) -> str:
         )
     if ":" in unquote(parts.username or ""):
         raise ValueError("an address whose user is written without a colon")
-    return text
-
-
-def bearer_token(text: str) -> str:
-    if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("the token as you received it: ASCII characters, with no space and no line end")
-    return text
-
-
-def secret_key(text: str) -> str:
-    if len(text) < 16:
-        raise ValueError("at least 16 characters")
     return text
 
 
@@ -266,20 +265,18 @@ def load_secret_key(settings: Settings) -> str:
         return settings.secret_key
     path = settings.data_dir / "secret_key"
     if not path.exists():
-        _create_once(path, secrets.token_urlsafe(32))
+        with suppress(FileExistsError):  # another process was faster; all use its key
+            create_private(path, secrets.token_urlsafe(32).encode())
     return path.read_text().strip()
 
 
-def _create_once(path: Path, text: str) -> None:
-    # Write a draft and link it into place: if two processes start together, both use the first key
-    # that is in place, and neither can read half a key.
+def create_private(path: Path, content: bytes) -> None:
+    """Create a file with mode 0600, whole from its first moment. Raises FileExistsError if there is one."""
     draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     try:
         os.link(draft, path)
-    except FileExistsError:
-        pass
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)

@@ -35,8 +35,8 @@ events_db = DatabaseProxy()
 def bind(settings: Settings) -> None:
     """Point both proxies at the databases of the settings. Opens no connection."""
     disconnect()
-    alice_db.initialize(engines.handle(settings, "alice.db"))
-    events_db.initialize(engines.handle(settings, "events.db", search_path="tracking"))
+    alice_db.initialize(engines.handle(settings, tracking=False))
+    events_db.initialize(engines.handle(settings, tracking=True))
 
 
 def is_postgresql() -> bool:

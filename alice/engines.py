@@ -53,8 +53,8 @@ class _Postgresql(_FewIdle, PooledPostgresqlDatabase):
     pass
 
 
-def handle(settings: Settings, filename: str, search_path: str | None = None) -> peewee.Database:
-    """A pool for a database: the file on SQLite, the schema `search_path` (None: the first) on PostgreSQL.
+def handle(settings: Settings, *, tracking: bool) -> peewee.Database:
+    """A pool for alice.db, or for tracking: events.db beside it on SQLite, a schema on PostgreSQL.
 
     Opens no connection. Raises ConfigError if the engine's driver is missing or too old.
     """
@@ -64,12 +64,9 @@ def handle(settings: Settings, filename: str, search_path: str | None = None) ->
                 "PostgreSQL needs its driver: "
                 ".venv/bin/python -m pip install --no-build-isolation -e '.[postgresql]'"
             )
-        options = {
-            "lock_timeout": BUSY_TIMEOUT,
-            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
-        }
-        if search_path:
-            options["search_path"] = search_path
+        options = {"lock_timeout": BUSY_TIMEOUT, "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION}
+        if tracking:
+            options["search_path"] = "tracking"
         server = parse(settings.database_url, True, True)
         server["options"] = " ".join(f"-c {name}={value}" for name, value in options.items())
         return _postgresql(server, CONNECTIONS)
@@ -77,7 +74,9 @@ def handle(settings: Settings, filename: str, search_path: str | None = None) ->
         raise ConfigError(
             f"Alice needs SQLite 3.35 or newer; this Python has {peewee.sqlite3.sqlite_version}."
         )
-    path = sqlite_path(settings).with_name(filename) if search_path else sqlite_path(settings)
+    path = sqlite_path(settings)
+    if tracking:
+        path = path.with_name("events.db")
     _make_private(path)
     return _sqlite(str(path), CONNECTIONS)
 

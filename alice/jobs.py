@@ -29,15 +29,11 @@ def claim(job: Job) -> bool:
     Returns whether this process has the lease and must run the job.
     """
     now = clock.now()
+    # A next_run_at too far ahead was written while the clock was wrong: the job is due.
+    update = "UPDATE job_leases SET next_run_at = ? WHERE name = ? AND next_run_at NOT BETWEEN ? AND ?"
     with transaction():
         execute("INSERT INTO job_leases (name, next_run_at) VALUES (?, 0) ON CONFLICT DO NOTHING", job.name)
-        # A next_run_at too far ahead was written while the clock was wrong: the job is due.
-        return bool(
-            execute(
-                "UPDATE job_leases SET next_run_at = ? WHERE name = ? AND next_run_at NOT BETWEEN ? AND ?",
-                now + job.every, job.name, now + 1, now + 2 * job.every,
-            )
-        )  # fmt: skip
+        return bool(execute(update, now + job.every, job.name, now + 1, now + 2 * job.every))
 
 
 def run_due(jobs: Sequence[Job]) -> None:

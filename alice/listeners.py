@@ -1,7 +1,7 @@
 """Connects the signals of domains to the listeners in the domains above them."""
 
 from alice.accounts import signals as accounts
-from alice.activity import accounts as activity
+from alice.activity import listeners as activity
 from alice.activity import progress
 from alice.library import signals as library
 

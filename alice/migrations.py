@@ -79,20 +79,15 @@ def known(name: str) -> set[str]:
     return {migration.name for migration in dict(_runners())[name].migrations()}
 
 
-def pending() -> list[Step]:
-    return [step for step in status() if step.applied is None]
-
-
 def require_current() -> None:
     """Raise ConfigError, with the remedy, unless exactly the migrations of this checkout are applied."""
     with connections():
         _refuse_newer()
-        waiting = pending()
-    if waiting:
-        raise ConfigError(
-            f"{len(waiting)} migration{'s are' if len(waiting) > 1 else ' is'} pending "
-            f"({waiting[0].name}{', ...' if len(waiting) > 1 else ''}). Run `alice db migrate` first."
-        )
+        pending = [step.name for step in status() if step.applied is None]
+    if pending:
+        count = f"{len(pending)} migrations are" if len(pending) > 1 else "1 migration is"
+        names = f"{pending[0]}, ..." if len(pending) > 1 else pending[0]
+        raise ConfigError(f"{count} pending ({names}). Run `alice db migrate` first.")
 
 
 def new(name: str, for_events: bool = False) -> Path:

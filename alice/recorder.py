@@ -16,8 +16,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import AbstractContextManager
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -129,11 +129,9 @@ class Recorder:
                 raise
             raise _unavailable(error, 1) from error
 
-    @contextmanager
-    def _appending(self) -> Iterator[Log]:
+    def _appending(self) -> AbstractContextManager[Log]:
         database.ensure_open(self._own)
-        with database.appending(self._own, self._lock) as log:
-            yield log
+        return database.appending(self._own, self._lock)
 
     def _enqueue(self, operation: Operation[Any]) -> "_Pending":
         with self._door:

@@ -1,4 +1,4 @@
-"""`alice backup` and `alice restore`: one archive with everything that cannot be made again."""
+"""`alice backup`: write and check archives of everything that cannot be made again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
-from alice import database
 from alice.backup import archive, backups
 from alice.backup.archive import BadArchive, Manifest
 from alice.clock import rfc3339
-from alice.config import ConfigError, prepare_data_dir
 
-from .shared import counted, json_option, load_settings, open_database, print_json
+from .shared import json_option, load_settings, open_database, print_json
 
 file_argument = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 
@@ -43,7 +41,7 @@ def make(folder: Path, keep: int | None) -> None:
     """Write an archive into DIR and print its path."""
     settings = load_settings()
     open_database(settings)
-    with _one_line():
+    with one_line():
         click.echo(backups.make(settings, folder, keep))
 
 
@@ -52,50 +50,23 @@ def make(folder: Path, keep: int | None) -> None:
 @json_option
 def verify(file: Path, as_json: bool) -> None:
     """Read an archive and compare everything in it with what was written."""
-    with _one_line():
+    with one_line():
         manifest = archive.verify(file)
-    print_json(vars(manifest)) if as_json else click.echo(f"{file} is complete. {_about(manifest)}")
-
-
-@click.command()
-@file_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def restore(file: Path, yes: bool) -> None:
-    """Put the data of an archive in the place of those in the data folder. Stop Alice first.
-
-    Data that are there already are moved to a folder beside them, and not deleted; on PostgreSQL the tables
-    are replaced. An archive of an older Alice is migrated. People who were erased after the archive was made
-    are erased again.
-    """
-    settings = load_settings()
-    with _one_line():
-        prepare_data_dir(settings)
-        database.bind(settings)
-        manifest = archive.read_manifest(file)
-        if not yes:
-            click.confirm(f"{_about(manifest)} Restore it to {settings.data_dir}?", abort=True, err=True)
-        restored = backups.restore(settings, file)
-    click.echo(f"Restored {file} to {settings.data_dir}.")
-    if restored.replaced:
-        click.echo(f"The data that were there are in {restored.replaced} now; delete it when all is well.")
-    if restored.migrated:
-        click.echo(f"Applied {counted(restored.migrated, 'migration')}.")
-    if restored.erased:
-        click.echo(f"Erased again, because they had been erased since: {counted(restored.erased, 'person')}.")
+    print_json(vars(manifest)) if as_json else click.echo(f"{file} is complete. {about(manifest)}")
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
+def one_line() -> Iterator[None]:
     """End the command with one line for what an admin can mend."""
     try:
         yield
-    except (BadArchive, ConfigError) as error:
+    except BadArchive as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror}.") from None
 
 
-def _about(manifest: Manifest) -> str:
+def about(manifest: Manifest) -> str:
     rows = sum(manifest.rows.get("alice.db", {}).values()) + sum(manifest.rows.get("events.db", {}).values())
     return f"It was made at {rfc3339(manifest.made_at)} by Alice {manifest.version}" + (
         f" and holds {rows} rows." if rows else "."

@@ -17,10 +17,8 @@ SHOWN = ("id", "title", "author", "language", "chapters", "total_pages", "total_
 
 
 def words_option(of: str, default: int, low: int, high: int) -> Callable[[Callable], Callable]:
-    return click.option(
-        f"--words-per-{of}", default=default, show_default=True, type=click.IntRange(low, high),
-        help=f"Words per {of}, about.",
-    )  # fmt: skip
+    words, text = click.IntRange(low, high), f"Words per {of}, about."
+    return click.option(f"--words-per-{of}", default=default, show_default=True, type=words, help=text)
 
 
 @click.group()

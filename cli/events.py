@@ -8,8 +8,8 @@ from alice.tracking.log import event
 from alice.tracking.log.event import EventSummary
 from alice.tracking.privacy import person, retention
 
-from .copies import name_copies
 from .shared import connected, json_option, load_settings, print_json, print_list
+from .sinks import name_copies
 from .sites import number_of
 
 
@@ -83,8 +83,8 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
     If several people share a browser, its visits that name no user are deleted too, and those that name
     another user stay.
 
-    The texts of page addresses, event names, property names and campaigns stay. Each is stored once for all
-    visitors and is linked to no one afterwards, but an address such as /people/ada still names a person.
+    The texts of page addresses, event names and property names stay. Each is stored once for all visitors
+    and is linked to no one afterwards, but an address such as /people/ada still names a person.
 
     What was not sent to a sink yet is not sent any more. Copies that were sent stay: delete the user's rows
     from the files in ndjson/ in the data folder, from ClickHouse and from Tinybird yourself. To delete what a
@@ -102,6 +102,5 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
 
 
 def _row(row: EventSummary) -> list[str]:
-    return [
-        rfc3339(row.received_at), row.site_id, row.kind, str(row.sequence), row.name or "", row.path or "",
-    ]  # fmt: skip
+    at, sequence = rfc3339(row.received_at), str(row.sequence)
+    return [at, row.site_id, row.kind, sequence, row.name or "", row.path or ""]

@@ -4,9 +4,9 @@ import click
 
 from alice.tracking import api_key
 from alice.tracking.api_key import SCOPES, KeySummary
-from alice.tracking.site import LONGEST_NAME, normal_name
+from alice.tracking.site import normal_name
 
-from .shared import connected, json_option, print_list, when
+from .shared import checked, connected, json_option, print_list, when
 from .sites import find, number_of
 
 
@@ -22,10 +22,7 @@ def keys() -> None:
 @connected
 def create(site_id: str, scope: str, name: str) -> None:
     """Make a key and print it. It cannot be shown again: only its hash is stored."""
-    try:
-        name = normal_name(name)
-    except ValueError:
-        raise click.ClickException(f"The name must be one line of 1 to {LONGEST_NAME} characters.") from None
+    name = checked(normal_name, name, "name")
     created = api_key.create(find(site_id).number, scope, name)
     click.echo(created.key)
     click.echo(f"It is shown only now. `alice keys revoke {created.id}` revokes it.", err=True)

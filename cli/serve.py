@@ -2,7 +2,6 @@
 
 import click
 
-from alice.config import ConfigError
 from alice.server import application
 
 from .shared import load_settings, open_database
@@ -17,7 +16,4 @@ def serve(host: str | None, port: str | None, workers: str | None, threads: str 
     """Start the server. Stop it with Ctrl-C or SIGTERM."""
     settings = load_settings(host=host, port=port, workers=workers, threads=threads)
     open_database(settings)
-    try:
-        application.run(settings)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
+    application.run(settings)

@@ -5,7 +5,7 @@
     @connected
     def list_users(as_json: bool) -> None: ...
 
-A user's mistake ends a command with one line that says what to do, and status 1.
+A user's mistake ends a command with one line that says what to do, and status 1: a ClickException.
 """
 
 import os
@@ -18,7 +18,7 @@ import orjson
 
 from alice import database, listeners, migrations
 from alice.clock import rfc3339
-from alice.config import ConfigError, Settings, prepare_data_dir
+from alice.config import Settings, prepare_data_dir
 
 Command = TypeVar("Command", bound=Callable)
 
@@ -26,25 +26,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Return the settings: options override the environment. A mistake in a setting ends the command."""
+    """Return the settings: options override the environment. Raises ConfigError."""
     environ = dict(os.environ)
     environ.update({f"ALICE_{name.upper()}": str(v) for name, v in overrides.items() if v is not None})
-    try:
-        return Settings.from_env(environ)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
+    return Settings.from_env(environ)
 
 
 def open_database(settings: Settings, *, current: bool = True) -> None:
-    """Bind the databases and leave no connection open; with `current`, refuse if migrations are pending."""
-    try:
-        prepare_data_dir(settings)
-        database.bind(settings)
-        listeners.connect()
-        if current:
-            migrations.require_current()
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
+    """Bind the databases and leave no connection open; with `current`, refuse if migrations are pending.
+
+    Raises ConfigError.
+    """
+    prepare_data_dir(settings)
+    database.bind(settings)
+    listeners.connect()
+    if current:
+        migrations.require_current()
 
 
 def connected(command: Command) -> Command:
@@ -57,6 +54,14 @@ def connected(command: Command) -> Command:
             return command(*args, **kwargs)
 
     return run
+
+
+def checked(check: Callable[[str], str], text: str, what: str) -> str:
+    """Return the normal form of a text, or end the command with what the text must be."""
+    try:
+        return check(text)
+    except ValueError as error:
+        raise click.ClickException(f"The {what} {error}.") from None
 
 
 def print_json(data: Any) -> None:
@@ -86,8 +91,8 @@ def when(at: int | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def print_table(heads: list[str], rows: list[list[str]]) -> None:

@@ -7,13 +7,13 @@ import click
 
 from alice.accounts import user
 from alice.clock import minutes, rfc3339
-from alice.errors import Conflict, NotFound
 from alice.tracking import site
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import IDLE_MINUTES, LONGEST_RETENTION, MAX_ORIGINS, SiteRow
 
-from .copies import name_copies
 from .shared import connected, json_option, load_settings, print_list
+from .sinks import name_copies
+from .users import find as find_user
 
 HERE = "https://alice.example.org"  # a placeholder for the address in ALICE_PUBLIC_URL
 
@@ -24,7 +24,7 @@ def _checked(check: Callable[[str], str]) -> Callable[[click.Context, click.Para
     def convert(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
         try:
             if isinstance(value, tuple):
-                return tuple(check(text) for text in value)
+                return tuple(map(check, value))
             return None if value is None else check(value)
         except ValueError as error:
             raise click.BadParameter(f"{error}.") from None
@@ -43,9 +43,13 @@ def name_option(help: str) -> Callable[[Callable], Callable]:
 
 
 origin_option = click.option(
-    "--origin", "origins", multiple=True, metavar="URL", callback=_origins,
+    "--origin",
+    "origins",
+    multiple=True,
+    metavar="URL",
+    callback=_origins,
     help="Another origin whose pages may send events; may be repeated.",
-)  # fmt: skip
+)
 idle_option = click.option(
     "--idle-minutes",
     type=click.IntRange(*IDLE_MINUTES),
@@ -84,13 +88,9 @@ def add(
     retention_days: int | None,
 ) -> None:
     """Add the site DOMAIN. Prints its id and the line of HTML for its pages."""
-    try:
-        added = site.create(
-            domain, name or domain[: site.LONGEST_NAME], _owner_id(owner), origins,
-            idle_minutes or IDLE_MINUTES[1], retention_days or None,
-        )  # fmt: skip
-    except Conflict as conflict:
-        raise click.ClickException(conflict.message) from None
+    name = name or domain[: site.LONGEST_NAME]
+    idle_minutes = idle_minutes or IDLE_MINUTES[1]
+    added = site.create(domain, name, _owner_id(owner), origins, idle_minutes, retention_days or None)
     click.echo(f"Added {added.domain} ({added.id}).")
     public_url = load_settings().public_url
     click.echo(site.embed_code(added.id, public_url or HERE))
@@ -140,12 +140,8 @@ def set_site(
         given["retention_days"] = retention_days or None
     if not given:
         raise click.UsageError("Nothing to change. `alice sites set --help` shows the options.")
-    try:
-        changed = site.change(site_id, **given)
-    except NotFound:
-        raise unknown(site_id) from None
-    except Conflict as conflict:
-        raise click.ClickException(conflict.message) from None
+    find(site_id)
+    changed = site.change(site_id, **given)
     click.echo(f"Changed {changed.domain} ({changed.id}).")
 
 
@@ -162,12 +158,7 @@ def remove(site_id: str, yes: bool) -> None:
     found = find(site_id)
     if not yes:
         click.confirm(f"Remove {found.domain} ({found.id}) with all its visits and events?", abort=True)
-    try:
-        site.remove(site_id)
-    except NotFound:
-        raise unknown(site_id) from None
-    except Conflict as conflict:
-        raise click.ClickException(conflict.message) from None
+    site.remove(site_id)
     Salts(load_settings().data_dir).destroy_all(found.id)
     click.echo(f"Removed {found.domain} ({found.id}).")
     name_copies()
@@ -177,7 +168,7 @@ def find(site_id: str) -> SiteRow:
     """Return the site with this id, or end the command."""
     found = site.find(site_id)
     if found is None:
-        raise unknown(site_id)
+        raise click.ClickException(f"There is no site {site_id}. `alice sites list` shows them all.")
     return found
 
 
@@ -186,16 +177,10 @@ def number_of(site_id: str | None) -> int | None:
     return None if site_id is None else find(site_id).number
 
 
-def unknown(site_id: str) -> click.ClickException:
-    return click.ClickException(f"There is no site {site_id}. `alice sites list` shows them all.")
-
-
 def _owner_id(email: str | None) -> str | None:
     if email is None:
         return None
-    found = user.find(email)
-    if found is None:
-        raise click.ClickException(f"There is no user {email}. `alice users list` shows them all.")
+    found = find_user(email)
     if found.role not in user.STAFF:
         raise click.ClickException(
             f"{found.email} is a {found.role}; sites belong to consultants and admins. "

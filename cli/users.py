@@ -1,17 +1,15 @@
 """`alice users`: manage readers, consultants and admins."""
 
 import sys
-from typing import Any
 
 import click
 
 from alice.accounts import credential, password, user
 from alice.accounts.user import READER, ROLES, User, UserSummary
-from alice.errors import Conflict
 from alice.library import book_code
-from alice.tracking.privacy import erasures
+from alice.tracking.privacy import person
 
-from .shared import connected, json_option, load_settings, print_list, when
+from .shared import checked, connected, json_option, load_settings, print_list, when
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
@@ -33,15 +31,14 @@ def users() -> None:
 @connected
 def add(email: str, role: str, first_name: str, last_name: str, verified: bool, password_stdin: bool) -> None:
     """Add a user. Asks for a password; in a script, generates and prints one."""
-    names = [_checked(user.normal_name, text, "name") for text in (first_name, last_name)]
-    normal_email = _checked(user.normal_email, email, "e-mail")
+    names = [checked(user.normal_name, text, "name") for text in (first_name, last_name)]
+    normal_email = checked(user.normal_email, email, "e-mail")
     if user.find(normal_email):
-        raise _taken(normal_email)
+        raise click.ClickException(
+            f"{normal_email} has an account already. `alice users set-password` gives a new password."
+        )
     text, generated = _choose_password(password_stdin)
-    try:
-        added = user.add(normal_email, password.hash_password(text), role, *names)
-    except Conflict:
-        raise _taken(normal_email) from None
+    added = user.add(normal_email, password.hash_password(text), role, *names)
     if verified and not book_code.grant_all(added.id):
         click.echo("There is no book yet to open: `alice books import FILE` adds one.", err=True)
     click.echo(f"Added {normal_email} ({role}).")
@@ -91,7 +88,7 @@ def delete(email: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete {found.email} ({found.role}) with all they read and did?", abort=True)
     user.delete(found.id)
-    erasures.consume(load_settings().data_dir)
+    person.erase_deleted_users(load_settings().data_dir)
     click.echo(f"Deleted {found.email}.")
 
 
@@ -106,10 +103,10 @@ def find(email: str) -> User:
 def _choose_password(from_stdin: bool) -> tuple[str, bool]:
     """Return the password, and whether it was generated here."""
     if from_stdin:
-        return _checked(password.acceptable, _read_line(), "password"), False
+        return checked(password.acceptable, _read_line(), "password"), False
     if sys.stdin.isatty():
         text = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-        return _checked(password.acceptable, text, "password"), False
+        return checked(password.acceptable, text, "password"), False
     return password.generate(), True
 
 
@@ -125,19 +122,6 @@ def _say_password(text: str, generated: bool) -> None:
     if generated:
         click.echo(f"Password: {text}")
         click.echo("It is shown only now.", err=True)
-
-
-def _checked(check: Any, text: str, what: str) -> str:
-    try:
-        return check(text)
-    except ValueError as error:
-        raise click.ClickException(f"The {what} {error}.") from None
-
-
-def _taken(email: str) -> click.ClickException:
-    return click.ClickException(
-        f"{email} has an account already. `alice users set-password` gives a new password."
-    )
 
 
 def _row(listed: UserSummary) -> list[str]:

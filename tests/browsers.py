@@ -1,4 +1,4 @@
-"""The Chromium that tests drive: ALICE_TEST_CHROMIUM, or one that is installed."""
+"""Finds the Chromium that tests drive: ALICE_TEST_CHROMIUM, or an installed one."""
 
 import functools
 import os

@@ -10,7 +10,7 @@ whose cursors start at 0, do not send the bystander's rows.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from alice import clock, database
@@ -37,7 +37,7 @@ HASH = b"bystander hash"  # the beginning of the hashes of the bystander's visit
 # Conditions that select the bystander's rows, by table. Other tables have none: books belong to all users.
 _VISITORS = f"SELECT number FROM {{events}}visitors WHERE substr(hash, 1, {len(HASH)}) = {{hash}}"
 _VISITS = f"SELECT number FROM {{events}}visits WHERE visitor_number IN ({_VISITORS})"
-HERS = {
+IN_ALICE = {
     "users": f"id = '{USER_ID}'",
     "sessions": f"user_id = '{USER_ID}'",
     "throttles": f"key = '{NAME}'",
@@ -50,7 +50,7 @@ HERS = {
     "reading_progress": f"user_id = '{USER_ID}'",
     "job_leases": f"name = '{NAME}'",
 }
-HERS_IN_EVENTS = {
+IN_EVENTS = {
     "sites": f"number = {SITE}",
     "api_keys": f"site_number = {SITE}",
     "strings": "number < 0",
@@ -63,7 +63,7 @@ HERS_IN_EVENTS = {
     "sink_cursors": f"sink = '{SINK}'",
     "sink_batches": f"sink = '{SINK}'",
 }
-TABLES = (*HERS, *HERS_IN_EVENTS)
+TABLES = (*IN_ALICE, *IN_EVENTS)
 
 
 class Change(NamedTuple):
@@ -86,11 +86,11 @@ class Engine(NamedTuple):
     hash: str
 
     def condition(self, table: str) -> str:
-        condition = HERS.get(table) or HERS_IN_EVENTS[table]
+        condition = IN_ALICE.get(table) or IN_EVENTS[table]
         return condition.format(events=self.events, hash=self.hash)
 
     def name(self, table: str) -> str:
-        return f"{self.alice if table in HERS else self.events}{table}"
+        return f"{self.alice if table in IN_ALICE else self.events}{table}"
 
 
 SQLITE = Engine("main.", "main.", f"X'{HASH.hex()}'")
@@ -129,7 +129,7 @@ def changes(before: Rows, after: Rows) -> list[Change]:
 _TABLE = re.compile(r"\b(?:FROM|JOIN) (\w+)")
 
 
-def besides_hers(engine: Engine, sql: str) -> str:
+def without_bystander(engine: Engine, sql: str) -> str:
     """Return the SELECT with the bystander's rows left out of its tables; another statement as it is."""
     tables = [table for table in dict.fromkeys(_TABLE.findall(sql)) if table in TABLES]
     if not tables or not sql.startswith("SELECT"):
@@ -148,25 +148,45 @@ def add(book: str, hashed_password: str) -> None:
     """Insert the rows in alice.db: a reader of this book, last active two days ago."""
     now = clock.now()
     seen = now - days(2)
-    insert(database.execute, "users", {
-        "id": USER_ID, "email": EMAIL, "password_hash": hashed_password, "first_name": "Bystander",
-        "last_name": "Example", "role": "reader", "last_active_at": seen, "online_since": seen,
-        "created_at": seen, "updated_at": seen,
-    })  # fmt: skip
-    insert(database.execute, "sessions", {
-        "id": "00000000-0000-7000-8000-00000000b1d5", "user_id": USER_ID,
-        "token_hash": hashlib.sha256(TOKEN.encode()).hexdigest(), "ip_address": "192.0.2.99",
-        "user_agent": "tests", "remember": False, "created_at": seen, "last_active_at": seen,
-        "expires_at": now + days(400),
-    })  # fmt: skip
-    insert(database.execute, "throttles", {"key": NAME, "window_started_at": now, "count": 3})
-    insert(database.execute, "job_leases", {"name": NAME, "next_run_at": now + minutes(1)})
-    insert(database.execute, "verification_codes", {
-        "code": CODE, "book_id": book, "created_at": seen, "used_by": USER_ID, "used_at": seen,
-    })  # fmt: skip
-    insert(database.execute, "book_access", {
-        "user_id": USER_ID, "book_id": book, "code": CODE, "granted_at": seen,
-    })  # fmt: skip
+    insert(
+        database.execute,
+        "users",
+        id=USER_ID,
+        email=EMAIL,
+        password_hash=hashed_password,
+        first_name="Bystander",
+        last_name="Example",
+        role="reader",
+        last_active_at=seen,
+        online_since=seen,
+        created_at=seen,
+        updated_at=seen,
+    )
+    insert(
+        database.execute,
+        "sessions",
+        id="00000000-0000-7000-8000-00000000b1d5",
+        user_id=USER_ID,
+        token_hash=hashlib.sha256(TOKEN.encode()).hexdigest(),
+        ip_address="192.0.2.99",
+        user_agent="tests",
+        remember=False,
+        created_at=seen,
+        last_active_at=seen,
+        expires_at=now + days(400),
+    )
+    insert(database.execute, "throttles", key=NAME, window_started_at=now, count=3)
+    insert(database.execute, "job_leases", name=NAME, next_run_at=now + minutes(1))
+    insert(
+        database.execute,
+        "verification_codes",
+        code=CODE,
+        book_id=book,
+        created_at=seen,
+        used_by=USER_ID,
+        used_at=seen,
+    )
+    insert(database.execute, "book_access", user_id=USER_ID, book_id=book, code=CODE, granted_at=seen)
     write_presence(database.Queries(database.alice_db), [(USER_ID, (book, PAGE, seen))])
 
 
@@ -183,46 +203,90 @@ def read(book: str) -> None:
         (ActivityType.PAGE_VIEW, PAGE, None),
         (ActivityType.SECTION_VIEW, PAGE, section_id),
     ]
+    activities = [
+        Activity(new_id(at), kind.value, at + minutes(n), at + minutes(n), book, page, section)
+        for n, (kind, page, section) in enumerate(steps)
+    ]
     with database.appending() as db:
-        log.append(db, USER_ID, None, [
-            Activity(new_id(at), kind.value, at + minutes(n), at + minutes(n), book, page, section)
-            for n, (kind, page, section) in enumerate(steps)
-        ])  # fmt: skip
+        log.append(db, USER_ID, None, activities)
 
 
 def add_site() -> None:
     """Insert the rows in events.db: a site with two browsers, their visits and events, and a waiting sink."""
     now = clock.now()
-    insert(database.events.execute, "sites", {
-        "number": SITE, "id": SITE_ID, "domain": "bystander.example", "name": "Bystander",
-        "origins": "[]", "idle_minutes": 30, "retention_days": None, "created_at": now - days(500),
-    })  # fmt: skip
+    insert(
+        database.events.execute,
+        "sites",
+        number=SITE,
+        id=SITE_ID,
+        domain="bystander.example",
+        name="Bystander",
+        origins="[]",
+        idle_minutes=30,
+        retention_days=None,
+        created_at=now - days(500),
+    )
     for number, scope in enumerate(("ingest", "read")):
-        insert(database.events.execute, "api_keys", {
-            "id": f"00000000-0000-7000-8000-0000000b1de{number}", "site_number": SITE, "name": NAME,
-            "key_hash": f"{NAME}-{scope}", "scope": scope, "created_at": now - days(500),
-        })  # fmt: skip
-    insert(database.events.execute, "strings", {"number": -1, "text": "/bystander"})
+        insert(
+            database.events.execute,
+            "api_keys",
+            id=f"00000000-0000-7000-8000-0000000b1de{number}",
+            site_number=SITE,
+            name=NAME,
+            key_hash=f"{NAME}-{scope}",
+            scope=scope,
+            created_at=now - days(500),
+        )
+    insert(database.events.execute, "strings", number=-1, text="/bystander")
     _add_visits(SITE, 0)
-    insert(database.events.execute, "visits", {
-        "number": -3, "site_number": SITE, "visitor_number": -1, "dialect": Dialect.LITTLESTATS,
-        "started_at": now, "last_at": now, "due_at": now + days(400), "closed_at": None, "sequence": 1,
-        "page_views": 1, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
-    })  # fmt: skip
+    insert(
+        database.events.execute,
+        "visits",
+        number=-3,
+        site_number=SITE,
+        visitor_number=-1,
+        dialect=Dialect.LITTLESTATS,
+        started_at=now,
+        last_at=now,
+        due_at=now + days(400),
+        closed_at=None,
+        sequence=1,
+        page_views=1,
+        interactions=0,
+        engaged_ms=0,
+        is_bot=0,
+    )
     _add_event(SITE, -3, -3, now)
     _add_event_id(SITE, -3)
     for stream in ("events", "visits"):
-        insert(database.events.execute, "sink_cursors", {
-            "sink": SINK, "stream": stream, "position": -1, "failures": 1, "refused": 0, "open_until": 0,
-            "stopped": None,
-        })  # fmt: skip
+        insert(
+            database.events.execute,
+            "sink_cursors",
+            sink=SINK,
+            stream=stream,
+            position=-1,
+            failures=1,
+            refused=0,
+            open_until=0,
+            stopped=None,
+        )
         for state in ("waiting", "dead", "taken"):
-            insert(database.events.execute, "sink_batches", {
-                "id": f"{stream}-{state}", "sink": SINK, "stream": stream, "first": -1, "last": -1, "rows": 1,
-                "bytes": 100, "state": state,
-                "attempts": 1, "next_attempt_at": now + days(400), "error": "an outage",
-                "created_at": now - hours(1),
-            })  # fmt: skip
+            insert(
+                database.events.execute,
+                "sink_batches",
+                id=f"{stream}-{state}",
+                sink=SINK,
+                stream=stream,
+                first=-1,
+                last=-1,
+                rows=1,
+                bytes=100,
+                state=state,
+                attempts=1,
+                next_attempt_at=now + days(400),
+                error="an outage",
+                created_at=now - hours(1),
+            )
 
 
 def visit(site_number: int) -> None:
@@ -236,41 +300,76 @@ def _add_visits(site_number: int, nth: int) -> None:
     at = now - (days(400) if site_number == SITE else hours(1))
     for which in (1, 2):
         number = -(10 * nth + which)
-        insert(database.events.execute, "visitors", {
-            "number": number, "site_number": site_number, "hash": HASH + bytes((which, nth % 256)),
-            "day": None if which == 1 else at // DAY,
-        })  # fmt: skip
-        insert(database.events.execute, "visits", {
-            "number": number, "site_number": site_number, "visitor_number": number,
-            "dialect": Dialect.LITTLESTATS, "started_at": at, "last_at": at + minutes(1),
-            "due_at": at + minutes(31), "closed_at": at + minutes(2), "sequence": 1, "page_views": 1,
-            "interactions": 0, "engaged_ms": 100, "landing_path": "/bystander", "is_bot": 0,
-        })  # fmt: skip
+        insert(
+            database.events.execute,
+            "visitors",
+            number=number,
+            site_number=site_number,
+            hash=HASH + bytes((which, nth % 256)),
+            day=None if which == 1 else at // DAY,
+        )
+        insert(
+            database.events.execute,
+            "visits",
+            number=number,
+            site_number=site_number,
+            visitor_number=number,
+            dialect=Dialect.LITTLESTATS,
+            started_at=at,
+            last_at=at + minutes(1),
+            due_at=at + minutes(31),
+            closed_at=at + minutes(2),
+            sequence=1,
+            page_views=1,
+            interactions=0,
+            engaged_ms=100,
+            landing_path="/bystander",
+            is_bot=0,
+        )
         _add_event(site_number, number, number, at)
         if site_number != SITE:  # event ids are kept for seven days
             _add_event_id(site_number, number)
-    insert(database.events.execute, "identities", {
-        "site_number": site_number, "user_id": NAME, "visitor_number": -(10 * nth + 1), "data": "{}",
-        "seen_at": at,
-    })  # fmt: skip
+    insert(
+        database.events.execute,
+        "identities",
+        site_number=site_number,
+        user_id=NAME,
+        visitor_number=-(10 * nth + 1),
+        data="{}",
+        seen_at=at,
+    )
 
 
 def _add_event(site_number: int, seq: int, visit: int, at: int) -> None:
-    insert(database.events.execute, "events", {
-        "seq": seq, "site_number": site_number, "visit_number": visit, "sequence": 1, "kind": Kind.PAGE_VIEW,
-        "name": None, "path": -1, "occurred_at": at, "received_at": at, "engaged_ms": None,
-    })  # fmt: skip
-    insert(database.events.execute, "event_properties", {
-        "event_seq": seq, "key": -1, "type": PropertyType.STRING, "text": NAME, "number": None,
-    })  # fmt: skip
+    insert(
+        database.events.execute,
+        "events",
+        seq=seq,
+        site_number=site_number,
+        visit_number=visit,
+        sequence=1,
+        kind=Kind.PAGE_VIEW,
+        name=None,
+        path=-1,
+        occurred_at=at,
+        received_at=at,
+        engaged_ms=None,
+    )
+    insert(
+        database.events.execute,
+        "event_properties",
+        event_seq=seq,
+        key=-1,
+        type=PropertyType.STRING,
+        text=NAME,
+        number=None,
+    )
 
 
 def _add_event_id(site_number: int, seq: int) -> None:
-    insert(database.events.execute, "event_ids", {
-        "site_number": site_number, "id": b"%016d" % -seq, "seq": seq,
-    })  # fmt: skip
+    insert(database.events.execute, "event_ids", site_number=site_number, id=b"%016d" % -seq, seq=seq)
 
 
-def insert(execute: Callable[..., int], table: str, columns: Mapping[str, Any]) -> None:
+def insert(execute: Callable[..., int], table: str, **columns: Any) -> None:
     marks = ", ".join("?" * len(columns))
     execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", *columns.values())

@@ -244,7 +244,7 @@ class Watched:
             with psycopg.connect(self._settings.database_url) as server:
                 return bystander.rows(bystander.POSTGRESQL, self._tables, server.execute)
         found: bystander.Rows = {}
-        for name, tables in (("alice.db", bystander.HERS), ("events.db", bystander.HERS_IN_EVENTS)):
+        for name, tables in (("alice.db", bystander.IN_ALICE), ("events.db", bystander.IN_EVENTS)):
             file = sqlite3.connect(f"file:{self._settings.data_dir / name}?mode=ro", uri=True)
             with closing(file):
                 watched = [table for table in tables if table in self._tables]
@@ -344,7 +344,7 @@ class EventRows(Rows):
 
 def _besides_hers(sql: str) -> str:
     engine = bystander.POSTGRESQL if database.is_postgresql() else bystander.SQLITE
-    return bystander.besides_hers(engine, sql)
+    return bystander.without_bystander(engine, sql)
 
 
 @pytest.fixture
@@ -421,35 +421,53 @@ def _add_people(hashed: str) -> None:
             last_active_at=now,
             expires_at=now + days(400),
         )
-    access = {"user_id": _cast.reader.id, "book_id": BOOK, "granted_at": now}
-    insert(database.execute, "book_access", access)
+    insert(database.execute, "book_access", user_id=_cast.reader.id, book_id=BOOK, granted_at=now)
     for code in (CODE, OTHER_CODE):
-        insert(database.execute, "verification_codes", {"code": code, "book_id": BOOK, "created_at": now})
+        insert(database.execute, "verification_codes", code=code, book_id=BOOK, created_at=now)
 
 
 def _add_book(slug: str, title: str) -> None:
     """Add a book of two chapters, with four pages per chapter and three sections per page."""
     now = clock.now()
-    insert(database.execute, "books", {
-        "id": slug, "title": title, "author": "Lewis Carroll", "description": "For tests.", "language": "en",
-        "total_pages": PAGES, "total_words": PAGES * 3 * 4, "created_at": now, "updated_at": now,
-    })  # fmt: skip
+    insert(
+        database.execute,
+        "books",
+        id=slug,
+        title=title,
+        author="Lewis Carroll",
+        description="For tests.",
+        language="en",
+        total_pages=PAGES,
+        total_words=PAGES * 3 * 4,
+        created_at=now,
+        updated_at=now,
+    )
     chapters = [new_id(), new_id()]
     for index, chapter in enumerate(chapters):
-        insert(database.execute, "chapters", {
-            "id": chapter, "book_id": slug, "number": 1 + index, "title": f"Chapter {1 + index}",
-            "first_page": 1 + 4 * index,
-        })  # fmt: skip
+        insert(
+            database.execute,
+            "chapters",
+            id=chapter,
+            book_id=slug,
+            number=1 + index,
+            title=f"Chapter {1 + index}",
+            first_page=1 + 4 * index,
+        )
     for number in range(1, PAGES + 1):
         page = {"book_id": slug, "page_number": number}
-        chapter = {"chapter_id": chapters[(number - 1) // 4]}
-        insert(database.execute, "pages", page | chapter | {"word_count": 12})
+        insert(database.execute, "pages", **page, chapter_id=chapters[(number - 1) // 4], word_count=12)
         for section in range(1, 4):
             text = f"Page {number} section {section}."
-            insert(database.execute, "sections", page | {
-                "id": new_id(), "section_number": section, "content": text, "html": f"<p>{text}</p>",
-                "word_count": 4,
-            })  # fmt: skip
+            insert(
+                database.execute,
+                "sections",
+                **page,
+                id=new_id(),
+                section_number=section,
+                content=text,
+                html=f"<p>{text}</p>",
+                word_count=4,
+            )
 
 
 def _close() -> None:

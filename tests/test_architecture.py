@@ -1,4 +1,4 @@
-"""The house keeps its shape: imports point one way. Planted violations show that each rule is noticed."""
+"""Imports point one way. A planted violation of each rule shows that it is noticed."""
 
 import ast
 import re
@@ -86,7 +86,7 @@ RULES = {
     breaks_contracts: ("alice/accounts/session.py", "from alice.library import book"),
     migrations_importing_alice: ("migrations/0001_backbone.py", "from alice import clock"),
     parts_importing_the_commands_or_the_app: ("alice/tracking/site.py", "from alice.cli import shared"),
-    commands_importing_pages_or_api: ("cli/copies.py", "from alice.tracking.dialects.usertracker import api"),
+    commands_importing_pages_or_api: ("cli/sinks.py", "from alice.tracking.dialects.usertracker import api"),
     nouns_importing_http: ("alice/tracking/log/visit.py", "import flask"),
     sql_naming_tables_of_domains_above: ("alice/accounts/session.py", 'SQL = "SELECT id FROM books"'),
 }

@@ -18,7 +18,7 @@ from alice.backup import archive, backups
 from alice.backup.archive import BadArchive
 from alice.clock import days
 from alice.config import Settings
-from alice.tracking.privacy import erasures, person
+from alice.tracking.privacy import person
 from tests import servers
 from tests.conftest import Cast, EventRows, Eventually, Rows, Template
 from tests.faults.load import Load
@@ -134,7 +134,7 @@ def test_people_who_were_erased_since_are_erased_again(
     clock.advance(1000)
     with database.connected():
         user.delete(cast.newcomer.id)
-        erasures.consume(settings.data_dir)
+        person.erase_deleted_users(settings.data_dir)
     backups.make(settings, folder)  # and with it the ledger, beside the archives
     database.bind(elsewhere)
     restored = backups.restore(elsewhere, made)

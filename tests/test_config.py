@@ -1,4 +1,4 @@
-"""Settings: nonsense is refused by name, with what would do; secrets are made once."""
+"""Settings: invalid values are refused with the name and the remedy; secrets are made once."""
 
 import os
 import stat

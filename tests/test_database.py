@@ -1,4 +1,4 @@
-"""The handles: seven PRAGMAs on every connection, no stray query, ids and times."""
+"""Connections: the PRAGMAs on each, the pool's limits, no query without one; ids and times."""
 
 import os
 import subprocess
@@ -79,7 +79,7 @@ def test_another_driver_of_postgresql_changes_nothing(
 def test_one_who_freezes_inside_a_transaction_stops_nobody_for_long(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "IDLE_IN_TRANSACTION", 500)
+    monkeypatch.setattr(engines, "IDLE_IN_TRANSACTION", 500)
     database.bind(settings)
     holds, over = threading.Event(), threading.Event()
     heard: list[Exception] = []

@@ -51,9 +51,9 @@ def licence_of(name: str) -> str:
     """What the metadata say; the beginning of the licence itself where they say nothing."""
     metadata = distribution(name).metadata
     classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License")]
-    said = " ".join([metadata["License-Expression"] or metadata["License"] or "", *classifiers]).strip()
+    licence = " ".join([metadata["License-Expression"] or metadata["License"] or "", *classifiers]).strip()
     files = [path for path in distribution(name).files or [] if path.name.startswith("LICENSE")]
-    return said or files[0].read_text()[:500]
+    return licence or files[0].read_text()[:500]
 
 
 def test_what_is_imported_is_declared() -> None:

@@ -1,4 +1,4 @@
-"""The README is true: what can be set, run or made is in it, and what is in it exists."""
+"""The README names every setting, command and make target, and none that does not exist."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The ids by which events and visits are known outside."""
+"""The public ids of events and visits."""
 
 from uuid import RFC_4122, UUID
 

@@ -1,4 +1,4 @@
-"""Jobs: of all processes exactly one does what is due, and one that fails ends no other."""
+"""Jobs: exactly one process runs a due job, and a job that fails stops no other."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Signals are heard: whatever starts Alice connects every listener."""
+"""create_app() and the commands connect every listener to its signal."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,7 +6,7 @@ import pytest
 
 from alice import listeners
 from alice.accounts import signals as accounts
-from alice.activity import accounts as activity
+from alice.activity import listeners as activity
 from alice.activity import progress
 from alice.app import create_app
 from alice.cli.shared import open_database

@@ -1,4 +1,4 @@
-"""Migrations: up, down and up again on both engines, and always equal to the models where there are any."""
+"""Migrations: up, down and up again on both engines; the schema equals the models that there are."""
 
 import re
 import shutil
@@ -13,6 +13,9 @@ from playhouse.migrations import MigrationError
 
 from alice import database, migrations
 from alice.config import CHECKOUT, ConfigError, Settings
+from alice.database import events, events_db
+from alice.tracking.log.visit import ATTRIBUTES
+from tests.bystander import insert
 from tests.conftest import Template
 from tests.schema import ALICE_MODELS, ALICE_TABLES, EVENTS_MODELS
 
@@ -186,3 +189,79 @@ def test_another_sqlite_file_can_be_named(tmp_path: Path) -> None:
 
     assert path.exists()
     assert (path.parent / "events.db").exists()
+
+
+# 0003_visits_hold_text of events.db
+
+OF_VISITS = "SELECT " + ", ".join(ATTRIBUTES) + " FROM visits WHERE session_id = ?"
+TEXTS = {name: f"its {name}" for name in ATTRIBUTES} | {
+    "landing_path": "/tea",
+    "exit_path": "/tea",  # the same string, which is an event's path, too
+    "ab_variant": None,
+}
+
+
+def visits_hold_numbers(bound: Settings) -> None:
+    """Go back to the migration before."""
+    while migrations.rollback(bound, "events").name != "0003_visits_hold_text":
+        pass
+
+
+def add_string(text: str) -> int:
+    return events.query("INSERT INTO strings (text) VALUES (?) RETURNING number", text)[0][0]
+
+
+def add_visit(session_id: str, attributes: dict[str, int | str | None]) -> None:
+    """A visit of the bystander's, with an event on the page /tea."""
+    ((site, visitor),) = events.query("SELECT site_number, number FROM visitors ORDER BY number LIMIT 1")
+    times = dict.fromkeys(["started_at", "last_at", "due_at"], 1000)
+    counts = dict.fromkeys(["sequence", "page_views", "interactions", "engaged_ms", "is_bot"], 1)
+    owner = {"site_number": site, "visitor_number": visitor, "dialect": 1, "session_id": session_id}
+    insert(events.execute, "visits", owner | times | counts | attributes)
+    events.execute(
+        "INSERT INTO events (site_number, visit_number, sequence, kind, path, occurred_at, received_at) "
+        "SELECT v.site_number, v.number, 1, 1, s.number, 1000, 1000 FROM visits v, strings s "
+        "WHERE v.session_id = ? AND s.text = '/tea'",
+        session_id,
+    )
+
+
+def attributes_of(session_id: str) -> dict[str, int | str | None]:
+    (row,) = events.query(OF_VISITS, session_id)
+    return dict(zip(ATTRIBUTES, row, strict=True))
+
+
+def test_a_visit_with_numbers_of_strings_gets_their_texts_and_back(bound: Settings) -> None:
+    visits_hold_numbers(bound)
+    with database.connected(events_db), database.transaction(events_db):
+        numbers = {text: add_string(text) for text in ["/tea", *sorted({*TEXTS.values()} - {None, "/tea"})]}
+        numbered = {name: numbers.get(text) for name, text in TEXTS.items()}
+        add_visit("full", numbered)
+        add_visit("empty", {})
+        paths = events.query("SELECT seq, path FROM events ORDER BY seq")
+        strings = events.query("SELECT number, text FROM strings ORDER BY number")
+    migrations.migrate(bound)
+
+    with database.connected(events_db):
+        assert attributes_of("full") == TEXTS
+        assert attributes_of("empty") == dict.fromkeys(ATTRIBUTES)
+        assert events.query("SELECT seq, path FROM events ORDER BY seq") == paths
+    visits_hold_numbers(bound)
+    with database.connected(events_db):
+        assert attributes_of("full") == numbered
+        assert attributes_of("empty") == dict.fromkeys(ATTRIBUTES)
+        assert events.query("SELECT seq, path FROM events ORDER BY seq") == paths
+        assert events.query("SELECT number, text FROM strings ORDER BY number") == strings
+
+
+def test_going_back_gives_a_number_to_texts_that_only_visits_hold(bound: Settings) -> None:
+    with database.connected(events_db), database.transaction(events_db):
+        tea = add_string("/tea")
+        add_visit("new", TEXTS)
+    visits_hold_numbers(bound)
+
+    with database.connected(events_db):
+        numbered = attributes_of("new")
+        texts = dict(events.query("SELECT number, text FROM strings"))
+    assert numbered["landing_path"] == numbered["exit_path"] == tea
+    assert {name: texts.get(number) for name, number in numbered.items()} == TEXTS

@@ -1,4 +1,4 @@
-"""The databases of a test run: a run that crashes leaves some, and only those are dropped by another run."""
+"""Databases of test runs: those that a crashed run left are dropped by another run, and no others."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Group commit: what submit() answers is committed, and one bad operation takes no other along."""
+"""Group commit: a result of submit() is committed, and an operation that fails affects no other."""
 
 import sqlite3
 import threading
@@ -128,7 +128,7 @@ def test_many_threads_are_committed_together_and_a_bad_one_alone_fails(started: 
     for thread in threads:
         thread.join()
 
-    # Of those that write the same key one is first; the others fail on it and nobody else notices.
+    # Of the operations that write the same key one is first; the others fail, and no other operation does.
     assert sum(isinstance(outcome, Exception) for outcome in outcomes.values()) == 4
     assert kept() == {name for name in names if name.startswith("good")} | {"same"}
 

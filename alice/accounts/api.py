@@ -157,14 +157,14 @@ def end_own_sessions() -> Response:
 @blueprint.get("/users/<user_id>/sessions")
 @roles(ADMIN)
 def sessions_of_user(user_id: str) -> Response:
-    _require(user_id)
+    _require_user(user_id)
     return _devices(user_id)
 
 
 @blueprint.delete("/users/<user_id>/sessions")
 @roles(ADMIN)
 def end_sessions_of_user(user_id: str) -> Response:
-    _require(user_id)
+    _require_user(user_id)
     return respond({"ended": session.end_all(user_id)})
 
 
@@ -176,22 +176,17 @@ def end_session_of_user(user_id: str, session_id: str) -> Response:
     return Response(status=204)
 
 
-def _require(user_id: str) -> None:
+def _require_user(user_id: str) -> None:
     if not user.exists(user_id):
         raise NotFound("There is no such user.")
 
 
 def _devices(user_id: str) -> Response:
-    asked = query(SessionList)
-    found = session.of_user(user_id, settings(), asked.before, asked.limit)
-    more = len(found) == asked.limit
-    return respond(
-        {
-            "count": len(found),
-            "sessions": [_device(summary) for summary in found],
-            "next_before": found[-1].id if more else None,
-        }
-    )
+    params = query(SessionList)
+    found = session.of_user(user_id, settings(), params.before, params.limit)
+    next_before = found[-1].id if len(found) == params.limit else None
+    sessions = [_device(summary) for summary in found]
+    return respond({"count": len(found), "sessions": sessions, "next_before": next_before})
 
 
 def _device(summary: SessionSummary) -> dict[str, Any]:

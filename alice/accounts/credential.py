@@ -16,35 +16,35 @@ from alice.database import execute, transaction
 from alice.errors import Invalid, NotFound, Unauthenticated
 
 
-def register(email: str, text: str, where: Client, first_name: str = "", last_name: str = "") -> User:
+def register(email: str, text: str, client: Client, first_name: str = "", last_name: str = "") -> User:
     """Add a reader. E-mail and names must be in normal form, and the password acceptable.
 
     Raises Conflict `email_taken`, and TooMany for an IP address that registers too often. Not inside a
     transaction.
     """
-    if where.ip_address:
-        throttle.take(REGISTRATIONS_FROM_ADDRESS, throttle.network(where.ip_address))
+    if client.ip_address:
+        throttle.take(REGISTRATIONS_FROM_ADDRESS, throttle.network(client.ip_address))
     users.require_free(email)  # only to save the hashing; add() checks reliably
     return users.add(email, password.hash_password(text), first_name=first_name, last_name=last_name)
 
 
-def sign_in(email: str, text: str, where: Client, settings: Settings, remember: bool) -> Started:
+def sign_in(email: str, text: str, client: Client, settings: Settings, remember: bool) -> Started:
     """Start a session for the user with this e-mail and password.
 
     Raises Unauthenticated `invalid_credentials`, after the same work whether the account exists or not, and
     TooMany after too many failures of the account or from the IP address. Not inside a transaction.
     """
-    user = _authenticate(email, text, where)
-    return session.start(user, where, settings, remember)
+    user = _authenticate(email, text, client)
+    return session.start(user, client, settings, remember)
 
 
-def change_password(email: str, session_id: str, current: str, new: str, where: Client) -> None:
+def change_password(email: str, session_id: str, current: str, new: str, client: Client) -> None:
     """Change the user's own password; their other sessions end. The new one must be acceptable.
 
     Raises Invalid for the field current_password, and TooMany like sign_in(). Not inside a transaction.
     """
     try:
-        user = _authenticate(email, current, where)
+        user = _authenticate(email, current, client)
     except Unauthenticated:
         raise Invalid("The current password is not right.", "current_password", "wrong_password") from None
     hashed = password.hash_password(new)
@@ -66,11 +66,11 @@ def set_password(user_id: str, new: str) -> None:
         session.end_all(user_id)
 
 
-def _authenticate(email: str, text: str, where: Client) -> User:
+def _authenticate(email: str, text: str, client: Client) -> User:
     of_account = (FAILED_LOGINS_OF_ACCOUNT, users.fold(email))
     tries = [of_account]
-    if where.ip_address:
-        tries.append((FAILED_LOGINS_FROM_ADDRESS, throttle.network(where.ip_address)))
+    if client.ip_address:
+        tries.append((FAILED_LOGINS_FROM_ADDRESS, throttle.network(client.ip_address)))
     throttle.check(*tries)
     user = users.find(email)
     right, better_hash = password.verify(text, user.password_hash if user else None)

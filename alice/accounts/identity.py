@@ -4,8 +4,7 @@ Flask-Login calls it once per request; its own sessions and remember cookie are 
 """
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response, g, request
 from flask_login import LoginManager, current_user
@@ -62,15 +61,20 @@ class ByRequest(LoginManager):
             app.context_processor(lambda: {"current_user": current_user._get_current_object()})
 
     def _load_user(self) -> None:
-        g._login_user = self._request_callback(request) or self.anonymous_user()
+        g._login_user = self._request_callback(request._get_current_object()) or self.anonymous_user()
 
 
 def init(app: Flask) -> None:
     """Make `current_user` the user of the request's token. `app.extensions["alice"]` must be set before."""
+    settings = app.extensions["alice"].settings
     manager = ByRequest()
     manager.anonymous_user = Anonymous
-    manager.request_loader(_loader(app.extensions["alice"].settings))
     manager.init_app(app)
+
+    @manager.request_loader
+    def load(request: Request) -> SignedInUser | None:
+        token = _token(request)
+        return None if token is None else find(token, settings)
 
 
 _FIND = (
@@ -88,14 +92,6 @@ def find(token: str, settings: Settings) -> SignedInUser | None:
         return None
     *who, is_verified = rows[0]
     return SignedInUser(*who, bool(is_verified))
-
-
-def _loader(settings: Settings) -> Callable[[Request], SignedInUser | None]:
-    def load(request: Request) -> SignedInUser | None:
-        token = _token(request)
-        return None if token is None else find(token, settings)
-
-    return load
 
 
 def _token(request: Request) -> str | None:
@@ -122,13 +118,14 @@ def give_cookie(answer: Response, started: Started) -> Response:
     if TOKEN.fullmatch(replaced):
         session.end_by_token(replaced)
     lasts = (started.expires_at - started.created_at) // seconds(1)
-    answer.set_cookie(
-        SESSION_COOKIE, started.token, max_age=lasts, path="/", httponly=True, samesite="Lax",
-        secure=address.is_secure(),
-    )  # fmt: skip
+    answer.set_cookie(SESSION_COOKIE, started.token, max_age=lasts, **_cookie_attributes())
     return answer
 
 
 def take_cookie(answer: Response) -> Response:
-    answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Lax", secure=address.is_secure())
+    answer.delete_cookie(SESSION_COOKIE, **_cookie_attributes())
     return answer
+
+
+def _cookie_attributes() -> dict[str, Any]:
+    return {"path": "/", "httponly": True, "samesite": "Lax", "secure": address.is_secure()}

@@ -77,9 +77,9 @@ def register() -> Response:
     if isinstance(new, dict):
         return _registration_page(new, 422)
     try:
-        where = identity.client()
-        added = credential.register(new.email, new.password, where, new.first_name, new.last_name)
-        started = session.start(added, where, settings())
+        client = identity.client()
+        added = credential.register(new.email, new.password, client, new.first_name, new.last_name)
+        started = session.start(added, client, settings())
     except Refusal as refusal:
         return with_refusal(_registration_page({refusal.field or "form": refusal.message}), refusal)
     first_stop = ENTER_CODE if settings().require_book_code else HOME[started.user.role]
@@ -167,10 +167,10 @@ def _save_password() -> dict[str, str]:
     if isinstance(given, dict):
         return given
     try:
+        who, client = current_user._get_current_object(), identity.client()
         credential.change_password(
-            current_user.email, current_user.session_id, given.current_password, given.new_password,
-            identity.client(),
-        )  # fmt: skip
+            who.email, who.session_id, given.current_password, given.new_password, client
+        )
     except Invalid as refusal:
         return {refusal.field: refusal.message}
     return {}
@@ -195,37 +195,25 @@ class EndForm(Form):
 
 @blueprint.get("/account/devices")
 def show_devices() -> str:
-    found = session.of_user(current_user.id, settings())
-    return render_template("accounts/devices.html", sessions=[_device(summary) for summary in found])
+    return render_template("accounts/devices.html", sessions=session.of_user(current_user.id, settings()))
 
 
 @blueprint.post("/account/devices")
 def end_devices() -> Response:
     """Sign out one device, all others, or all."""
-    asked = form(EndForm)
-    if isinstance(asked, dict):
+    given = form(EndForm)
+    if isinstance(given, dict):
         raise Invalid("scope must be others or all.", "scope")
     who = current_user._get_current_object()
-    if asked.scope == "others":
+    if given.scope == "others":
         session.end_others(who.id, who.session_id)
-    elif asked.scope == "all":
+    elif given.scope == "all":
         session.sign_out_everywhere(who.id, who.session_id)
-    elif not session.end_own(who.id, asked.session_id, who.session_id):
+    elif not session.end_own(who.id, given.session_id, who.session_id):
         raise NotFound("This device is signed out already.")
-    if asked.scope == "all" or asked.session_id == who.session_id:
+    if given.scope == "all" or given.session_id == who.session_id:
         return identity.take_cookie(redirect(url_for(".show_login"), 303))
     return redirect(url_for(".show_devices"), 303)
-
-
-def _device(summary: session.SessionSummary) -> dict[str, Any]:
-    return {
-        "id": summary.id,
-        "device": summary.device,
-        "ip_address": summary.ip_address,
-        "created_at": summary.created_at,
-        "last_active_at": summary.last_active_at,
-        "current": summary.id == current_user.session_id,
-    }
 
 
 # Redirects

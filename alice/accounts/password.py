@@ -69,16 +69,16 @@ def verify(password: str, stored: str | None) -> tuple[bool, str | None]:
     If `stored` is None or of an unknown kind, return False after the same time. Not inside a transaction.
     """
     if stored is None or _is_beyond_bcrypt(password, stored):
-        stored = _nobodys()
+        stored = _unmatched()
     with _turn():
         try:
             return _hasher.verify_and_update(password, stored)
         except UnknownHashError:
-            return _hasher.verify_and_update(password, _nobodys())
+            return _hasher.verify_and_update(password, _unmatched())
 
 
 @cache
-def _nobodys() -> str:
+def _unmatched() -> str:
     """A hash that no password matches: its digest is all zeros."""
     salt, digest = (base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32))
     return f"$argon2id$v=19$m={MEMORY},t={ROUNDS},p={LANES}${salt}${digest}"

@@ -82,7 +82,13 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def start(user: User, where: Client, settings: Settings, remember: bool = False) -> Started:
+_SEEN_AT_SIGN_IN = (
+    f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? "
+    f"RETURNING role, {IS_VERIFIED.format(user_id='users.id')}"
+)
+
+
+def start(user: User, client: Client, settings: Settings, remember: bool = False) -> Started:
     """Start a session of the user. `remember` makes it last `remember_days`, for readers only.
 
     Raises Unauthenticated if the user was deleted or got another password since `user` was read.
@@ -90,22 +96,24 @@ def start(user: User, where: Client, settings: Settings, remember: bool = False)
     session_id, token, now = new_id(), secrets.token_urlsafe(32), clock.now()
     with appending() as log:
         # This locks the user's row, so a concurrent change of the password ends this session too.
-        rows = query(
-            f"UPDATE users SET {SEEN} WHERE id = ? AND password_hash = ? "
-            f"RETURNING role, {IS_VERIFIED.format(user_id='users.id')}",
-            *seen_params(now), user.id, user.password_hash,
-        )  # fmt: skip
+        rows = query(_SEEN_AT_SIGN_IN, *seen_params(now), user.id, user.password_hash)
         if not rows:
             raise Unauthenticated()
         ((user.role, is_verified),) = rows
         remember = remember and user.role == READER
         expires_at = now + (days(settings.remember_days) if remember else hours(settings.session_hours))
         Session.create(
-            id=session_id, user=user.id, token_hash=hash_token(token), ip_address=where.ip_address,
-            user_agent=(where.user_agent or "")[:LONGEST_USER_AGENT] or None, remember=remember,
-            created_at=now, last_active_at=now, expires_at=expires_at,
-        )  # fmt: skip
-        signals.signed_in.send(None, db=log, user_id=user.id, session_id=session_id, role=user.role)
+            id=session_id,
+            user=user.id,
+            token_hash=hash_token(token),
+            ip_address=client.ip_address,
+            user_agent=(client.user_agent or "")[:LONGEST_USER_AGENT] or None,
+            remember=remember,
+            created_at=now,
+            last_active_at=now,
+            expires_at=expires_at,
+        )
+        signals.signed_in.send(db=log, user_id=user.id, session_id=session_id, role=user.role)
     return Started(session_id, token, user, bool(is_verified), now, expires_at)
 
 
@@ -116,7 +124,7 @@ def sign_out(user_id: str, session_id: str) -> None:
     """End the user's current session and send `signed_out`."""
     with appending() as log:
         if execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id):
-            signals.signed_out.send(None, db=log, user_id=user_id, session_id=session_id)
+            signals.signed_out.send(db=log, user_id=user_id, session_id=session_id)
 
 
 def sign_out_everywhere(user_id: str, session_id: str) -> int:
@@ -124,7 +132,7 @@ def sign_out_everywhere(user_id: str, session_id: str) -> int:
     with appending() as log:
         ended = end_all(user_id)
         if ended:
-            signals.signed_out.send(None, db=log, user_id=user_id, session_id=session_id)
+            signals.signed_out.send(db=log, user_id=user_id, session_id=session_id)
         return ended
 
 
@@ -170,14 +178,13 @@ def end_all(user_id: str | None = None) -> int:
 
 def cleanup(settings: Settings) -> int:
     """Delete ended sessions and expired throttles; return how many sessions."""
-    now, active_since, created_since = live_params(settings)
+    ended = (
+        "DELETE FROM sessions WHERE expires_at <= ? OR ((last_active_at <= ? OR created_at <= ?) "
+        f"AND user_id IN (SELECT id FROM users WHERE role <> '{READER}'))"
+    )
     with transaction():
         throttle.cleanup()
-        return execute(
-            "DELETE FROM sessions WHERE expires_at <= ? OR ((last_active_at <= ? OR created_at <= ?) "
-            f"AND user_id IN (SELECT id FROM users WHERE role <> '{READER}'))",
-            now, active_since, created_since,
-        )  # fmt: skip
+        return execute(ended, *live_params(settings))
 
 
 # Listing
@@ -194,11 +201,8 @@ def of_user(
 ) -> list[SessionSummary]:
     """The user's live sessions, newest first; with `before`, only those that started before that session."""
     older = [before] if before is not None else []
-    rows = query(
-        f"{_LIST} AND s.user_id = ? {'AND s.id < ? ' if older else ''}ORDER BY s.id DESC LIMIT ?",
-        *live_params(settings), user_id, *older, limit,
-    )  # fmt: skip
-    return _listed(rows)
+    sql = f"{_LIST} AND s.user_id = ? {'AND s.id < ? ' if older else ''}ORDER BY s.id DESC LIMIT ?"
+    return _listed(query(sql, *live_params(settings), user_id, *older, limit))
 
 
 def everyones(settings: Settings) -> list[SessionSummary]:

@@ -1,15 +1,13 @@
-"""Signals of accounts, for the domains above it.
+"""The signals that accounts send, for the domains above it.
 
 Each is sent inside the `appending()` transaction of the action, so that a listener's writes are committed or
-rolled back together with it. `db` is the open log:
-
-    signed_in   db, user_id, session_id, role
-    signed_out  db, user_id, session_id (the user signed out; an expired session sends nothing)
+rolled back together with it. `db` is the open log.
 """
 
-from blinker import Namespace
+from blinker import Signal
 
-_accounts = Namespace()
+# Sent with db, user_id, session_id and role.
+signed_in = Signal("a user signed in")
 
-signed_in = _accounts.signal("signed-in")
-signed_out = _accounts.signal("signed-out")
+# Sent with db, user_id and session_id; not for a session that expires.
+signed_out = Signal("a user signed out")

@@ -47,7 +47,10 @@ def check(*tries: Try) -> set[Try]:
 
 def take(limit: Limit, subject: str) -> None:
     """Count a try; raise TooMany if that exceeds the limit."""
-    started_at, tries = _count(limit, subject)
+    now = clock.now()
+    current = _current(limit, now)
+    with transaction():
+        ((started_at, tries),) = query(_COUNT, _key(limit, subject), now, *current, *current)
     if tries > limit.tries:
         raise _too_many(limit, started_at)
 
@@ -85,13 +88,6 @@ _COUNT = """
 """
 
 
-def _count(limit: Limit, subject: str) -> tuple[int, int]:
-    now = clock.now()
-    current = _current(limit, now)
-    with transaction():
-        return query(_COUNT, _key(limit, subject), now, *current, *current)[0]
-
-
 def _current(limit: Limit, now: int) -> tuple[int, int]:
     """The range of window_started_at that counts as current.
 
@@ -106,4 +102,4 @@ def _key(limit: Limit, subject: str) -> str:
 
 
 def _too_many(limit: Limit, started_at: int) -> TooMany:
-    return TooMany(-(-(started_at + limit.window - clock.now()) // clock.seconds(1)))
+    return TooMany(-(-(started_at + limit.window - clock.now()) // seconds(1)))

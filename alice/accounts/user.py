@@ -7,7 +7,6 @@ from typing import NamedTuple
 from peewee import SQL, CharField, IntegrityError, TextField
 
 from alice import clock
-from alice.accounts import erasure
 from alice.clock import minutes
 from alice.database import execute, query, transaction
 from alice.errors import Conflict, NotFound
@@ -117,10 +116,9 @@ def add(
     now = clock.now()
     try:
         with transaction():
-            return User.create(
-                email=email, password_hash=password_hash, role=role, first_name=first_name,
-                last_name=last_name, created_at=now, updated_at=now,
-            )  # fmt: skip
+            names = {"first_name": first_name, "last_name": last_name}
+            times = {"created_at": now, "updated_at": now}
+            return User.create(email=email, password_hash=password_hash, role=role, **names, **times)
     except IntegrityError:
         raise _taken() from None
 
@@ -156,12 +154,12 @@ def everyone(role: str | None = None) -> list[UserSummary]:
 
 def rename(user_id: str, first_name: str | None = None, last_name: str | None = None) -> None:
     """Change the given names, which must be in normal form; None leaves a name as it is."""
+    sql = (
+        "UPDATE users SET first_name = COALESCE(?, first_name), last_name = COALESCE(?, last_name), "
+        "updated_at = ? WHERE id = ?"
+    )
     with transaction():
-        execute(
-            "UPDATE users SET first_name = COALESCE(?, first_name), last_name = COALESCE(?, last_name), "
-            "updated_at = ? WHERE id = ?",
-            first_name, last_name, clock.now(), user_id,
-        )  # fmt: skip
+        execute(sql, first_name, last_name, clock.now(), user_id)
 
 
 def set_role(user_id: str, role: str) -> None:
@@ -172,11 +170,11 @@ def set_role(user_id: str, role: str) -> None:
 
 
 def delete(user_id: str) -> None:
-    """Delete the user with all their rows, and record the erasure for tracking. Codes they used stay used.
+    """Delete the user with all their rows. Codes they used stay used. Raises NotFound.
 
-    Raises NotFound.
+    The row in erasures makes tracking erase their data, too: no foreign key reaches its database.
     """
     with transaction():
         if not execute("DELETE FROM users WHERE id = ?", user_id):
             raise NotFound("There is no such user.")
-        erasure.note(user_id)
+        execute("INSERT INTO erasures (user_id, erased_at) VALUES (?, ?)", user_id, clock.now())

@@ -8,7 +8,7 @@ section. occurred_at is by the clock of the reader's device, clamped by activity
 row was appended.
 """
 
-from collections.abc import Sequence as Rows
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, TypedDict
@@ -30,7 +30,7 @@ class ForeignId(Exception):
     """The activity id is in the log already, for another reader."""
 
 
-def append(db: Log, user_id: str, session_id: str | None, activities: Rows[Activity]) -> list[Appended]:
+def append(db: Log, user_id: str, session_id: str | None, activities: Sequence[Activity]) -> list[Appended]:
     """Append a reader's activities in the order given; return the id and seq of each.
 
     A duplicate id changes nothing: the seq of its existing row is returned, or ForeignId raised if that row
@@ -41,7 +41,7 @@ def append(db: Log, user_id: str, session_id: str | None, activities: Rows[Activ
         _follow(db, user_id, activities)
         seqs = range(last - added + 1, last + 1)
         return [{"id": a.id, "seq": seq, "created": True} for a, seq in zip(activities, seqs, strict=True)]
-    inserted = _newest_ids(db, added)
+    inserted = dict(db.query("SELECT id, seq FROM activity_logs ORDER BY seq DESC LIMIT ?", added))
     existing = _find(db, user_id, [activity.id for activity in activities if activity.id not in inserted])
     created = {activity.id: activity for activity in reversed(activities) if activity.id in inserted}
     if created:
@@ -53,7 +53,7 @@ def append(db: Log, user_id: str, session_id: str | None, activities: Rows[Activ
     ]
 
 
-def _insert(db: Log, user_id: str, session_id: str | None, activities: Rows[Activity]) -> tuple[int, int]:
+def _insert(db: Log, user_id: str, session_id: str | None, activities: Sequence[Activity]) -> tuple[int, int]:
     """Insert the rows whose id is new; return how many, and the seq of the last.
 
     They are the newest rows of the log and in the order given, because nothing else is appended until this
@@ -61,11 +61,6 @@ def _insert(db: Log, user_id: str, session_id: str | None, activities: Rows[Acti
     """
     values = chain.from_iterable([(user_id, session_id, *activity) for activity in activities])
     return db.append(_insert_sql(len(activities)), *values)
-
-
-def _newest_ids(db: Log, count: int) -> dict[str, int]:
-    """The seq by id of the `count` newest rows."""
-    return dict(db.query("SELECT id, seq FROM activity_logs ORDER BY seq DESC LIMIT ?", count))
 
 
 @lru_cache(maxsize=128)
@@ -89,7 +84,7 @@ def _find(db: Log, user_id: str, ids: list[str]) -> dict[str, int]:
     return {id: seq for id, seq, _ in rows}
 
 
-def _follow(db: Log, user_id: str, activities: list[Activity]) -> None:
+def _follow(db: Log, user_id: str, activities: Sequence[Activity]) -> None:
     """Update the reader's state, pages read and places with activities that were appended."""
     current = state.load(db, user_id) or State()
     left = [page for page in map(current.apply, activities) if page is not None]

@@ -20,6 +20,7 @@ class Reads:
 
 
 Tally = dict[tuple[str, int], Reads]
+_NEVER = 1 << 62  # later than any time, so that min() with it changes nothing
 
 
 def tally(activities: Iterable[Activity], left: Iterable[PageLeft], into: Tally | None = None) -> Tally:
@@ -36,16 +37,9 @@ def tally(activities: Iterable[Activity], left: Iterable[PageLeft], into: Tally 
         reads.first_read_at, reads.last_read_at = min(reads.first_read_at, at), max(reads.last_read_at, at)
         reads.times += 1
     for page in left:
-        _add_dwell(pages, page)
+        reads = pages.setdefault((page.book_id, page.page_number), Reads(_NEVER, 0))
+        reads.dwell_ms += page.dwell_ms
     return pages
-
-
-def _add_dwell(pages: Tally, page: PageLeft) -> None:
-    reads = pages.setdefault((page.book_id, page.page_number), Reads(_NEVER, 0))
-    reads.dwell_ms += page.dwell_ms
-
-
-_NEVER = 1 << 62  # later than any time, so that min() with it changes nothing
 
 
 def count(db: Queries, user_id: str, pages: Tally) -> int:
@@ -54,9 +48,8 @@ def count(db: Queries, user_id: str, pages: Tally) -> int:
     viewed = {page: reads for page, reads in pages.items() if reads.times}
     if viewed:
         values = []
-        for (book_id, page_number), reads in viewed.items():
-            values += (user_id, book_id, page_number, reads.first_read_at, reads.last_read_at, reads.times,
-                       reads.dwell_ms)  # fmt: skip
+        for page, reads in viewed.items():
+            values += (user_id, *page, reads.first_read_at, reads.last_read_at, reads.times, reads.dwell_ms)
         rows = db.query(_count_sql(len(viewed)), *values)
         new = sum(times == viewed[book_id, page_number].times for book_id, page_number, times in rows)
     for (book_id, page_number), reads in pages.items():

@@ -65,25 +65,21 @@ def fold(activities: Iterator[Activity]) -> tuple[State | None, Tally]:
 
 def _state_differences(db: Queries, user_id: str, rebuilt: State | None) -> list[Difference]:
     kept = state.load(db, user_id)
-    return [
-        Difference(user_id, column, getattr(kept, column, None), getattr(rebuilt, column, None))
-        for column in state.COLUMNS
-        if getattr(kept, column, None) != getattr(rebuilt, column, None)
-    ]
+    pairs = [(name, getattr(kept, name, None), getattr(rebuilt, name, None)) for name in state.COLUMNS]
+    return [Difference(user_id, name, old, new) for name, old, new in pairs if old != new]
 
 
 def _read_differences(db: Queries, user_id: str, rebuilt: Tally) -> list[Difference]:
-    kept = {(book, page): values for book, page, *values in db.query(_READS, user_id)}
-    wanted = {place: [*_columns(reads)] for place, reads in rebuilt.items()}
+    kept = {(book_id, number): values for book_id, number, *values in db.query(_READS, user_id)}
+    wanted = {
+        page: [reads.first_read_at, reads.last_read_at, reads.times, reads.dwell_ms]
+        for page, reads in rebuilt.items()
+    }
     return [
-        Difference(user_id, "page_reads", kept.get(place), wanted.get(place))
-        for place in sorted(kept.keys() | wanted.keys())
-        if kept.get(place) != wanted.get(place)
+        Difference(user_id, "page_reads", kept.get(page), wanted.get(page))
+        for page in sorted(kept.keys() | wanted.keys())
+        if kept.get(page) != wanted.get(page)
     ]
-
-
-def _columns(reads: page_read.Reads) -> tuple[int, int, int, int]:
-    return reads.first_read_at, reads.last_read_at, reads.times, reads.dwell_ms
 
 
 def _write(db: Queries, user_id: str, rebuilt: State | None, reads: Tally) -> None:

@@ -136,13 +136,6 @@ _DWELLS = COLUMNS.index("recent_dwells")
 _values = attrgetter(*COLUMNS)
 
 
-def from_row(row: tuple) -> State:
-    """A State from the columns in `COLUMNS`."""
-    state = State(*row)
-    state.recent_dwells = json.loads(row[_DWELLS])
-    return state
-
-
 def to_row(state: State) -> tuple:
     """The values of `COLUMNS`."""
     values = list(_values(state))
@@ -152,7 +145,11 @@ def to_row(state: State) -> tuple:
 
 def load(db: Queries, user_id: str) -> State | None:
     rows = db.query(_LOAD, user_id)
-    return from_row(rows[0]) if rows else None
+    if not rows:
+        return None
+    state = State(*rows[0])
+    state.recent_dwells = json.loads(state.recent_dwells)
+    return state
 
 
 def store(db: Queries, user_id: str, state: State) -> None:

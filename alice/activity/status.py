@@ -41,31 +41,28 @@ def derive(state: State, presence: Presence | None, last_active_at: int | None, 
     """The status at `now` (ms) of a reader whose last request was at `last_active_at` (ms)."""
     seen_at = presence.seen_at if presence else 0
     if _logged_out(state, seen_at):
-        return AT_EASE[IDLE]
+        return Status(IDLE, None)
     alive_at = max(state.last_activity_at, last_active_at or 0)
-    shown = at_ease(state.page_viewed_at, state.section_viewed_at, seen_at, alive_at, now)
-    reason = None if shown.name == IDLE else stuck_reason(state, presence)
-    return Status(STUCK, reason) if reason else shown
+    name = unless_stuck(state.page_viewed_at, state.section_viewed_at, seen_at, alive_at, now)
+    reason = None if name == IDLE else stuck_reason(state, presence)
+    return Status(STUCK if reason else name, reason)
 
 
-def at_ease(
+def unless_stuck(
     page_viewed_at: int | None, section_viewed_at: int | None, seen_at: int | None, alive_at: int, now: int
-) -> Status:
-    """The status of a reader who is neither signed out nor stuck; all times in ms.
+) -> str:
+    """Idle, reading or active: the status of a reader who is neither signed out nor stuck. Times in ms.
 
     The caller may assume this, without the other columns, if the status stored with the state is active or
     reading and the dwell time of the presence is at most STUCK_AFTER_DWELL.
     """
     seen_at = seen_at or 0
     if now - alive_at > IDLE_AFTER and now - seen_at > IDLE_AFTER:
-        return AT_EASE[IDLE]
+        return IDLE
     since = now - READING_FOR
     if (page_viewed_at or 0) >= since or seen_at >= since or (section_viewed_at or 0) >= since:
-        return AT_EASE[READING]
-    return AT_EASE[ACTIVE]
-
-
-AT_EASE = {name: Status(name, None) for name in (IDLE, ACTIVE, READING)}
+        return READING
+    return ACTIVE
 
 
 def implied(state: State) -> str:

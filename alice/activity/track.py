@@ -74,12 +74,12 @@ def activities(user_id: str, report: Track, opens_all: bool) -> list[Activity]:
     Raises Invalid (its `field` is the path in the body), NotFound (no such book) or Forbidden `book_locked`.
     """
     now = clock.now()
-    given = report.root["activities"] if report.several else [report.root]
-    books = _books(user_id, opens_all, {one.get("book_id") for one in given})
-    sections = _sections({one.get("section_id") for one in given})
+    several = report.several
+    reports = report.root["activities"] if several else [report.root]
+    books = _books(user_id, opens_all, {one.get("book_id") for one in reports})
+    sections = _sections({one.get("section_id") for one in reports})
     return [
-        _activity(one, books, sections, now, index if report.several else None)
-        for index, one in enumerate(given)
+        _activity(one, books, sections, now, index if several else None) for index, one in enumerate(reports)
     ]
 
 
@@ -99,30 +99,42 @@ def _sections(ids: set[str | None]) -> dict[str, tuple[str, int]]:
 
 
 def _activity(
-    given: Report,
+    report: Report,
     books: dict[str, BookAccess],
     sections: dict[str, tuple[str, int]],
     now: int,
     index: int | None,
 ) -> Activity:
-    field = given.get
-    name, old_name = field("activity_type"), field("event_type")
+    """One report as a row of the log; `index` is its place in the body's list of activities."""
+    get = report.get
+    name, old_name = get("activity_type"), get("event_type")
     if (name is None) == (old_name is None):
         raise _invalid(index, "activity_type", "is required, and only once: event_type is its old name")
     kind = CLIENT_NAMES[name or old_name]
-    book_id, page_number, section_id = field("book_id"), field("page_number"), field("section_id")
-    if kind in VIEWS:
-        _check_view(kind, book_id, page_number, section_id, index)
+    book_id, page_number, section_id = get("book_id"), get("page_number"), get("section_id")
+    if kind in VIEWS and (book_id is None or page_number is None):
+        raise _invalid(index, "book_id" if book_id is None else "page_number", "is required for a view")
+    if kind == SECTION_VIEW and section_id is None:
+        raise _invalid(index, "section_id", "is required for a section view")
     if book_id is not None:
         _check_place(books.get(book_id), page_number, index)
     elif page_number is not None or section_id is not None:
         raise _invalid(index, "book_id", "is required with a page or a section")
     if section_id is not None and sections.get(section_id) != (book_id, page_number):
         raise _invalid(index, "section_id", "is not on this page")
-    at = _clamped(field("occurred_at"), now)
+    at = _clamped(get("occurred_at"), now)
     return Activity(
-        field("id") or new_id(now), kind, at, now, book_id, page_number, section_id, field("metadata")
+        get("id") or new_id(now), kind, at, now, book_id, page_number, section_id, get("metadata")
     )
+
+
+def _check_place(book: BookAccess | None, page_number: int | None, index: int | None) -> None:
+    if book is None:
+        raise NotFound(f"{_path(index, 'book_id')} names no book.", "book_unknown")
+    if not book.unlocked:
+        raise access.locked()
+    if page_number is not None and page_number > book.total_pages:
+        raise _invalid(index, "page_number", f"must be at most {book.total_pages}")
 
 
 def _clamped(occurred_at: datetime | None, now: int) -> int:
@@ -133,27 +145,6 @@ def _clamped(occurred_at: datetime | None, now: int) -> int:
     if at > now:
         return now
     return at if at > now - OLDEST else now - OLDEST
-
-
-def _check_view(
-    kind: str, book_id: str | None, page_number: int | None, section_id: str | None, index: int | None
-) -> None:
-    if book_id is None:
-        raise _invalid(index, "book_id", "is required for a view")
-    if page_number is None:
-        raise _invalid(index, "page_number", "is required for a view")
-    if section_id is None and kind == SECTION_VIEW:
-        raise _invalid(index, "section_id", "is required for a section view")
-
-
-def _check_place(book: BookAccess | None, page_number: int | None, index: int | None) -> None:
-    if book is None:
-        raise NotFound(f"{_path(index, 'book_id')} names no book.", "book_unknown")
-    total_pages, unlocked = book
-    if not unlocked:
-        raise access.locked()
-    if page_number is not None and page_number > total_pages:
-        raise _invalid(index, "page_number", f"must be at most {total_pages}")
 
 
 def _path(index: int | None, field: str) -> str:

@@ -34,15 +34,6 @@ class Activity(NamedTuple):
     metadata: str | None = None  # a JSON object
 
 
-OLD_NAMES = {
-    "PAGE_SYNC": ActivityType.PAGE_VIEW,
-    "SECTION_SYNC": ActivityType.SECTION_VIEW,
-    "DEFINITION_LOOKUP": ActivityType.WORD_LOOKUP,
-    "AI_QUERY": ActivityType.AI_INTERACTION,
-    "AI_HELP": ActivityType.AI_INTERACTION,
-    "FEEDBACK_SUBMISSION": ActivityType.FEEDBACK,
-}
-
 # Plain strings, as in rows: comparing a string with a member of the enum takes several times as long, and
 # applying a row of the log takes only a microsecond.
 PAGE_VIEW, SECTION_VIEW = ActivityType.PAGE_VIEW.value, ActivityType.SECTION_VIEW.value
@@ -52,19 +43,21 @@ LOGOUT = ActivityType.LOGOUT.value
 
 VIEWS = frozenset({PAGE_VIEW, SECTION_VIEW})
 
-# What a reader's client may report. The server logs the other types itself.
-FROM_CLIENTS = {
-    ActivityType.PAGE_VIEW,
-    ActivityType.SECTION_VIEW,
-    ActivityType.WORD_LOOKUP,
-    ActivityType.VOCABULARY_REVIEW,
-    ActivityType.PROMPT_SHOWN,
-    ActivityType.AI_INTERACTION,
-    ActivityType.HELP_REQUEST,
-    ActivityType.FEEDBACK,
-}
-
-# The activity type of each name that a client may send, including the names of the Go program.
-CLIENT_NAMES = {kind.value: kind.value for kind in FROM_CLIENTS} | {
-    old: kind.value for old, kind in OLD_NAMES.items()
+# The activity type of each name that a reader's client may send; the server logs the other types itself.
+CLIENT_NAMES = {
+    "PAGE_VIEW": PAGE_VIEW,
+    "SECTION_VIEW": SECTION_VIEW,
+    "WORD_LOOKUP": WORD_LOOKUP,
+    "VOCABULARY_REVIEW": ActivityType.VOCABULARY_REVIEW.value,
+    "PROMPT_SHOWN": ActivityType.PROMPT_SHOWN.value,
+    "AI_INTERACTION": AI_INTERACTION,
+    "HELP_REQUEST": HELP_REQUEST,
+    "FEEDBACK": ActivityType.FEEDBACK.value,
+    # names of the Go program
+    "PAGE_SYNC": PAGE_VIEW,
+    "SECTION_SYNC": SECTION_VIEW,
+    "DEFINITION_LOOKUP": WORD_LOOKUP,
+    "AI_QUERY": AI_INTERACTION,
+    "AI_HELP": AI_INTERACTION,
+    "FEEDBACK_SUBMISSION": ActivityType.FEEDBACK.value,
 }

@@ -1,6 +1,7 @@
 """The consultant API: active and online readers, all readers, activities, and one reader in detail."""
 
 from collections.abc import Callable
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any, TypeVar
 
 from flask import Blueprint, Response
@@ -13,7 +14,7 @@ from alice.activity import log
 from alice.activity.log import ActivityRow
 from alice.clock import rfc3339
 from alice.consultant import queries
-from alice.consultant.queries import Reader, ShownReader
+from alice.consultant.queries import Reader
 from alice.errors import NotFound
 from alice.web.access import roles
 from alice.web.json import respond
@@ -63,35 +64,31 @@ def active_readers() -> Response:
     """Readers with a sign of life in the last minutes, the newest first."""
     params = query(ActiveReaders)
     found = queries.active_readers(params.minutes, _moment(params.before), params.limit + 1)
-    return _list("readers", found, params.limit, _reader, _moment_of)
+    return _list("readers", found, params.limit, _reader, _cursor)
 
 
 @blueprint.get("/online-readers")
 @roles(*STAFF)
 def online_readers() -> Response:
     """Readers with a live session and a request in the last 5 minutes."""
-    params = query(OnlineReaders)
-    found = queries.online_readers(_moment(params.before), params.limit + 1)
-    now = clock.now()
-
-    def item(reader: Reader) -> dict[str, Any]:
-        return _reader(reader.shown(now)) | {"online_since": _time(reader.online_since)}
-
-    return _list("readers", found, params.limit, item, _moment_of)
+    params, now = query(OnlineReaders), clock.now()
+    found = [
+        reader.shown(now) | {"online_since": _time(reader.online_since)}
+        for reader in queries.online_readers(_moment(params.before), params.limit + 1)
+    ]
+    return _list("readers", found, params.limit, _reader, _cursor)
 
 
 @blueprint.get("/readers")
 @roles(*STAFF)
 def readers() -> Response:
     """Every reader, the newest account first."""
-    params = query(Readers)
-    found = queries.readers(params.before, params.limit + 1)
-    now = clock.now()
-
-    def item(reader: Reader) -> dict[str, Any]:
-        return _reader(reader.shown(now)) | _totals(reader) | {"created_at": rfc3339(reader.created_at)}
-
-    return _list("readers", found, params.limit, item, lambda reader: reader.id)
+    params, now = query(Readers), clock.now()
+    found = [
+        reader.shown(now) | _totals(reader) | {"created_at": rfc3339(reader.created_at)}
+        for reader in queries.readers(params.before, params.limit + 1)
+    ]
+    return _list("readers", found, params.limit, _reader, itemgetter("user_id"))
 
 
 @blueprint.get("/recent-activities")
@@ -100,7 +97,7 @@ def recent_activities() -> Response:
     """The newest activities of all readers."""
     params = query(RecentActivities)
     found = log.newest(params.before, params.limit + 1)
-    return _list("activities", found, params.limit, _activity, lambda row: row.seq)
+    return _list("activities", found, params.limit, _activity, attrgetter("seq"))
 
 
 @blueprint.get("/reader/activity")
@@ -109,7 +106,7 @@ def reader_activity() -> Response:
     """How often a reader did what in the last hours."""
     params = query(ReaderActivity)
     _existing(params.user_id)
-    return respond(queries.summary(params.user_id, params.hours)._asdict())
+    return respond(queries.summary(params.user_id, params.hours))
 
 
 @blueprint.get("/reader/state")
@@ -141,19 +138,8 @@ def _existing(user_id: str) -> Reader:
     return reader
 
 
-def _reader(shown: ShownReader) -> dict[str, Any]:
-    id, email, first_name, last_name, last_active_at, book_id, page, status, stuck_reason = shown
-    return {
-        "user_id": id,
-        "email": email,
-        "first_name": first_name,
-        "last_name": last_name,
-        "book_id": book_id,
-        "current_page": page,
-        "last_active_at": _time(last_active_at),
-        "status": status,
-        "stuck_reason": stuck_reason,
-    }
+def _reader(shown: dict[str, Any]) -> dict[str, Any]:
+    return shown | {"last_active_at": _time(shown["last_active_at"])}
 
 
 def _totals(reader: Reader) -> dict[str, int]:
@@ -198,9 +184,9 @@ def _moment(before: str | None) -> tuple[int, str] | None:
     return int(at), user_id
 
 
-def _moment_of(reader: Reader | ShownReader) -> str:
+def _cursor(shown: dict[str, Any]) -> str:
     """The cursor after this reader."""
-    return f"{reader.last_active_at}_{reader.id}"
+    return f"{shown['last_active_at']}_{shown['user_id']}"
 
 
 def _time(at: int | None) -> str | None:

@@ -63,17 +63,10 @@ def live_data() -> dict[str, Any]:
 
 
 def _online(reader: Reader, titles: dict[str, str], now: int) -> dict[str, Any]:
-    status, stuck_reason = reader.status(now)
-    return {
-        "user_id": reader.id,
+    return reader.shown(now) | {
         "name": reader.name,
-        "email": reader.email,
         "book_title": titles.get(reader.book_id),
-        "current_page": reader.current_page,
         "since": reader.online_since,
-        "status": status,
-        "stuck_reason": stuck_reason,
-        "last_active_at": reader.last_active_at,
     }
 
 

@@ -6,12 +6,12 @@ readers are not listed. A status is derived at the time of the query.
 
 import json
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alice import clock, database
 from alice.accounts.user import ONLINE_FOR, READER
 from alice.activity import status
-from alice.activity.status import ACTIVE, IDLE, READING, STUCK_AFTER_DWELL, Presence, Status, at_ease
+from alice.activity.status import ACTIVE, IDLE, READING, STUCK_AFTER_DWELL, Presence, Status, unless_stuck
 from alice.activity.types import ActivityType
 from alice.clock import DAY, hours, minutes
 
@@ -72,19 +72,36 @@ class Reader(NamedTuple):
             )
         return status.derive(self, presence, self.last_active_at, now)
 
-    def shown(self, now: int) -> "ShownReader":
-        return ShownReader(*self[:5], self.book_id, self.current_page, *self.status(now))
+    def shown(self, now: int) -> dict[str, Any]:
+        return shown(*self[:5], self.book_id, self.current_page, *self.status(now))
 
 
 NO_ACTIVITY = Status(IDLE, None)
 
 
-class Summary(NamedTuple):
-    total_activities: int
-    active_days: int
-    word_lookups: int
-    ai_interactions: int
-    page_views: int
+def shown(
+    id: str,
+    email: str,
+    first_name: str,
+    last_name: str,
+    last_active_at: int | None,
+    book_id: str | None,
+    page: int | None,
+    status: str,
+    stuck_reason: str | None,
+) -> dict[str, Any]:
+    """What every list shows of a reader, under the names of the API. Times in ms."""
+    return {
+        "user_id": id,
+        "email": email,
+        "first_name": first_name,
+        "last_name": last_name,
+        "book_id": book_id,
+        "current_page": page,
+        "last_active_at": last_active_at,
+        "status": status,
+        "stuck_reason": stuck_reason,
+    }
 
 
 # Readers
@@ -102,10 +119,11 @@ _OTHER_COLUMNS = (
 )
 _COLUMNS = f"u.id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, {_OTHER_COLUMNS}"
 _WITH_STATE = "LEFT JOIN reader_states s ON s.user_id = u.id LEFT JOIN reading_presence p ON p.user_id = u.id"
+# What active_readers() needs; `clear` if unless_stuck() is enough to know the status.
 _GLANCE = (
     f"u.id AS id, u.email, u.first_name, u.last_name, {_ALIVE_AT} AS alive_at, s.book_id, s.current_page, "
     "s.page_viewed_at, s.section_viewed_at, p.seen_at, "
-    f"s.status IN ('{ACTIVE}', '{READING}') AND COALESCE(p.dwell_ms, 0) <= {STUCK_AFTER_DWELL} AS is_clear"
+    f"s.status IN ('{ACTIVE}', '{READING}') AND COALESCE(p.dwell_ms, 0) <= {STUCK_AFTER_DWELL} AS clear"
 )
 # The second SELECT finds readers whose last request shows only in last_activity_at: users.last_active_at is
 # written seconds later, and may be lost.
@@ -123,55 +141,35 @@ _NEWEST_ACTIVE = (
 )
 
 
-class ShownReader(NamedTuple):
-    """A reader as lists show them. Times in ms."""
-
-    id: str
-    email: str
-    first_name: str
-    last_name: str
-    last_active_at: int | None  # the newest sign of life
-    book_id: str | None
-    current_page: int | None
-    status: str
-    stuck_reason: str | None
-
-
-def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: int) -> list[ShownReader]:
+def active_readers(within_minutes: int, before: tuple[int, str] | None, limit: int) -> list[dict[str, Any]]:
     """Readers active in the last `within_minutes`, newest first; `before` is a cursor (ms, user id)."""
     now = clock.now()
     since = now - minutes(within_minutes)
-    found = [] if before else database.query(f"{_ACTIVE} LIMIT ?", since, since, since, limit + 1)
-    if before or len(found) > limit:
+    rows = [] if before else database.query(f"{_ACTIVE} LIMIT ?", since, since, since, limit + 1)
+    if before or len(rows) > limit:
         at, user_id = before or (_END_OF_TIME, "")
-        found = database.query(_NEWEST_ACTIVE, since, since, since, at, at, user_id, limit)
+        rows = database.query(_NEWEST_ACTIVE, since, since, since, at, at, user_id, limit)
     else:
         # Nearly always all readers fit in, and rows this wide are sorted faster here than by the database.
-        found.sort(key=itemgetter(0), reverse=True)
-        found.sort(key=itemgetter(4), reverse=True)
-    return _shown(found, now)
+        rows.sort(key=itemgetter(0), reverse=True)
+        rows.sort(key=itemgetter(4), reverse=True)
+    statuses = _statuses([row[0] for row in rows if not row[-1]], now)
+    readers = []
+    for id, email, first_name, last_name, alive_at, book, page, viewed_at, section_at, seen_at, clear in rows:
+        name, reason = statuses.get(id, NO_ACTIVITY)
+        if clear:
+            name = unless_stuck(viewed_at, section_at, seen_at, alive_at, now)
+        readers.append(shown(id, email, first_name, last_name, alive_at, book, page, name, reason))
+    return readers
 
 
-def _shown(rows: list[tuple], now: int) -> list[ShownReader]:
-    """Add the statuses. Readers who may be stuck or signed out need all columns: one more query for them."""
-    derived: dict[str, Status] = {}
-    unclear = [id for id, *_, is_clear in rows if not is_clear]
-    if unclear:
-        marks = ", ".join("?" * len(unclear))
-        found = _readers(database.query(f"{_ALL} AND u.id IN ({marks})", *unclear))
-        derived = {reader.id: reader.status(now) for reader in found}
-    return [
-        ShownReader(
-            id, email, first_name, last_name, alive_at, book_id, page,
-            *(
-                at_ease(page_viewed_at, section_viewed_at, seen_at, alive_at, now)
-                if is_clear
-                else derived.get(id, NO_ACTIVITY)
-            ),
-        )
-        for id, email, first_name, last_name, alive_at, book_id, page, page_viewed_at, section_viewed_at,
-            seen_at, is_clear in rows
-    ]  # fmt: skip
+def _statuses(ids: list[str], now: int) -> dict[str, Status]:
+    """The statuses of readers who may be stuck or signed out: they need all columns, so one more query."""
+    if not ids:
+        return {}
+    marks = ", ".join("?" * len(ids))
+    found = _readers(database.query(f"{_ALL} AND u.id IN ({marks})", *ids))
+    return {reader.id: reader.status(now) for reader in found}
 
 
 # Shown, sorted and paged by the same time: otherwise the cursor would not advance.
@@ -224,6 +222,10 @@ _SUMMARY = f"""
 """
 
 
-def summary(user_id: str, within_hours: int) -> Summary:
+_COUNTS = ("total_activities", "active_days", "word_lookups", "ai_interactions", "page_views")
+
+
+def summary(user_id: str, within_hours: int) -> dict[str, int]:
     """What a reader did in the last hours; active days are distinct UTC dates."""
-    return Summary(*database.query(_SUMMARY, user_id, clock.now() - hours(within_hours))[0])
+    rows = database.query(_SUMMARY, user_id, clock.now() - hours(within_hours))
+    return dict(zip(_COUNTS, rows[0], strict=True))

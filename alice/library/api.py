@@ -5,7 +5,7 @@ from flask_login import current_user
 
 from alice.accounts.user import READER
 from alice.errors import NotFound
-from alice.library import access, book, book_code, chapter, page
+from alice.library import access, book, book_code, page
 from alice.library.book_code import TypedCode
 from alice.web.access import roles
 from alice.web.context import settings
@@ -26,7 +26,7 @@ def one_book(book_id: str) -> Response:
     found = book.find(*_who(), book_id)
     if found is None:
         raise NotFound("There is no such book.")
-    return respond(found | {"chapters": chapter.of(book_id)})
+    return respond(found | {"chapters": book.chapters(book_id)})
 
 
 @blueprint.get("/<book_id>/pages/<int:page_number>")

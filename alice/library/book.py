@@ -1,4 +1,4 @@
-"""books: one row per book, and which of them a user may open. The id is a slug that never changes."""
+"""Books and their chapters, and which books a user may open. A book's id is a slug that never changes."""
 
 from typing import Any
 
@@ -27,6 +27,13 @@ def find(user_id: str, opens_all: bool, book_id: str) -> dict[str, Any] | None:
     """One book as on the shelf; None if there is none."""
     found = _seen_by(user_id, opens_all, "WHERE b.id = ?", book_id)
     return found[0] if found else None
+
+
+def chapters(book_id: str) -> list[dict[str, Any]]:
+    """The chapters of a book in order."""
+    sql = "SELECT number, title, first_page FROM chapters WHERE book_id = ? ORDER BY number"
+    rows = database.query(sql, book_id)
+    return [{"number": number, "title": title, "first_page": page} for number, title, page in rows]
 
 
 def _seen_by(user_id: str, opens_all: bool, clauses: str, *params: str) -> list[dict[str, Any]]:

@@ -63,31 +63,35 @@ def redeem(user_id: str, session_id: str | None, typed: str) -> str:
     Conflict `code_used`, and TooMany for the 11th try in a minute. Not inside a transaction.
     """
     throttle.take(TRIES, user_id)
-    code = normal_code(typed)
+    code, now = normal_code(typed), clock.now()
     if code is None:
         raise _unknown()
     with appending() as log:
-        taken = query(
+        sql = (
             "UPDATE verification_codes SET used_by = ?, used_at = ? WHERE code = ? AND used_at IS NULL "
-            "RETURNING book_id",
-            user_id, clock.now(), code,
-        )  # fmt: skip
+            "RETURNING book_id"
+        )
+        taken = query(sql, user_id, now, code)
         if not taken:
             return _used_before(code, user_id)
         ((book_id,),) = taken
-        _grant(user_id, book_id, code)
+        sql = (
+            "INSERT INTO book_access (user_id, book_id, code, granted_at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING"
+        )
+        execute(sql, user_id, book_id, code, now)
         signals.book_unlocked.send(db=log, user_id=user_id, session_id=session_id, book_id=book_id)
         return book_id
 
 
 def grant_all(user_id: str) -> int:
     """Give the user access to all existing books, without codes; return how many of them are new."""
+    sql = (
+        "INSERT INTO book_access (user_id, book_id, granted_at) "
+        "SELECT u.id, b.id, ? FROM users u, books b WHERE u.id = ? ON CONFLICT DO NOTHING"
+    )
     with transaction():
-        return execute(
-            "INSERT INTO book_access (user_id, book_id, granted_at) "
-            "SELECT u.id, b.id, ? FROM users u, books b WHERE u.id = ? ON CONFLICT DO NOTHING",
-            clock.now(), user_id,
-        )  # fmt: skip
+        return execute(sql, clock.now(), user_id)
 
 
 def everyones(book_id: str | None, unused: bool) -> list[CodeSummary]:
@@ -131,11 +135,3 @@ def _used_before(code: str, user_id: str) -> str:
     if used_by != user_id:
         raise Conflict("This code has been used by somebody else.", "code_used")
     return book_id
-
-
-def _grant(user_id: str, book_id: str, code: str) -> None:
-    execute(
-        "INSERT INTO book_access (user_id, book_id, code, granted_at) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT DO NOTHING",
-        user_id, book_id, code, clock.now(),
-    )  # fmt: skip

@@ -38,8 +38,12 @@ def create_first_accounts(accounts: list[Account], book_id: str | None = None) -
     """
     try:
         with transaction():
-            return FirstAccounts(accounts, _add(accounts, book_id))
-    except Conflict:
+            if query("SELECT 1 FROM users LIMIT 1"):
+                return None
+            for account in accounts:
+                _add(account)
+            return FirstAccounts(accounts, book_code.create(book_id, 1)[0] if book_id else None)
+    except Conflict:  # another process has just added them
         return None
 
 
@@ -48,17 +52,8 @@ def _made_up(role: str) -> Account:
     return Account(f"{role}@example.com", role, text, password.hash_password(text))
 
 
-def _add(accounts: list[Account], book_id: str | None) -> str | None:
-    if _is_anybody_here():
-        raise Conflict("There are users.")
-    for account in accounts:
-        added = user.add(
-            account.email, account.password_hash, account.role, FIRST_NAMES[account.role], "Example"
-        )
-        if account.role == READER:
-            book_code.grant_all(added.id)
-    return book_code.create(book_id, 1)[0] if book_id else None
-
-
-def _is_anybody_here() -> bool:
-    return bool(query("SELECT 1 FROM users LIMIT 1"))
+def _add(account: Account) -> None:
+    first_name = FIRST_NAMES[account.role]
+    added = user.add(account.email, account.password_hash, account.role, first_name, "Example")
+    if account.role == READER:
+        book_code.grant_all(added.id)

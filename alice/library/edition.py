@@ -56,26 +56,21 @@ class Ids(NamedTuple):
     sections: list[str]
 
 
-def made_of(manuscript: Manuscript, pages: Sequence[CutPage]) -> Edition:
+def made_of(book: Manuscript, pages: Sequence[CutPage]) -> Edition:
     first_pages: dict[int, int] = {}
     for number, page in enumerate(pages, 1):
         first_pages.setdefault(page.chapter, number)
-    facts = Facts(
-        manuscript.title, manuscript.author, manuscript.description, manuscript.language,
-        total_pages=len(pages), total_words=sum(page.words for page in pages),
-    )  # fmt: skip
+    total_words = sum(page.words for page in pages)
     return Edition(
-        facts,
-        [ChapterRow(c.number, c.title, first_pages[c.number]) for c in manuscript.chapters],
+        Facts(book.title, book.author, book.description, book.language, len(pages), total_words),
+        [ChapterRow(c.number, c.title, first_pages[c.number]) for c in book.chapters],
         [PageRow(number, page.chapter, page.words) for number, page in enumerate(pages, 1)],
-        list(_section_rows(pages)),
+        [
+            SectionRow(page_number, number, section.content, section.html, section.words)
+            for page_number, page in enumerate(pages, 1)
+            for number, section in enumerate(page.sections, 1)
+        ],
     )
-
-
-def _section_rows(pages: Sequence[CutPage]) -> Iterator[SectionRow]:
-    for page_number, page in enumerate(pages, 1):
-        for number, section in enumerate(page.sections, 1):
-            yield SectionRow(page_number, number, section.content, section.html, section.words)
 
 
 def stored(book_id: str) -> tuple[Edition, Ids]:

@@ -83,11 +83,11 @@ def _text(content: bytes) -> str:
 def _lock(book_id: str, new: Edition) -> None:
     """Insert or lock the book's row, so that another import of the same book waits for this one."""
     now = clock.now()
-    database.execute(
+    sql = (
         "INSERT INTO books (id, title, author, description, language, total_pages, total_words, created_at, "
-        "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET title = books.title",
-        book_id, *new.facts, now, now,
-    )  # fmt: skip
+        "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET title = books.title"
+    )
+    database.execute(sql, book_id, *new.facts, now, now)
 
 
 def _store(book_id: str, new: Edition, ids: Ids) -> None:
@@ -108,11 +108,11 @@ def _store(book_id: str, new: Edition, ids: Ids) -> None:
     database.execute("DELETE FROM sections WHERE book_id = ? AND section_number < 0", book_id)
     database.execute("DELETE FROM pages WHERE book_id = ? AND page_number > ?", book_id, len(new.pages))
     database.execute("DELETE FROM chapters WHERE book_id = ? AND number < 0", book_id)
-    database.execute(
+    sql = (
         "UPDATE books SET title = ?, author = ?, description = ?, language = ?, total_pages = ?, "
-        "total_words = ?, updated_at = ? WHERE id = ?",
-        *new.facts, clock.now(), book_id,
-    )  # fmt: skip
+        "total_words = ?, updated_at = ? WHERE id = ?"
+    )
+    database.execute(sql, *new.facts, clock.now(), book_id)
 
 
 def _store_chapters_and_pages(book_id: str, new: Edition, ids: Ids) -> None:

@@ -1,7 +1,5 @@
 """The reader's pages: the landing page, the shelf, unlocking a book and its pages."""
 
-from typing import Any
-
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
 from pydantic import Field
@@ -15,7 +13,6 @@ from alice.ids import new_id
 from alice.library import access, book, book_code, page
 from alice.library.access import BookAccess
 from alice.library.book_code import TypedCode
-from alice.library.page import OpenPage
 from alice.web.access import public, roles
 from alice.web.answers import with_refusal
 from alice.web.context import alice, settings
@@ -92,7 +89,8 @@ def read(book_id: str, page_number: int) -> str:
     found = page.load(book_id, page_number) if 1 <= page_number <= opened.total_pages else None
     if found is None:
         raise NotFound(f"This book has pages 1 to {opened.total_pages}.")
-    return render_template("reading/page.html", view_id=new_id(), **_shown(found))
+    percent = round(100 * found.page_number / found.total_pages)
+    return render_template("reading/page.html", view_id=new_id(), page=found, progress_percent=percent)
 
 
 class Turn(Form):
@@ -125,25 +123,3 @@ def _log_view(book_id: str, page_number: int) -> None:
     view = Activity(new_id(now), ActivityType.PAGE_VIEW, now, now, book_id, page_number)
     user_id, session_id = current_user.id, current_user.session_id
     alice().recorder.submit(lambda db: log.append(db, user_id, session_id, [view]))
-
-
-def _shown(found: OpenPage) -> dict[str, Any]:
-    """The template's variables for a page."""
-    return {
-        "book": {
-            "id": found.book_id,
-            "title": found.book_title,
-            "author": found.book_author,
-            "language": found.book_language,
-            "total_pages": found.total_pages,
-        },
-        "page": {
-            "page_number": found.page_number,
-            "chapter": {"number": found.chapter_number, "title": found.chapter_title},
-            "chapter_starts": found.starts_chapter,
-            "sections": found.sections,
-        },
-        "previous": found.previous,
-        "next": found.next,
-        "progress_percent": round(100 * found.page_number / found.total_pages),
-    }

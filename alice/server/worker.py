@@ -110,7 +110,7 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Respond to a request that cannot be parsed. gunicorn would log the address and the query string."""
-        status, reason = _status_of(exc)
+        status, reason = next(STATUSES[kind] for kind in STATUSES if isinstance(exc, kind))
         method, path = getattr(req, "method", None) or "-", getattr(req, "path", None) or "-"
         if status == 500:
             self.log.error("%s %s failed outside the application", method, path, exc_info=exc)
@@ -121,19 +121,14 @@ class Worker(ThreadWorker):
             self.log.debug("The client did not wait for its error.")
 
 
-def _status_of(error: Exception) -> tuple[int, str]:
-    match error:
-        case parse_errors.LimitRequestLine():
-            return 414, "URI Too Long"
-        case parse_errors.LimitRequestHeaders():
-            return 431, "Request Header Fields Too Large"
-        case parse_errors.ExpectationFailed():
-            return 417, "Expectation Failed"
-        case parse_errors.UnsupportedTransferCoding():
-            return 501, "Not Implemented"
-        case parse_errors.InvalidResponseHeader() | parse_errors.InvalidResponseHeaderName():
-            return 500, "Internal Server Error"
-        case parse_errors.ParseException():
-            return 400, "Bad Request"
-        case _:
-            return 500, "Internal Server Error"
+# The status for each error of gunicorn's parser; the first that fits.
+STATUSES = {
+    parse_errors.LimitRequestLine: (414, "URI Too Long"),
+    parse_errors.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
+    parse_errors.ExpectationFailed: (417, "Expectation Failed"),
+    parse_errors.UnsupportedTransferCoding: (501, "Not Implemented"),
+    parse_errors.InvalidResponseHeader: (500, "Internal Server Error"),
+    parse_errors.InvalidResponseHeaderName: (500, "Internal Server Error"),
+    parse_errors.ParseException: (400, "Bad Request"),
+    BaseException: (500, "Internal Server Error"),
+}

@@ -17,7 +17,7 @@ from alice.tracking.site import Site
 
 INGEST, READ = SCOPES = ("ingest", "read")
 KEY = re.compile(r"[0-9a-f]{64}")  # 32 random bytes; other texts are not looked up
-NOTED_EVERY = minutes(1)  # the precision of last_used_at
+USE_WRITTEN_EVERY = minutes(1)  # the precision of last_used_at
 
 
 class ApiKey(EventsModel):
@@ -34,7 +34,7 @@ class ApiKey(EventsModel):
         table_name = "api_keys"
 
 
-class Made(NamedTuple):
+class NewKey(NamedTuple):
     """A new key. Its text is not stored."""
 
     id: str
@@ -49,9 +49,9 @@ class KeyAccess(NamedTuple):
     scope: str
     last_used_at: int | None  # ms
 
-    def is_to_be_noted(self, now: int) -> bool:
-        """Whether to update last_used_at: not at every request."""
-        return self.last_used_at is None or now - self.last_used_at >= NOTED_EVERY
+    def use_is_due(self, now: int) -> bool:
+        """Whether to write last_used_at now: not at every request."""
+        return self.last_used_at is None or now - self.last_used_at >= USE_WRITTEN_EVERY
 
 
 class KeySummary(NamedTuple):
@@ -66,15 +66,13 @@ class KeySummary(NamedTuple):
     revoked_at: int | None
 
 
-def create(site_number: int, scope: str, name: str) -> Made:
+def create(site_number: int, scope: str, name: str) -> NewKey:
     """Make a key of one scope (ingest or read) for one site."""
-    new = Made(new_id(), secrets.token_hex(32))
+    id, key = new_id(), secrets.token_hex(32)
+    columns = {"site": site_number, "name": name, "scope": scope}
     with database.transaction(events_db):
-        ApiKey.create(
-            id=new.id, site=site_number, name=name, key_hash=_hash(new.key), scope=scope,
-            created_at=clock.now(),
-        )  # fmt: skip
-    return new
+        ApiKey.create(id=id, key_hash=_hash(key), created_at=clock.now(), **columns)
+    return NewKey(id, key)
 
 
 def check(key: str) -> KeyAccess | None:
@@ -99,11 +97,8 @@ def write_used(db: Queries, used: Iterable[tuple[Hashable, Any]]) -> None:
 def revoke(key_id: str) -> bool:
     """Revoke the key; return False if it does not exist or was revoked already."""
     with database.transaction(events_db):
-        return bool(
-            events.execute(
-                "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", clock.now(), key_id
-            )
-        )
+        sql = "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
+        return events.execute(sql, clock.now(), key_id) == 1
 
 
 def everyones(site_number: int | None = None) -> list[KeySummary]:

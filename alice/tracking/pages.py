@@ -2,6 +2,7 @@
 
 from flask import Blueprint, render_template
 
+from alice.clock import DAY, minutes
 from alice.config import Settings
 from alice.errors import NotFound
 from alice.tracking.context import connect, tracking
@@ -41,8 +42,8 @@ def _privacy(site: SiteRow, own: bool) -> str:
         site=site,
         own=own,
         counted=not own or settings().track_pages,
-        idle_minutes=site.idle_ms // 60_000,
-        ids_days=retention.IDS_KEPT // 86_400_000,
+        idle_minutes=site.idle_ms // minutes(1),
+        ids_days=retention.IDS_KEPT // DAY,
         help_contact=settings().help_contact,
         country_from_address=settings().country_database is not None,
         copies=_copies(settings()),
@@ -50,7 +51,7 @@ def _privacy(site: SiteRow, own: bool) -> str:
 
 
 def _copies(settings: Settings) -> list[str]:
-    """Return the systems that get copies of events, as visitors know them."""
+    """The systems that get copies of events, described for visitors."""
     sinks = {
         "A ClickHouse database": settings.clickhouse_url,
         "Tinybird, a service that evaluates such data": settings.tinybird_token,

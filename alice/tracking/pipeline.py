@@ -1,6 +1,7 @@
-"""How all events are recorded: limits and site before the transaction; duplicate ids, visit and log in it.
+"""How all events are recorded. A dialect translates a request into hits and passes them to Tracking.
 
-A dialect translates a request into hits and passes them here. Methods return when the result is committed.
+Limits and sites are checked before the transaction; log/recording.py has the steps inside it. Methods return
+when the result is committed.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,10 @@ from alice.recorder import Recorder
 from alice.tracking.limit import Limits
 from alice.tracking.log import device, recording, visit
 from alice.tracking.log.caller import Caller
-from alice.tracking.log.campaign import NO_CAMPAIGN, bucket
 from alice.tracking.log.country import Countries
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, Recorded, VisitDetails, VisitKey
+from alice.tracking.log.hit import Hit, VisitDetails, VisitKey
+from alice.tracking.log.recording import Recorded
 from alice.tracking.log.strings import Strings
 from alice.tracking.log.visit import Dialect, Expired, Progress, VisitRow
 from alice.tracking.privacy.visitor_key import Visitors
@@ -26,7 +27,7 @@ from alice.tracking.site import SiteRow, Sites
 
 @dataclass
 class Tracking:
-    """What tracking needs for as long as the application runs."""
+    """Records events and finds visits; the application has one."""
 
     recorder: Recorder
     sites: Sites
@@ -53,31 +54,29 @@ class Tracking:
         caller: Caller,
         make_details: Callable[[], VisitDetails],
         hits: list[Hit],
-        idle_ms: int | None = None,
     ) -> Recorded:
         """Append to the open visit of the key, or to a new one.
 
-        make_details() is called only if a visit is opened, gets its first page view, or somebody identifies.
+        make_details() is called only if a visit is opened or gets its first page view, or if a hit is of
+        kind IDENTIFY.
         """
         identifies = any(hit.kind == Kind.IDENTIFY for hit in hits)
 
         def operation(db: Log) -> Recorded:
             now = clock.now()
-            arrived = recording.incoming(db, site.number, hits)
-            if not arrived.new:
-                return recording.recorded_before(db, arrived)
-            progress = recording.progress_of(arrived.new)
-            # Who identifies may have to leave the visit to somebody else who did.
+            incoming = recording.deduplicate(db, site.number, hits)
+            if not incoming.new:
+                return recording.first_result(db, incoming)
+            progress = incoming.progress()
+            # The open visit may belong to another user than the one who identifies now.
             counted = None if identifies else visit.advance(db, recording.selector(site, key), progress, now)
             if counted is None:
                 details = make_details()
                 attributes = self._attributes(site, caller, details)
-                counted = recording.advance_or_open(
-                    db, site, key, attributes, details, progress, now, idle_ms
-                )
+                counted = recording.advance_or_open(db, site, key, attributes, details, progress, now)
             elif 0 < progress.page_views == counted.page_views:
                 visit.fill_in(db, counted.number, self._attributes(site, caller, make_details()))
-            return recording.append(db, counted, arrived, self._strings, now)
+            return recording.append(db, counted, incoming, self._strings, now)
 
         return self._submit(operation)
 
@@ -92,11 +91,11 @@ class Tracking:
         def operation(db: Log) -> list[Recorded]:
             now, recorded = clock.now(), []
             for key, attributes, details, hits in prepared:
-                arrived = recording.incoming(db, site.number, hits)
-                if arrived.new:
-                    progress = recording.progress_of(arrived.new)
+                incoming = recording.deduplicate(db, site.number, hits)
+                if incoming.new:
+                    progress = incoming.progress()
                     counted = recording.advance_or_open(db, site, key, attributes, details, progress, now)
-                    recorded.append(recording.append(db, counted, arrived, self._strings, now))
+                    recorded.append(recording.append(db, counted, incoming, self._strings, now))
             return recorded
 
         for recorded in self.recorder.submit(operation):
@@ -104,21 +103,21 @@ class Tracking:
 
     def append(self, visit_number: int, hits: list[Hit], details: VisitDetails | None = None) -> Recorded:
         """Append to this visit, and fill in attributes that it lacks. Raises Expired if it is over."""
-        attributes = _attribution(details) if details else {}
+        attributes = details.attribution() if details else {}
 
         def operation(db: Log) -> Recorded:
             now = clock.now()
             found = visit.find(db, visit.numbered(visit_number))
             if found is None:
                 raise Expired
-            arrived = recording.incoming(db, found.site_number, hits)
-            if not arrived.new:
-                return recording.recorded_before(db, arrived)
+            incoming = recording.deduplicate(db, found.site_number, hits)
+            if not incoming.new:
+                return recording.first_result(db, incoming)
             if found.is_over(now):
                 raise Expired
             recording.fill_in(db, found, attributes)
-            counted = recording.advance(db, visit_number, recording.progress_of(arrived.new), now)
-            return recording.append(db, counted, arrived, self._strings, now)
+            counted = recording.advance(db, visit_number, incoming.progress(), now)
+            return recording.append(db, counted, incoming, self._strings, now)
 
         return self._submit(operation)
 
@@ -131,15 +130,7 @@ class Tracking:
         self, site: SiteRow, key: VisitKey, caller: Caller, details: VisitDetails, idle_ms: int | None = None
     ) -> VisitRow:
         """The open visit of the key, or a new one."""
-        attributes = self._attributes(site, caller, details)
-
-        def operation(db: Log) -> VisitRow:
-            counted = recording.advance_or_open(
-                db, site, key, attributes, details, Progress(), clock.now(), idle_ms
-            )
-            return visit.find(db, visit.numbered(counted.number))
-
-        return self.recorder.submit(operation)
+        return self.renew(site, key, caller, details, None, idle_ms)
 
     def renew(
         self,
@@ -161,13 +152,13 @@ class Tracking:
         def operation(db: Log) -> VisitRow:
             now = clock.now()
             old = visit.find(db, old_visit) if old_visit else None
-            renewed_from = None
+            carried, renewed_from = (attributes, details), None
             if old is not None and old.session_id != key.session_id:
-                _carry_attribution(db, old, attributes, details)
+                carried = recording.carry_attribution(db, old, attributes, details)
                 visit.close(db, old.number, min(now, old.due_at))
                 renewed_from = old.number
             counted = recording.advance_or_open(
-                db, site, key, attributes, details, Progress(), now, idle_ms, renewed_from
+                db, site, key, *carried, Progress(), now, idle_ms, renewed_from
             )
             return visit.find(db, visit.numbered(counted.number))
 
@@ -177,11 +168,11 @@ class Tracking:
         self, dialect: Dialect, session_id: str, site_number: int, user_id: str | None = None
     ) -> VisitRow | None:
         """The site's newest visit with this session id; only of this user, if one is given."""
-        return _find(visit.by_session_id(dialect, session_id, site_number, user_id))
+        return visit.find(events, visit.by_session_id(dialect, session_id, site_number, user_id))
 
     def find_anywhere(self, dialect: Dialect, session_id: str) -> VisitRow | None:
         """Of all sites' visits with this session id, the oldest open one, else the newest."""
-        return _find(visit.oldest_open(dialect, session_id, clock.now()))
+        return visit.find(events, visit.oldest_open(dialect, session_id, clock.now()))
 
     def touch(self, visit_number: int) -> None:
         """Record activity without an event; changes nothing when the visit is over."""
@@ -194,9 +185,9 @@ class Tracking:
 
     def _attributes(self, site: SiteRow, caller: Caller, details: VisitDetails) -> dict[str, Any]:
         """The attributes of a new visit, and is_bot."""
-        client = (
-            device.of(caller.user_agent, caller.hints) if caller.user_agent is not None else device.UNSAID
-        )
+        client = device.UNKNOWN
+        if caller.user_agent is not None:
+            client = device.of(caller.user_agent, caller.environ)
         country = self.countries.find(caller.environ, caller.address, details.timezone)
         return {
             "landing_path": details.path,
@@ -208,9 +199,7 @@ class Tracking:
             "screen": details.screen,
             "country": country.code,
             "country_source": country.source,
-            "ab_test": details.ab_test,
-            "ab_variant": details.ab_variant,
-            **_origin(details),
+            **details.attribution(),
             "is_bot": int(client.kind == device.BOT),
         }
 
@@ -223,37 +212,3 @@ def close_visits() -> None:
                 closed = visit.close_due(events, clock.now())
             if closed < visit.CLOSE_AT_ONCE:
                 return
-
-
-def _find(which: visit.Selector) -> VisitRow | None:
-    return visit.find(events, which)
-
-
-def _carry_attribution(db: Log, old: VisitRow, attributes: dict[str, Any], details: VisitDetails) -> None:
-    """Add what a renewed visit keeps of the old one: where the visitor came from, the context, the user."""
-    for name, value in visit.attributes_of(db, old.number, visit.ATTRIBUTION).items():
-        if value and not (name in visit.VARIANT and attributes[name]):  # the new test wins
-            attributes[name] = value
-    details.context = old.context | (details.context or {})
-    details.user_id = details.user_id or old.user_id
-
-
-def _attribution(details: VisitDetails) -> dict[str, str | None]:
-    """The attributes that an event can add to its visit."""
-    return _origin(details) | {"ab_test": details.ab_test, "ab_variant": details.ab_variant}
-
-
-def _origin(details: VisitDetails) -> dict[str, str | None]:
-    """Where the visitor came from, by column; empty if the dialect sent nothing about it."""
-    campaign = details.campaign or NO_CAMPAIGN
-    if details.path is None and details.referrer is None and campaign == NO_CAMPAIGN:
-        return {}
-    return {
-        "referrer_host": details.referrer,
-        "bucket": bucket(campaign, details.referrer),
-        "utm_source": campaign.source,
-        "utm_medium": campaign.medium,
-        "utm_campaign": campaign.name,
-        "utm_term": campaign.term,
-        "utm_content": campaign.content,
-    }

@@ -119,7 +119,14 @@ def create(
             f"The name {OWN_NAME} without an owner is for Alice's own pages.", "name_taken", "name"
         )
     with database.transaction(events_db):
-        return _insert(domain, name, owner_id, origins, idle_minutes, retention_days)
+        return _insert(
+            domain=domain,
+            name=name,
+            owner_id=owner_id,
+            origins=origins_json(origins),
+            idle_minutes=idle_minutes,
+            retention_days=retention_days,
+        )
 
 
 def change(site_id: str, **columns: str | int | None) -> SiteRow:
@@ -149,7 +156,7 @@ def own(public_url: str | None = None) -> SiteRow:
     with database.appending(events_db, database.EVENT_LOG):
         found = _own()
         if found is None:
-            return _insert(domain or LOCAL, OWN_NAME, None)
+            return _insert(domain=domain or LOCAL, name=OWN_NAME)
         if domain is not None:
             events.execute("UPDATE sites SET domain = ? WHERE number = ?", domain, found.number)
     return found._replace(domain=domain or found.domain)
@@ -191,20 +198,10 @@ def _require(site_id: str) -> SiteRow:
     return found
 
 
-def _insert(
-    domain: str,
-    name: str,
-    owner_id: str | None,
-    origins: Collection[str] = (),
-    idle_minutes: int = 30,
-    retention_days: int | None = None,
-) -> SiteRow:
-    made = Site.create(
-        id="".join(secrets.choice(_LETTERS) for _ in range(ID_LENGTH)),
-        domain=domain, name=name, owner_id=owner_id, origins=origins_json(origins),
-        idle_minutes=idle_minutes, retention_days=retention_days, created_at=clock.now(),
-    )  # fmt: skip
-    return _require(made.id)
+def _insert(**columns: str | int | None) -> SiteRow:
+    id = "".join(secrets.choice(_LETTERS) for _ in range(ID_LENGTH))
+    Site.create(id=id, created_at=clock.now(), **columns)
+    return _require(id)
 
 
 # Finding

@@ -42,11 +42,9 @@ class NewSite(BaseModel):
 @roles(CONSULTANT, ADMIN)
 def add_site() -> Response:
     """Add a site that belongs to the sender."""
-    asked = body.validated(NewSite, body.read(request.get_data(cache=False)))
-    added = site.create(
-        asked.domain, asked.name or asked.domain[: site.LONGEST_NAME], current_user.id, asked.origins,
-        asked.idleMinutes, asked.retentionDays,
-    )  # fmt: skip
+    new = body.validated(NewSite, body.read(request.get_data(cache=False)))
+    name = new.name or new.domain[: site.LONGEST_NAME]
+    added = site.create(new.domain, name, current_user.id, new.origins, new.idleMinutes, new.retentionDays)
     return respond(_site_body(added), 201)
 
 

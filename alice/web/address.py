@@ -61,13 +61,13 @@ def is_secure() -> bool:
 
 def is_own_origin(origin: str) -> bool:
     """Whether an Origin header names this site."""
-    public_url = settings().public_url
-    if public_url:
-        return origin.lower() == public_url.lower()
+    configured = settings()
+    if configured.public_url:
+        return origin.lower() == configured.public_url.lower()
     host = request.environ.get("HTTP_HOST", "").lower()
     if not host:
         return False
-    if settings().trusted_proxies:
+    if configured.trusted_proxies:
         return origin.lower() == f"{scheme()}://{host}"
     # A proxy that is not configured may terminate TLS, so either scheme is accepted.
     return origin.lower() in (f"http://{host}", f"https://{host}")

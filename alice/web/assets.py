@@ -14,7 +14,7 @@ from alice.web.access import public
 
 PREFIX = re.compile(r"v-[0-9a-f]{12}/")
 FOR_A_YEAR = "public, max-age=31536000, immutable"
-ASK_AGAIN = "public, no-cache"
+REVALIDATE = "public, no-cache"
 
 
 def install(app: Flask) -> None:
@@ -40,5 +40,5 @@ def static(filename: str) -> Response:
     folder = Path(current_app.root_path) / "static"
     answer = send_from_directory(folder, filename[versioned.end() :] if versioned else filename)
     current = versioned and versioned.group() == current_app.config["STATIC_VERSION"]
-    answer.headers["Cache-Control"] = FOR_A_YEAR if current and not current_app.debug else ASK_AGAIN
+    answer.headers["Cache-Control"] = FOR_A_YEAR if current and not current_app.debug else REVALIDATE
     return answer

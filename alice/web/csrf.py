@@ -7,7 +7,7 @@ neither (no other site can add that header), nor do programs, which send no cook
 import hmac
 import secrets
 
-from flask import Response, after_this_request, current_app, g, request
+from flask import Request, Response, after_this_request, current_app, g, request
 from flask_login import current_user
 
 from alice.errors import Refusal
@@ -21,9 +21,11 @@ COOKIE = "alice_csrf"  # the form token is bound to it while nobody is signed in
 SESSION_COOKIE = "alice_session"
 
 
-def check() -> None:
+def check(request: Request) -> None:
     """Raise 403 `csrf` for an unsafe request that may be forged."""
-    if request.method in SAFE_METHODS or _has_bearer() or _from_here() or _is_program() or _has_token():
+    if request.method in SAFE_METHODS or _has_bearer(request) or _from_here(request):
+        return
+    if _is_program(request) or _has_token(request):
         return
     raise Refusal(
         403, "csrf", "This request did not come from Alice's own pages. Please reload the page and try again."
@@ -37,18 +39,18 @@ def csrf_token() -> str:
     return g.csrf_token
 
 
-def _has_bearer() -> bool:
+def _has_bearer(request: Request) -> bool:
     return request.environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer "
 
 
-def _from_here() -> bool:
+def _from_here(request: Request) -> bool:
     origin = request.environ.get("HTTP_ORIGIN")
     if origin is not None:
         return address.is_own_origin(origin)
     return request.environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
 
 
-def _is_program() -> bool:
+def _is_program(request: Request) -> bool:
     """Whether this calls the JSON API without any header or cookie that a browser adds by itself."""
     environ = request.environ
     return (
@@ -59,7 +61,7 @@ def _is_program() -> bool:
     )
 
 
-def _has_token() -> bool:
+def _has_token(request: Request) -> bool:
     if request.mimetype != FORM_TYPE:
         return False
     subject = _subject()

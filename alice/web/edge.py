@@ -37,38 +37,38 @@ def admit() -> Response | None:
 
     Returns None to go on to the view, or a redirect to the login page. Raises a Refusal.
     """
-    environ = request.environ
-    if "\0" in environ["PATH_INFO"]:
+    current = request._get_current_object()  # the proxy would look the request up at each access
+    if "\0" in current.environ["PATH_INFO"]:
         raise NotFound()  # no name contains a NUL, and PostgreSQL refuses it
-    if (request.content_length or 0) > MAX_BODY:
+    if (current.content_length or 0) > MAX_BODY:
         raise TooLarge()
-    rule = request.url_rule
+    rule = current.url_rule
     if rule is None:  # Flask raises 404 or 405 next; the error page shows the signed-in user
         if not wants_json():
             database.ensure_open()
         return None
     if rule.endpoint in BARE:
         return None
-    _take_in(environ)
+    _read_body(current)
     database.ensure_open()
     answer = access.check(rule.endpoint)
     if answer is None:
-        csrf.check()
+        csrf.check(current)
     return answer
 
 
-def _take_in(environ: dict[str, Any]) -> None:
+def _read_body(request: Request) -> None:
     """Read the whole body before a database connection is opened, so that a slow client does not hold one.
 
     Not through Werkzeug's stream, which would double the cost and silently truncate a chunked body that is
     too long. Raises TooLarge, and ClientDisconnected if the body is incomplete.
     """
-    chunked = "HTTP_TRANSFER_ENCODING" in environ
+    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
     size = MAX_BODY + 1 if chunked else request.content_length
     if size is None:
         return
     try:
-        raw = environ["wsgi.input"].read(size)
+        raw = request.environ["wsgi.input"].read(size)
     except OSError:
         raise ClientDisconnected() from None
     if chunked and len(raw) > MAX_BODY:

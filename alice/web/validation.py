@@ -46,7 +46,7 @@ def _json_text(value: dict[str, Any]) -> str:
     try:
         text = orjson.dumps(value)
     except TypeError as error:
-        reasons = (reason for sign, reason in _UNKEEPABLE.items() if sign in str(error))
+        reasons = (reason for sign, reason in _NOT_STORABLE.items() if sign in str(error))
         raise ValueError(next(reasons, "holds a value that cannot be kept")) from None
     # orjson writes infinity as null. A JSON body yields infinity only for a number that is too large.
     if b"null" in text and _holds_infinity(value):
@@ -55,7 +55,7 @@ def _json_text(value: dict[str, Any]) -> str:
 
 
 # part of orjson's message -> our message
-_UNKEEPABLE = {"64-bit": "holds a number of more than 64 bits", "ecursion": "is nested too deeply"}
+_NOT_STORABLE = {"64-bit": "holds a number of more than 64 bits", "ecursion": "is nested too deeply"}
 
 
 def _holds_infinity(value: Any) -> bool:
@@ -87,10 +87,10 @@ def parse(model: type[Model], raw: bytes) -> Model:
         if first["type"] == "json_invalid":
             raise _not_json(raw, first) from None
         if b"NaN" in raw or b"Infinity" in raw:
-            _refuse_what_cannot_be_kept(raw)  # malformed JSON is reported before wrong values
+            _refuse_nan_and_nul(raw)  # malformed JSON is reported before wrong values
         raise _invalid(first) from None
     if b"NaN" in raw or b"Infinity" in raw or b"\\u0000" in raw:
-        _refuse_what_cannot_be_kept(raw)
+        _refuse_nan_and_nul(raw)
     return parsed
 
 
@@ -201,7 +201,7 @@ def _reason(error: ErrorDetails) -> str:
     return ONE_OF_MANY.sub(r"1 \1", reason.format_map(error.get("ctx", {})))
 
 
-def _refuse_what_cannot_be_kept(raw: bytes) -> None:
+def _refuse_nan_and_nul(raw: bytes) -> None:
     """Raise Malformed for NaN, which pydantic accepts, and Invalid for NUL, which PostgreSQL cannot store."""
     try:
         document = orjson.loads(raw)

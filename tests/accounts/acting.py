@@ -1,4 +1,4 @@
-"""What people do in the tests of accounts."""
+"""Requests, threads and signals for the tests of accounts."""
 
 import threading
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from blinker import Signal as BlinkerSignal
+from blinker import Signal
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -48,12 +48,12 @@ def went_to(answer: TestResponse) -> str:
 
 def error(answer: TestResponse) -> tuple[int, str, str | None]:
     """Status, code and field of a refusal."""
-    said = answer.json["error"]
-    return answer.status_code, said["code"], said.get("field")
+    refusal = answer.json["error"]
+    return answer.status_code, refusal["code"], refusal.get("field")
 
 
 def together(*actions: Callable[[], Any]) -> list[Any]:
-    """Run the actions at the same moment, each in a thread of its own; their results, or what they raised."""
+    """Run the actions at the same moment, each in its own thread; return their results or exceptions."""
     barrier = threading.Barrier(len(actions))
     results: list[Any] = [None] * len(actions)
 
@@ -75,7 +75,7 @@ def together(*actions: Callable[[], Any]) -> list[Any]:
 def before_they_hash(
     eventually: Eventually, meanwhile: Callable[[], Any], *actions: Callable[[], Any]
 ) -> list[Any]:
-    """Run the actions, and `meanwhile` when each of them waits for its turn to hash; their results."""
+    """Run the actions, and `meanwhile` when all of them wait for their turn to hash; return their results."""
     turns = passwords._turns
     with ThreadPoolExecutor(len(actions)) as pool:
         with ExitStack() as taken:
@@ -89,7 +89,7 @@ def before_they_hash(
 
 
 def connected(action: Callable[[], Any]) -> Callable[[], Any]:
-    """The action with a connection of its thread's own, for calls without HTTP."""
+    """Wrap the action so that its thread has a connection, for calls without HTTP."""
 
     def run() -> Any:
         with database.connected():
@@ -98,18 +98,18 @@ def connected(action: Callable[[], Any]) -> Callable[[], Any]:
     return run
 
 
-class Signal:
+class SentSignals:
     """Listens to all signals of accounts; `sent` holds (name, arguments, whether a transaction was open)."""
 
     NAMES = ("signed_in", "signed_out")
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any], bool]] = []
-        self._receivers: list[tuple[BlinkerSignal, Callable]] = []
+        self._receivers: list[tuple[Signal, Callable]] = []
         for name in self.NAMES:
             self._listen(name, getattr(signals, name))
 
-    def _listen(self, name: str, signal: BlinkerSignal) -> None:
+    def _listen(self, name: str, signal: Signal) -> None:
         def receive(sender: object, *, db: database.Log, **arguments: Any) -> None:
             self.sent.append((name, arguments, database.alice_db.in_transaction()))
 

@@ -1,4 +1,4 @@
-"""What the tests of accounts share."""
+"""Fixtures for the tests of accounts."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,26 +9,26 @@ from flask.testing import FlaskClient
 
 from alice.app import create_app
 from alice.config import Settings
-from tests.accounts.acting import Signal
+from tests.accounts.acting import SentSignals
 
 
 @pytest.fixture
 def browser(app: Flask) -> FlaskClient:
-    """Nobody's browser: it keeps cookies and says where it is."""
+    """A browser without a session: it keeps cookies and sends an Origin."""
     client = app.test_client()
     client.environ_base["HTTP_ORIGIN"] = "http://localhost"
     return client
 
 
 @pytest.fixture
-def heard() -> Iterator[Signal]:
+def heard() -> Iterator[SentSignals]:
     """The signals of accounts that are sent during the test."""
-    signal = Signal()
+    signal = SentSignals()
     yield signal
     signal.disconnect()
 
 
 @pytest.fixture
 def closed(settings: Settings) -> Flask:
-    """An Alice that takes no registrations."""
+    """An Alice with closed registration."""
     return create_app(replace(settings, registration="closed"))

@@ -1,4 +1,4 @@
-"""What is over is deleted: sessions by their limits, throttles that no longer count."""
+"""The cleanup deletes ended sessions and expired throttles."""
 
 import pytest
 from flask.testing import FlaskClient

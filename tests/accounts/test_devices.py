@@ -1,4 +1,4 @@
-"""One's own devices, and everybody's for admins: /api/sessions and /api/users/<id>/sessions."""
+"""A user's own sessions, and for admins those of every user: /api/sessions and /api/users/<id>/sessions."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -8,7 +8,7 @@ from alice.accounts import session
 from alice.accounts.device import describe
 from alice.accounts.session import Session
 from alice.clock import days, hours, minutes, rfc3339
-from tests.accounts.acting import Signal, error, login, me
+from tests.accounts.acting import SentSignals, error, login, me
 from tests.conftest import PASSWORD, Cast, Rows
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
@@ -66,7 +66,7 @@ def test_the_list_is_paged_from_the_newest(cast: Cast, program: FlaskClient) -> 
 
 @pytest.fixture
 def many(connection: None, cast: Cast, frozen_clock: int) -> None:
-    """The newcomer is signed in on 501 devices more."""
+    """The newcomer is signed in on 501 more devices."""
     started = [Session.id, Session.user, Session.token_hash]
     times = [Session.created_at, Session.last_active_at, Session.expires_at]
     rows = [(f"{n:036}", cast.newcomer.id, f"{n:064}", *[frozen_clock + days(1)] * 3) for n in range(501)]
@@ -88,7 +88,7 @@ def test_the_page_of_devices_shows_five_hundred_at_most(many: None, cast: Cast) 
 
 
 @pytest.mark.parametrize("query", ["before=" + "0" * 37, "before=%00"])
-def test_what_is_no_session_starts_no_page(cast: Cast, query: str) -> None:
+def test_an_invalid_cursor_is_refused(cast: Cast, query: str) -> None:
     assert error(cast.reader.client.get(f"/api/sessions?{query}")) == (422, "invalid", "before")
 
 
@@ -97,7 +97,7 @@ def test_a_page_has_a_bound(cast: Cast, limit: str) -> None:
     assert error(cast.reader.client.get(f"/api/sessions?limit={limit}")) == (422, "invalid", "limit")
 
 
-def test_what_is_over_is_not_listed(cast: Cast, program: FlaskClient, frozen_clock: int) -> None:
+def test_ended_sessions_are_not_listed(cast: Cast, program: FlaskClient, frozen_clock: int) -> None:
     login(program, cast.reader.email)
     clock.advance(hours(24))
 
@@ -124,7 +124,7 @@ def test_a_reader_signs_one_device_out(cast: Cast, elsewhere: str, program: Flas
     assert cast.reader.client.get("/api/auth/me").status_code == 200
 
 
-def test_signing_out_the_device_in_hand_is_signing_out(cast: Cast, heard: Signal) -> None:
+def test_signing_out_the_device_in_hand_is_signing_out(cast: Cast, heard: SentSignals) -> None:
     answer = cast.reader.client.delete(f"/api/sessions/{cast.reader.session_id}")
 
     assert answer.status_code == 204
@@ -134,7 +134,7 @@ def test_signing_out_the_device_in_hand_is_signing_out(cast: Cast, heard: Signal
 
 
 @pytest.mark.parametrize("whose", ["newcomer", "admin"])
-def test_nobody_ends_a_session_of_somebody_else(cast: Cast, whose: str) -> None:
+def test_a_session_of_another_user_cannot_be_ended(cast: Cast, whose: str) -> None:
     victim = getattr(cast, whose)
 
     answer = cast.reader.client.delete(f"/api/sessions/{victim.session_id}")
@@ -143,7 +143,9 @@ def test_nobody_ends_a_session_of_somebody_else(cast: Cast, whose: str) -> None:
     assert victim.client.get("/api/auth/me").status_code == 200
 
 
-def test_signing_out_ends_no_session_of_somebody_else(connection: None, cast: Cast, heard: Signal) -> None:
+def test_signing_out_ends_no_session_of_another_user(
+    connection: None, cast: Cast, heard: SentSignals
+) -> None:
     session.sign_out(cast.reader.id, cast.newcomer.session_id)
 
     assert cast.newcomer.client.get("/api/auth/me").status_code == 200
@@ -156,7 +158,7 @@ def test_an_unknown_session_is_not_found(cast: Cast, id: str) -> None:
 
 
 def test_a_reader_signs_all_others_out(
-    cast: Cast, elsewhere: str, program: FlaskClient, heard: Signal
+    cast: Cast, elsewhere: str, program: FlaskClient, heard: SentSignals
 ) -> None:
     answer = cast.reader.client.delete("/api/sessions?scope=others")
 
@@ -168,7 +170,7 @@ def test_a_reader_signs_all_others_out(
 
 
 def test_a_reader_signs_out_everywhere(
-    cast: Cast, elsewhere: str, program: FlaskClient, heard: Signal
+    cast: Cast, elsewhere: str, program: FlaskClient, heard: SentSignals
 ) -> None:
     answer = cast.reader.client.delete("/api/sessions?scope=all")
 
@@ -178,9 +180,7 @@ def test_a_reader_signs_out_everywhere(
     assert heard.names == ["signed_out"]
 
 
-def test_who_is_signed_out_already_does_not_sign_out_again(
-    connection: None, cast: Cast, heard: Signal
-) -> None:
+def test_a_second_sign_out_sends_no_signal(connection: None, cast: Cast, heard: SentSignals) -> None:
     session.end_all(cast.reader.id)
 
     assert session.sign_out_everywhere(cast.reader.id, cast.reader.session_id) == 0
@@ -193,7 +193,9 @@ def test_ending_many_says_which(cast: Cast, query: str) -> None:
     assert cast.reader.client.get("/api/auth/me").status_code == 200
 
 
-def test_an_admin_sees_and_ends_anybodys(cast: Cast, elsewhere: str, program: FlaskClient) -> None:
+def test_an_admin_lists_and_ends_sessions_of_any_user(
+    cast: Cast, elsewhere: str, program: FlaskClient
+) -> None:
     url = f"/api/users/{cast.reader.id}/sessions"
 
     seen = cast.admin.client.get(url).json
@@ -205,8 +207,8 @@ def test_an_admin_sees_and_ends_anybodys(cast: Cast, elsewhere: str, program: Fl
     assert cast.admin.client.get("/api/auth/me").status_code == 200
 
 
-def test_an_admin_ends_one_of_anybodys(
-    cast: Cast, elsewhere: str, program: FlaskClient, heard: Signal
+def test_an_admin_ends_one_session_of_any_user(
+    cast: Cast, elsewhere: str, program: FlaskClient, heard: SentSignals
 ) -> None:
     answer = cast.admin.client.delete(f"/api/users/{cast.reader.id}/sessions/{cast.reader.session_id}")
 
@@ -215,7 +217,7 @@ def test_an_admin_ends_one_of_anybodys(
     assert heard.names == []  # the reader did not wish it
 
 
-def test_an_admin_ends_none_that_is_not_that_users(cast: Cast) -> None:
+def test_an_admin_ends_only_a_session_of_the_named_user(cast: Cast) -> None:
     url = f"/api/users/{cast.reader.id}/sessions/{cast.newcomer.session_id}"
 
     assert error(cast.admin.client.delete(url)) == (404, "not_found", None)

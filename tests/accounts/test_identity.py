@@ -1,4 +1,4 @@
-"""Every request is checked against the sessions table, in one query, and takes nothing else for a token."""
+"""Every request is checked against the sessions table in one query, and only a token reaches it."""
 
 from dataclasses import replace
 from typing import Any
@@ -51,7 +51,7 @@ def test_the_query_walks_indexes(app: Flask, connection: None, settings: Setting
         "x" * 100_000,
     ],
 )
-def test_what_is_no_token_never_reaches_the_database(program: FlaskClient, counted: Any, token: str) -> None:
+def test_a_malformed_token_never_reaches_the_database(program: FlaskClient, counted: Any, token: str) -> None:
     with counted() as statements:
         answer = me(program, token)
 
@@ -59,7 +59,7 @@ def test_what_is_no_token_never_reaches_the_database(program: FlaskClient, count
     assert statements == []
 
 
-def test_an_unknown_token_is_nobody(program: FlaskClient) -> None:
+def test_an_unknown_token_is_refused(program: FlaskClient) -> None:
     assert me(program, "A" * 43).status_code == 401
 
 
@@ -102,7 +102,7 @@ def test_a_token_in_the_address_is_no_token(program: FlaskClient, cast: Cast) ->
 
 
 @pytest.mark.parametrize("name", ["remember_token", "session"])
-def test_foreign_cookies_are_in_nobodys_way(cast: Cast, name: str) -> None:
+def test_foreign_cookies_are_ignored(cast: Cast, name: str) -> None:
     cookies = f"{name}={cast.admin.id}|feed; alice_session={cast.reader.token}"
 
     answer = cast.nobody.client.get(ME, headers={"Cookie": cookies})
@@ -133,7 +133,7 @@ def test_a_session_is_over_after_a_day(program: FlaskClient, cast: Cast, frozen_
     assert (last_moment, me(program, token).status_code) == (200, 401)
 
 
-def test_one_who_stays_signed_in_is_asked_again_after_thirty_days(
+def test_a_remembered_session_ends_after_thirty_days(
     program: FlaskClient, cast: Cast, frozen_clock: int
 ) -> None:
     token = login(program, cast.reader.email, remember=True).json["access_token"]
@@ -165,7 +165,7 @@ def test_busy_staff_is_not(program: FlaskClient, cast: Cast, recorder: Recorder,
         recorder.flush()
 
 
-def test_who_is_busy_keeps_nobody_else_signed_in(
+def test_an_active_session_does_not_prolong_another(
     program: FlaskClient, cast: Cast, recorder: Recorder, frozen_clock: int
 ) -> None:
     busy, idle = (login(program, who.email).json["access_token"] for who in (cast.consultant, cast.admin))

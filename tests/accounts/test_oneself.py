@@ -25,7 +25,7 @@ def test_me_is_who_one_is_and_nothing_more(cast: Cast) -> None:
 
 
 @pytest.mark.engine("sqlite")
-def test_nobody_is_not_anybody(cast: Cast) -> None:
+def test_without_a_session_there_is_no_own_account(cast: Cast) -> None:
     assert error(cast.nobody.client.get("/api/auth/me")) == (401, "unauthenticated", None)
     assert error(cast.nobody.client.patch("/api/auth/me", json={})) == (401, "unauthenticated", None)
     assert error(change(cast.nobody.client)) == (401, "unauthenticated", None)

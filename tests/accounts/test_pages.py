@@ -13,7 +13,7 @@ from alice.accounts.pages import local_path
 from alice.accounts.throttle import REGISTRATIONS_FROM_ADDRESS
 from alice.app import create_app
 from alice.config import Settings
-from tests.accounts.acting import NEW_PASSWORD, Signal, fill, login, me, register, went_to
+from tests.accounts.acting import NEW_PASSWORD, SentSignals, fill, login, me, register, went_to
 from tests.conftest import PASSWORD, Cast, Rows
 
 ADA = {"email": "ada@example.com", "password": PASSWORD, "first_name": "Ada", "last_name": "King"}
@@ -64,7 +64,7 @@ def test_what_stays_here_is(text: str) -> None:
 
 @pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "https://evil.example"])
 @pytest.mark.parametrize("where", ["form", "query"])
-def test_nobody_is_sent_to_another_site(browser: FlaskClient, cast: Cast, path: str, where: str) -> None:
+def test_no_redirect_leaves_the_site(browser: FlaskClient, cast: Cast, path: str, where: str) -> None:
     if where == "form":
         answer = sign_in(browser, cast.reader, next=path)
     else:
@@ -139,7 +139,7 @@ def test_staying_signed_in_is_a_box_to_tick(app: Flask, cast: Cast) -> None:
 
 @pytest.mark.parametrize("how", ["login", "another", "register"])
 def test_signing_in_again_ends_the_session_whose_cookie_is_replaced(
-    browser: FlaskClient, cast: Cast, program: FlaskClient, heard: Signal, how: str
+    browser: FlaskClient, cast: Cast, program: FlaskClient, heard: SentSignals, how: str
 ) -> None:
     sign_in(browser, cast.reader)
     token = browser.get_cookie("alice_session").value
@@ -177,7 +177,7 @@ def test_a_link_does_not_sign_out(cast: Cast) -> None:
     assert cast.reader.browser.get("/account").status_code == 200
 
 
-def test_another_site_cannot_sign_anybody_in_or_out(cast: Cast, client: FlaskClient) -> None:
+def test_another_site_cannot_sign_a_user_in_or_out(cast: Cast, client: FlaskClient) -> None:
     evil = {"Origin": "https://evil.example"}
     given = {"email": cast.reader.email, "password": PASSWORD}
 
@@ -215,7 +215,7 @@ def test_or_to_the_shelf_where_no_code_is_needed(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("email", "ada", "This must be an e-mail address."),
         ("email", "reader@example.com", "There is an account with this e-mail address."),
@@ -224,13 +224,13 @@ def test_or_to_the_shelf_where_no_code_is_needed(settings: Settings) -> None:
         ("first_name", "x" * 101, "This must have at most 100 characters."),
     ],
 )
-def test_what_is_wrong_is_said_beside_the_field(
-    browser: FlaskClient, cast: Cast, field: str, value: str, said: str
+def test_an_error_is_shown_beside_its_field(
+    browser: FlaskClient, cast: Cast, field: str, value: str, message: str
 ) -> None:
     answer = fill(browser, "/register", **ADA | {field: value})
 
     assert answer.status_code == 422
-    assert said in answer.text
+    assert message in answer.text
     assert f'id="error-{field}"' in answer.text
     assert 'value="King"' in answer.text
     assert PASSWORD not in answer.text
@@ -381,7 +381,7 @@ def test_many_are_signed_out_at_once(
     assert me(program, elsewhere).status_code == still_there
 
 
-def test_nobody_signs_others_out(cast: Cast) -> None:
+def test_a_device_of_another_user_cannot_be_signed_out(cast: Cast) -> None:
     answer = fill(cast.reader.browser, "/account/devices", session_id=cast.admin.session_id)
 
     assert answer.status_code == 404
@@ -393,7 +393,7 @@ def test_nobody_signs_others_out(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("path", ["/account", "/account/devices", "/code"])
-def test_personal_pages_are_not_for_nobody_and_are_kept_nowhere(cast: Cast, path: str) -> None:
+def test_personal_pages_need_a_session_and_are_not_cached(cast: Cast, path: str) -> None:
     assert went_to(cast.nobody.browser.get(path)).startswith("/login?next=")
     assert cast.reader.browser.get(path).headers["Cache-Control"] == "no-store"
 

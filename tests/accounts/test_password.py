@@ -1,4 +1,4 @@
-"""Passwords are hashed slowly, compared alike, and never while a database connection is held."""
+"""Passwords are hashed slowly, in the same time for unknown users, and never inside a transaction."""
 
 import bcrypt
 import pytest
@@ -39,11 +39,11 @@ def test_nothing_to_compare_with_is_wrong(app: Flask, stored: str | None, text: 
 
 
 @pytest.mark.engine("sqlite")
-def test_what_nobody_has_costs_as_much_as_what_somebody_has(app: Flask) -> None:
-    nobodys = password._nobodys()
+def test_the_unmatched_hash_costs_as_much_as_a_real_one(app: Flask) -> None:
+    unmatched = password._unmatched()
 
-    assert nobodys.rpartition("p=")[0] == password.hash_password("x").rpartition("p=")[0]
-    assert password._hasher.current_hasher.check_needs_rehash(nobodys) is False
+    assert unmatched.rpartition("p=")[0] == password.hash_password("x").rpartition("p=")[0]
+    assert password._hasher.current_hasher.check_needs_rehash(unmatched) is False
 
 
 @pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])

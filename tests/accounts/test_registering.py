@@ -1,4 +1,4 @@
-"""POST /api/auth/register makes a reader."""
+"""POST /api/auth/register adds a reader."""
 
 import time
 
@@ -75,14 +75,14 @@ def test_a_long_password_counts_to_its_end(program: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("key", ["role", "is_verified", "id", "password_hash"])
-def test_nobody_gives_themselves_more_than_that(program: FlaskClient, key: str, db: Rows) -> None:
+def test_a_registration_cannot_set_other_fields(program: FlaskClient, key: str, db: Rows) -> None:
     assert error(register(program, **{key: "admin"})) == (422, "invalid", key)
     assert db.query("SELECT 1 FROM users WHERE email = 'ada@example.com'") == []
 
 
 @pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("missing", ["email", "password"])
-def test_what_is_missing_is_named(program: FlaskClient, missing: str) -> None:
+def test_a_missing_field_is_named(program: FlaskClient, missing: str) -> None:
     given = {"email": "ada@example.com", "password": PASSWORD}
     del given[missing]
 
@@ -111,7 +111,7 @@ def a_class(connection: None, frozen_clock: int) -> None:
         throttle.take(REGISTRATIONS_FROM_ADDRESS, "127.0.0.1")
 
 
-def test_a_class_registers_from_one_address_and_then_nobody_for_a_while(
+def test_a_class_registers_from_one_address_and_then_must_wait(
     a_class: None, program: FlaskClient, cast: Cast, db: Rows
 ) -> None:
     assert register(program).status_code == 201
@@ -137,7 +137,7 @@ def test_an_hour_later_it_is_open_again(a_class: None, program: FlaskClient) -> 
     assert register(program, "eve@example.com").status_code == 201
 
 
-def test_what_is_not_understood_is_no_try(a_class: None, program: FlaskClient) -> None:
+def test_an_invalid_registration_does_not_count_as_a_try(a_class: None, program: FlaskClient) -> None:
     for _ in range(3):
         register(program, "no address")
 

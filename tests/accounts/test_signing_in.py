@@ -17,7 +17,7 @@ from alice.app import create_app
 from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.errors import Unauthenticated
-from tests.accounts.acting import NEW_PASSWORD, Signal, error, login, me
+from tests.accounts.acting import NEW_PASSWORD, SentSignals, error, login, me
 from tests.conftest import PASSWORD, Cast, Counted, Rows
 
 
@@ -50,7 +50,7 @@ def test_the_case_of_an_email_does_not_matter(program: FlaskClient, cast: Cast, 
     assert login(program, email).status_code == 200
 
 
-def test_whoever_has_no_book_is_unverified(program: FlaskClient, cast: Cast) -> None:
+def test_a_reader_without_a_book_is_unverified(program: FlaskClient, cast: Cast) -> None:
     assert login(program, cast.newcomer.email).json["user"]["is_verified"] is False
 
 
@@ -90,7 +90,7 @@ def test_each_login_has_a_token_of_its_own(program: FlaskClient, cast: Cast) -> 
 
 @pytest.mark.parametrize("old", ["own", "unknown", "no token at all"])
 def test_the_session_whose_cookie_is_replaced_ends(
-    client: FlaskClient, program: FlaskClient, cast: Cast, heard: Signal, old: str
+    client: FlaskClient, program: FlaskClient, cast: Cast, heard: SentSignals, old: str
 ) -> None:
     before = login(client, cast.reader.email).json["access_token"]
     if old != "own":
@@ -150,7 +150,7 @@ def test_a_failure_is_as_much_work_for_an_unknown_account(program: FlaskClient, 
 
 @pytest.mark.parametrize("field", ["email", "password"])
 @pytest.mark.parametrize(("length", "status"), [(1000, 401), (1001, 422)])
-def test_what_is_typed_has_a_bound(program: FlaskClient, field: str, length: int, status: int) -> None:
+def test_the_length_of_a_field_is_bounded(program: FlaskClient, field: str, length: int, status: int) -> None:
     given = {"email": "a@example.com", "password": "x"} | {field: "x" * length}
 
     assert program.post("/api/auth/login", json=given).status_code == status
@@ -158,7 +158,7 @@ def test_what_is_typed_has_a_bound(program: FlaskClient, field: str, length: int
 
 @pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("field", ["email", "password"])
-def test_what_is_missing_is_named(program: FlaskClient, field: str) -> None:
+def test_a_missing_field_is_named(program: FlaskClient, field: str) -> None:
     given = {"email": "a@example.com", "password": "x"}
     del given[field]
 
@@ -228,7 +228,7 @@ def test_a_run_of_requests_goes_on_for_five_minutes(
 
 
 def test_signing_in_and_out_is_told_inside_the_transaction(
-    program: FlaskClient, cast: Cast, heard: Signal
+    program: FlaskClient, cast: Cast, heard: SentSignals
 ) -> None:
     token = login(program, cast.reader.email).json["access_token"]
     program.post("/api/auth/logout", headers={"Authorization": f"Bearer {token}"})
@@ -247,7 +247,7 @@ def test_signing_in_takes_eight_statements(program: FlaskClient, cast: Cast, cou
     assert len([sql for sql in rows if "advisory" not in sql]) == 8, "and on PostgreSQL the log's lock"
 
 
-def test_a_failure_tells_nobody(program: FlaskClient, cast: Cast, heard: Signal) -> None:
+def test_a_failure_sends_no_signal(program: FlaskClient, cast: Cast, heard: SentSignals) -> None:
     login(program, cast.reader.email, "wrong")
 
     assert heard.sent == []
@@ -281,7 +281,7 @@ def test_signing_out_leaves_other_devices_alone(program: FlaskClient, cast: Cast
 
 
 @pytest.mark.engine("sqlite")
-def test_nobody_cannot_sign_out(program: FlaskClient) -> None:
+def test_signing_out_needs_a_session(program: FlaskClient) -> None:
     assert error(program.post("/api/auth/logout")) == (401, "unauthenticated", None)
 
 
@@ -304,7 +304,7 @@ def test_a_password_changed_meanwhile_starts_no_session(
     assert session.of_user(read_before.id, settings) == []
 
 
-def test_a_session_that_is_ended_as_it_starts_signs_nobody_in(program: FlaskClient, cast: Cast) -> None:
+def test_a_session_ended_as_it_starts_does_not_sign_in(program: FlaskClient, cast: Cast) -> None:
     end = lambda sender, session_id, **_: session.end(session_id)  # noqa: E731
 
     with signals.signed_in.connected_to(end):

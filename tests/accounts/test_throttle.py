@@ -1,4 +1,4 @@
-"""Trying is limited, in the database, so that every process knows; and fails alike for unknown accounts."""
+"""Tries are limited in the database, for all processes together, and alike for unknown accounts."""
 
 import subprocess
 import sys
@@ -193,7 +193,7 @@ def test_guesses_at_the_same_moment_are_worth_no_more(app: Flask, cast: Cast, db
 def test_guesses_at_the_same_moment_do_not_tell_which_was_right(
     app: Flask, cast: Cast, connection: None, eventually: Eventually
 ) -> None:
-    """Both guesses were let in, and the tries are used up by others before these two are compared."""
+    """Both guesses passed the first check; others use up the tries before these two are compared."""
     email = cast.reader.email
 
     right, wrong = before_they_hash(

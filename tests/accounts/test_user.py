@@ -1,4 +1,4 @@
-"""Users: what may stand in their rows, and what is done with them."""
+"""Users: the normal forms of their fields, and what changes their rows."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_an_email_is_kept_in_one_form(typed: str, kept: str) -> None:
         f"ada@{'e.' * 130}com",
     ],
 )
-def test_what_is_no_email_is_refused(text: str) -> None:
+def test_an_invalid_email_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         normal_email(text)
 
@@ -128,7 +128,7 @@ def test_deleting_takes_everything_of_the_user_and_leaves_word(
     assert db.query("SELECT user_id, book_id FROM book_access") == [(cast.reader.id, BOOK)]
 
 
-def test_there_is_nothing_to_do_for_nobody(connection: None, db: Rows) -> None:
+def test_an_unknown_user_is_not_found(connection: None, db: Rows) -> None:
     for change in (
         lambda: users.delete(NOBODY),
         lambda: users.set_role(NOBODY, "admin"),

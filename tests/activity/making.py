@@ -1,4 +1,4 @@
-"""What tests of activities say and need."""
+"""Reports and rows for tests of activities."""
 
 from tests.conftest import BOOK, Person, Rows
 
@@ -9,7 +9,7 @@ def view(page: int = 1, **more: object) -> dict:
 
 
 def grant(db: Rows, person: Person, book: str) -> None:
-    """Let them open the book."""
+    """Give the person access to the book."""
     db.execute("INSERT INTO book_access (user_id, book_id, granted_at) VALUES (?, ?, 0)", person.id, book)
 
 

@@ -96,7 +96,7 @@ def test_heartbeats_add_up_to_the_dwell_on_a_page(
 def test_an_older_sign_of_life_does_not_overwrite_a_newer_one(
     cast: Cast, db: Rows, recorder: Recorder, frozen_clock: int
 ) -> None:
-    """Another process may write what it has touched seconds later."""
+    """Another process may write its touched values seconds later."""
     for pause, page in ((0, 4), (seconds(20), 5), (-seconds(10), 4)):
         clock.advance(pause)
         cast.reader.client.post(URL, json=beat(page))

@@ -1,4 +1,4 @@
-"""Where readers left their books: the page of the newest view, whatever comes when and in which order."""
+"""Where readers left their books: the page of the newest view, in whatever order views arrive."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def at(time: int) -> dict[str, str]:
 def test_of_several_views_the_newest_is_the_place(
     cast: Cast, db: Rows, frozen_clock: int, order: tuple[int, ...]
 ) -> None:
-    """A client that was offline sends what it kept, in whatever order."""
+    """A client that was offline sends the views it kept, in any order."""
     track(cast, *(view(page, **at(frozen_clock - minutes(10 - page))) for page in order))
 
     assert places(db) == [(BOOK, 3, None, frozen_clock - minutes(7))]

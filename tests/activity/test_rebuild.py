@@ -1,4 +1,4 @@
-"""The log is the truth: what follows from it can be recomputed, and is the same."""
+"""Recomputing the derived tables from the log finds no difference."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_rebuild_reports_and_repairs_what_differs(
 
 
 @pytest.mark.parametrize("known_by", ["activity_logs", "reader_states", "page_reads"])
-def test_whoever_one_table_knows_is_rebuilt(
+def test_every_user_in_one_of_the_tables_is_rebuilt(
     cast: Cast, connection: None, db: Rows, write: Callable[[list], None], known_by: str
 ) -> None:
     write([[("PAGE_VIEW", 1, 0)]])
@@ -103,7 +103,7 @@ def test_whoever_one_table_knows_is_rebuilt(
     assert db.query("SELECT book_id, page_number, times FROM page_reads") == [(BOOK, 1, 1)] * remaining
 
 
-def test_what_is_rebuilt_is_what_the_log_says(
+def test_the_rebuilt_state_follows_from_the_log(
     cast: Cast, connection: None, db: Rows, write: Callable[[list], None], frozen_clock: int
 ) -> None:
     write([

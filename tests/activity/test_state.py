@@ -1,4 +1,4 @@
-"""What each activity changes in a reader's state. Activities are folded in by hand, without a database."""
+"""What each activity changes in a reader's state, without a database."""
 
 import pytest
 
@@ -110,7 +110,7 @@ def test_each_request_for_help_is_open_until_one_is_resolved(reading: Reading) -
 
 
 @pytest.mark.parametrize("kind", ["VOCABULARY_REVIEW", "HELP_REQUEST", "LOGIN", "BOOK_VERIFIED"])
-def test_what_happens_on_no_page_leaves_none(reading: Reading, kind: str) -> None:
+def test_an_activity_without_a_page_leaves_no_page(reading: Reading, kind: str) -> None:
     reading.do("SECTION_VIEW", 3, section="s")
     state = reading.do(kind)
 
@@ -119,7 +119,7 @@ def test_what_happens_on_no_page_leaves_none(reading: Reading, kind: str) -> Non
     assert reading.left == [None, None]
 
 
-def test_what_is_late_counts_but_moves_nothing(reading: Reading) -> None:
+def test_a_late_activity_counts_but_moves_nothing(reading: Reading) -> None:
     reading.do("PAGE_VIEW", 3, after=0)
     for kind in ("PAGE_VIEW", "SECTION_VIEW", "WORD_LOOKUP", "AI_INTERACTION", "HELP_REQUEST", "LOGOUT"):
         reading.late(kind, 4)

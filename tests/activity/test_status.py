@@ -1,4 +1,4 @@
-"""What a consultant is shown: idle, active, reading or stuck, by one pure function."""
+"""The status of a reader: idle, active, reading or stuck, by one pure function."""
 
 from dataclasses import replace
 
@@ -137,7 +137,7 @@ def test_the_pace_is_the_median_of_what_other_pages_took() -> None:
         assert shown(state) == status
 
 
-def test_whoever_left_long_ago_is_idle_not_stuck() -> None:
+def test_a_reader_who_left_long_ago_is_idle_not_stuck() -> None:
     stuck = replace(ON_PAGE_5, open_help_requests=1, page_lookups=9)
 
     assert shown(stuck, later=minutes(11)) == "idle"

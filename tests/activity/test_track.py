@@ -88,8 +88,8 @@ def test_an_id_twice_in_one_batch_is_one_row(cast: Cast, db: Rows) -> None:
     assert db.query("SELECT last_page FROM reading_progress") == [(1,)]
 
 
-def test_of_a_partly_known_batch_only_what_is_new_counts(cast: Cast, db: Rows, frozen_clock: int) -> None:
-    """A client that lost an answer sends again what it sent, and what happened since."""
+def test_of_a_partly_known_batch_only_new_activities_count(cast: Cast, db: Rows, frozen_clock: int) -> None:
+    """A client that got no response sends the same activities again, and newer ones."""
     known, new, newer = (view(page, id=new_id()) for page in (1, 2, 3))
     first = cast.reader.client.post(URL, json=known).json
     other = cast.reader.client.post(URL, json=view(4)).json
@@ -305,7 +305,7 @@ def test_a_late_activity_counts_but_moves_nothing(cast: Cast, db: Rows, frozen_c
 
 
 @pytest.mark.parametrize("place", [{}, {"book_id": BOOK}, {"book_id": BOOK, "page_number": 2}])
-def test_what_is_no_view_may_be_of_a_page_of_a_book_or_of_neither(cast: Cast, db: Rows, place: dict) -> None:
+def test_other_activities_may_name_a_page_or_a_book_or_neither(cast: Cast, db: Rows, place: dict) -> None:
     answer = cast.reader.client.post(URL, json={"activity_type": "FEEDBACK"} | place)
 
     assert answer.status_code == 201
@@ -356,7 +356,7 @@ def test_only_readers_activity_is_logged(cast: Cast, db: Rows, name: str) -> Non
 
 
 @pytest.mark.engine("sqlite")
-def test_nobody_gets_401(cast: Cast) -> None:
+def test_without_a_session_it_is_401(cast: Cast) -> None:
     assert cast.nobody.client.post(URL, json=view()).status_code == 401
 
 

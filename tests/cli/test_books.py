@@ -1,15 +1,13 @@
-"""`alice books`: what an admin does with a file, and what is said about it."""
+"""`alice books` imports books, lists them, and refuses bad files."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from alice import database
-from alice.cli.main import main
-from alice.config import Settings
+from tests.cli.running import Alice
 from tests.conftest import Rows
 
 TALE = "---\ntitle: A Tale\nauthor: Somebody\n---\n## Chapter 1: One\n\nSome text.\n\n## Two\n\nMore of it.\n"
@@ -17,16 +15,9 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def books(settings: Settings) -> Command:
+def books(alice: Alice) -> Command:
     """Run `alice books ...` on the test's database."""
-    environ = {"ALICE_DATA_DIR": str(settings.data_dir), "ALICE_DATABASE_URL": settings.database_url or None}
-
-    def run(*arguments: object) -> Result:
-        done = CliRunner().invoke(main, ["books", *map(str, arguments)], env=environ)
-        database.disconnect()
-        return done
-
-    return run
+    return lambda *arguments: alice("books", *map(str, arguments))
 
 
 @pytest.fixture

@@ -54,9 +54,9 @@ def test_erasing_somebody_with_no_visit_left_finds_them(alice: Alice, ada: None)
 
 
 def test_erasing_says_beforehand_what_stays(alice: Alice) -> None:
-    said = " ".join(alice("events", "erase", "--help").output.split())
+    help_text = " ".join(alice("events", "erase", "--help").output.split())
 
-    assert "texts of page addresses" in said and "linked to no one" in said
+    assert "texts of page addresses" in help_text and "linked to no one" in help_text
 
 
 @pytest.mark.parametrize("nobody", ["", " "])

@@ -51,11 +51,11 @@ def server(first: tuple[Settings, str]) -> Iterator[Server]:
 
 
 def test_the_first_start_prints_three_accounts_and_a_code_once(first: tuple[Settings, str]) -> None:
-    settings, said = first
+    settings, output = first
 
-    assert {role for role, _ in ACCOUNT.findall(said)} == {"reader", "consultant", "admin"}
-    assert len(CODE.findall(said)) == 1
-    assert "Loaded Alice" in said
+    assert {role for role, _ in ACCOUNT.findall(output)} == {"reader", "consultant", "admin"}
+    assert len(CODE.findall(output)) == 1
+    assert "Loaded Alice" in output
     again = run(settings, "setup")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
@@ -120,10 +120,10 @@ def test_it_makes_alices_own_site_for_those_who_had_alice_before(alice: Alice) -
 
 
 def test_passwords_are_stored_nowhere_in_clear(first: tuple[Settings, str]) -> None:
-    settings, said = first
+    settings, output = first
     stored = b"".join(path.read_bytes() for path in settings.data_dir.iterdir() if path.is_file())
 
-    for _, password in ACCOUNT.findall(said):
+    for _, password in ACCOUNT.findall(output):
         assert password.encode() not in stored
 
 
@@ -148,9 +148,9 @@ def test_where_there_are_users_there_are_no_first_accounts(alice: Alice) -> None
     alice("db", "migrate")
     alice("users", "add", "alice@example.org")
 
-    said = alice("setup").stdout
-    assert "Loaded Alice" in said
-    assert (ACCOUNT.findall(said), CODE.findall(said)) == ([], [])
+    output = alice("setup").stdout
+    assert "Loaded Alice" in output
+    assert (ACCOUNT.findall(output), CODE.findall(output)) == ([], [])
     assert users(alice) == ["alice@example.org"]
 
 
@@ -165,10 +165,10 @@ def test_a_first_setup_that_could_not_show_the_passwords_is_repeated(alice: Alic
         )
     assert (failed.returncode != 0, users(alice)) == (True, [])
 
-    said = alice("setup").stdout
-    assert [f"{role}@example.com" for role, _ in sorted(ACCOUNT.findall(said))] == users(alice)
+    output = alice("setup").stdout
+    assert [f"{role}@example.com" for role, _ in sorted(ACCOUNT.findall(output))] == users(alice)
     assert len(users(alice)) == 3
-    assert len(CODE.findall(said)) == 1
+    assert len(CODE.findall(output)) == 1
 
 
 def test_a_first_setup_that_was_killed_is_repeated(alice: Alice, tmp_path: Path) -> None:

@@ -53,16 +53,16 @@ def send(peer: Peer, *replies: Reply, rows: int = 10) -> None:
 
 def status(alice: Alice) -> dict:
     """What `alice sinks status` says, not of the bystander's sink."""
-    said = json.loads(alice("sinks", "status", "--json").stdout)
-    return said | {
-        name: [one for one in said[name] if one["sink"] != bystander.SINK] for name in ("streams", "letters")
+    shown = json.loads(alice("sinks", "status", "--json").stdout)
+    return shown | {
+        name: [one for one in shown[name] if one["sink"] != bystander.SINK] for name in ("streams", "letters")
     }
 
 
 def lines(alice: Alice, **environ: str) -> list[str]:
     """What it says to a person: how its tables begin, and its lines about Tinybird."""
-    said = alice("sinks", "status", **environ).stdout.splitlines()
-    return [line for line in said if line.startswith(("sink", "batch")) or "tinybird" in line]
+    shown = alice("sinks", "status", **environ).stdout.splitlines()
+    return [line for line in shown if line.startswith(("sink", "batch")) or "tinybird" in line]
 
 
 def test_a_batch_that_waits_is_listed_so_that_it_can_be_skipped(alice: Alice, log: Log, peer: Peer) -> None:
@@ -153,14 +153,14 @@ def test_retry_of_a_batch_says_what_keeps_it_from_going(
 def test_a_batch_that_is_being_sent_is_left_alone(alice: Alice, log: Log, peer: Peer) -> None:
     class Looking(Tinybird):
         def send(self, batch: delivery.Batch) -> None:
-            said.append(alice("sinks", "retry", "tinybird", "--batch", batch.id).stdout)
+            output.append(alice("sinks", "retry", "tinybird", "--batch", batch.id).stdout)
             super().send(batch)
 
-    said: list[str] = []
+    output: list[str] = []
     log.events(log.visit(), 10)
     delivery.deliver(Looking(peer.url, "p.token"), EVENTS, Pace(10, minutes(1)))
 
-    assert [text.partition(" of ")[2] for text in said] == ["tinybird is being sent already.\n"]
+    assert [text.partition(" of ")[2] for text in output] == ["tinybird is being sent already.\n"]
 
 
 @pytest.mark.touches_bystander("sink_cursors", "sink_batches")
@@ -200,13 +200,13 @@ def test_a_sink_starts_over_when_that_is_confirmed(alice: Alice, log: Log, peer:
     seqs = log.events(log.visit(), 2)
     send(peer, Reply(400), Reply(503), rows=1)
 
-    asked = alice("sinks", "restart", "tinybird", input="n\n")
-    assert asked.exit_code == 1 and "whole log" in asked.stderr
+    declined = alice("sinks", "restart", "tinybird", input="n\n")
+    assert declined.exit_code == 1 and "whole log" in declined.stderr
     assert len(status(alice)["letters"]) == 2
     done = alice("sinks", "restart", "tinybird", "--yes")
     assert done.stdout == "tinybird starts over from the first event; 2 batches deleted.\n"
-    said = status(alice)
-    assert ([stream["behind"] for stream in said["streams"]], said["letters"]) == ([seqs[-1]], [])
+    shown = status(alice)
+    assert ([stream["behind"] for stream in shown["streams"]], shown["letters"]) == ([seqs[-1]], [])
     assert json.loads(alice("sinks", "restart", "tinybird", "--yes", "--json").stdout) == {
         "sink": "tinybird",
         "batches": 0,

@@ -97,22 +97,22 @@ def test_sites_are_listed_for_people(alice: Alice, cast: Cast) -> None:
 
 def test_a_site_is_changed_in_what_is_given(alice: Alice) -> None:
     alice("sites", "add", "a.example", "--origin", "https://b.example", "--retention-days", "30")
-    before, hers = site.everyones()
+    before, bystanders = site.everyones()
     done = alice("sites", "set", before.id, "--idle-minutes", "5", "--no-origins", "--retention-days", "0")
 
     assert (done.exit_code, done.output) == (0, f"Changed a.example ({before.id}).\n")
     changed = before._replace(idle_ms=minutes(5), origins=frozenset(), retention_days=None)
-    assert site.everyones() == [changed, hers]
+    assert site.everyones() == [changed, bystanders]
 
 
 def test_a_site_is_removed_when_that_is_confirmed(alice: Alice) -> None:
     alice("sites", "add", "a.example")
-    found, hers = site.everyones()
+    found, bystanders = site.everyones()
 
     assert alice("sites", "remove", found.id, input="n\n").exit_code == 1
-    assert site.everyones() == [found, hers]
+    assert site.everyones() == [found, bystanders]
     assert alice("sites", "remove", found.id, "--yes").output == f"Removed a.example ({found.id}).\n"
-    assert site.everyones() == [hers]
+    assert site.everyones() == [bystanders]
 
 
 def test_a_removed_sites_salts_are_destroyed_at_once(alice: Alice, settings: Settings) -> None:

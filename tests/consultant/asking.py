@@ -1,4 +1,4 @@
-"""How tests ask the consultant API, and what readers do meanwhile."""
+"""Requests of the consultant and of readers, for the tests of the consultant API."""
 
 from werkzeug.test import TestResponse
 
@@ -23,7 +23,7 @@ def view(cast: Cast, page: int = 1, **more: object) -> None:
     assert cast.reader.client.post("/api/activity/track", json=report(page, **more)).status_code == 201
 
 
-def heard(person: Person, page: int) -> None:
-    """Let their reading page send a heartbeat."""
+def beat(person: Person, page: int) -> None:
+    """Send the heartbeat of the person's reading page."""
     body = {"book_id": BOOK, "page_number": page}
     assert person.client.post("/api/heartbeat", json=body).status_code == 204

@@ -9,7 +9,7 @@ from alice.clock import hours, minutes, rfc3339
 from alice.ids import new_id
 from alice.recorder import Recorder
 from tests.conftest import BOOK, Cast, Rows
-from tests.consultant.asking import get, heard, view
+from tests.consultant.asking import beat, get, view
 
 NOON = 1_750_075_200_000  # 2025-06-16T12:00:00Z
 
@@ -21,7 +21,7 @@ def test_who_stays_very_long_on_a_page_is_stuck_by_the_heartbeats(
 
     def shown() -> set[tuple[str, str | None]]:
         clock.advance(minutes(1))
-        heard(cast.reader, 3)
+        beat(cast.reader, 3)
         recorder.flush()
         lists = [get(cast, path).json["readers"][0] for path in ("active-readers", "online-readers")]
         lists.append(get(cast, "reader/state", user_id=cast.reader.id).json)
@@ -37,7 +37,7 @@ def test_who_always_reads_slowly_is_not_stuck_for_that(
     for page, age in ((1, 8), (2, 4), (3, 0)):
         view(cast, page, occurred_at=rfc3339(frozen_clock - minutes(age)))
     for _ in range(7):
-        heard(cast.reader, 3)
+        beat(cast.reader, 3)
         recorder.flush()
         clock.advance(minutes(1))
 
@@ -73,7 +73,7 @@ def test_who_was_only_heard_of_by_heartbeats_is_reading(
     recorder.flush()
     assert get(cast, "active-readers").json["readers"][0]["status"] == "active"
 
-    heard(cast.reader, 3)
+    beat(cast.reader, 3)
     recorder.flush()
     assert get(cast, "active-readers").json["readers"][0]["status"] == "reading"
 
@@ -158,7 +158,7 @@ def test_a_reader_with_no_activity_gets_zeros(cast: Cast) -> None:
 
 @pytest.mark.parametrize("path", ["reader/activity", "reader/state"])
 @pytest.mark.parametrize("who", ["unknown", "malformed", "consultant"])
-def test_who_is_no_reader_is_404(cast: Cast, path: str, who: str) -> None:
+def test_an_unknown_id_or_a_user_who_is_not_a_reader_is_404(cast: Cast, path: str, who: str) -> None:
     ids = {"unknown": new_id(), "malformed": "';--", "consultant": cast.consultant.id}
 
     assert get(cast, path, user_id=ids[who]).status_code == 404

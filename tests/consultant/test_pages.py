@@ -13,7 +13,7 @@ def view(cast: Cast, page: int = 3, **more: object) -> None:
     assert cast.reader.client.post("/api/activity/track", json=body).status_code == 201
 
 
-def test_it_shows_who_is_online_where_and_how_they_do(cast: Cast, recorder: Recorder) -> None:
+def test_it_shows_online_readers_with_place_and_status(cast: Cast, recorder: Recorder) -> None:
     view(cast)
     recorder.flush()
     page = cast.consultant.browser.get("/consultant").text
@@ -38,7 +38,7 @@ def test_who_has_given_no_name_goes_by_the_e_mail_address(cast: Cast, db: Rows, 
     assert re.findall(r"<strong>([^<]*)</strong>", page)[:3] == ["Example", "newcomer@example.com", "Example"]
 
 
-def test_it_counts_who_is_online_who_reads_and_who_is_stuck(
+def test_it_counts_online_reading_and_stuck_readers(
     cast: Cast, recorder: Recorder, frozen_clock: int
 ) -> None:
     def counts() -> list[str]:
@@ -72,7 +72,7 @@ def test_the_newest_thirty_activities_are_told_the_newest_first(cast: Cast) -> N
     assert [item.endswith("· A Mad Tea-Party") for item in told] == [True, False, True] + [False] * 27
 
 
-def test_it_says_why_somebody_is_stuck(cast: Cast, recorder: Recorder) -> None:
+def test_it_shows_why_a_reader_is_stuck(cast: Cast, recorder: Recorder) -> None:
     view(cast)
     for _ in range(5):
         view(cast, activity_type="WORD_LOOKUP", metadata={"word": "antipathies"})
@@ -83,7 +83,7 @@ def test_it_says_why_somebody_is_stuck(cast: Cast, recorder: Recorder) -> None:
     assert "antipathies" in page
 
 
-def test_whoever_is_stuck_stands_first(cast: Cast, recorder: Recorder) -> None:
+def test_stuck_readers_are_listed_first(cast: Cast, recorder: Recorder) -> None:
     for _ in range(5):
         view(cast, activity_type="WORD_LOOKUP")
     cast.newcomer.client.get("/api/auth/me")
@@ -93,8 +93,8 @@ def test_whoever_is_stuck_stands_first(cast: Cast, recorder: Recorder) -> None:
     assert page.index("reader@example.com") < page.index("newcomer@example.com")
 
 
-def test_of_very_many_those_who_are_stuck_are_shown(cast: Cast, db: Rows, recorder: Recorder) -> None:
-    """999 were here after the reader, and some before; a thousand are counted."""
+def test_of_very_many_readers_the_stuck_ones_are_shown(cast: Cast, db: Rows, recorder: Recorder) -> None:
+    """999 other readers were active after the stuck one, and some before; a thousand are counted."""
     for _ in range(5):
         view(cast, activity_type="WORD_LOOKUP")
     recorder.flush()
@@ -153,7 +153,7 @@ def test_hostile_names_and_words_stay_text(cast: Cast, db: Rows, recorder: Recor
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
 
 
-def test_readers_are_refused_and_nobody_is_sent_to_the_login(cast: Cast) -> None:
+def test_readers_are_refused_and_visitors_are_sent_to_the_login(cast: Cast) -> None:
     assert cast.reader.browser.get("/consultant").status_code == 403
     assert cast.nobody.browser.get("/consultant").headers["Location"] == "/login?next=/consultant"
 

@@ -26,15 +26,15 @@ from alice.ids import new_id
 )
 @pytest.mark.engine("sqlite")  # PostgreSQL chooses by statistics; on tables this small it rightly scans.
 def test_no_query_scans_a_table(app: Flask, connection: None, ask: Callable[[], object]) -> None:
-    asked = []
-    hook = asked.append
+    executed = []
+    hook = executed.append
     database.alice_db.query_hooks.append(hook)
     try:
         ask()
     finally:
         database.alice_db.query_hooks.remove(hook)
 
-    for event in asked:
+    for event in executed:
         plan = database.query(f"EXPLAIN QUERY PLAN {event.sql}", *event.params)
         steps = [row[3] for row in plan]
         scans = [step for step in steps if step.startswith("SCAN") and step not in ALLOWED]

@@ -11,7 +11,7 @@ from tests import bystander
 from tests.activity.making import grant
 from tests.activity.making import view as report
 from tests.conftest import BOOK, Cast, Rows
-from tests.consultant.asking import ENDPOINTS, get, heard, view
+from tests.consultant.asking import ENDPOINTS, beat, get, view
 
 WHEN = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 
@@ -96,7 +96,7 @@ def reader_id(number: str) -> str:
 
 
 def listed(cast: Cast, path: str, limit: int) -> list[str]:
-    """The ids of a list of readers, asked for `limit` at a time."""
+    """The ids of a list of readers, fetched `limit` at a time."""
     found, more = [], {}
     while len(found) < 100:
         body = get(cast, path, limit=limit, **more).json
@@ -110,7 +110,7 @@ def listed(cast: Cast, path: str, limit: int) -> list[str]:
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 500])
 @pytest.mark.parametrize("path", ["active-readers", "online-readers"])
-def test_who_is_there_is_listed_once_the_newest_sign_of_life_first(
+def test_each_active_reader_is_listed_once_newest_sign_of_life_first(
     cast: Cast, crowd: list[str], path: str, limit: int
 ) -> None:
     assert listed(cast, path, limit) == crowd
@@ -173,7 +173,7 @@ def test_each_reader_of_a_list_has_their_own_state_and_status(
     reports = [report(page=2), *[report(page=2, activity_type="WORD_LOOKUP")] * 5]
     for person, activities in ((cast.reader, reports), (cast.newcomer, [report(page=4)])):
         person.client.post("/api/activity/track", json={"activities": activities})
-    heard(cast.newcomer, 4)
+    beat(cast.newcomer, 4)
     recorder.flush()
 
     expected = {

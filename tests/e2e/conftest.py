@@ -1,4 +1,4 @@
-"""A real browser before a real server. Every page a test opens must keep quiet: no error, no CSP breach."""
+"""A real browser and a real server. No page may log an error or break the Content-Security-Policy."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -67,6 +67,6 @@ def listen(page: Page, troubles: list[str], tolerating: str | None) -> None:
         if tolerating is None or tolerating not in text:
             troubles.append(f"{page.url}: {text}")
 
-    page.on("console", lambda said: said.type in ("error", "warning") and note(said.text))
+    page.on("console", lambda message: message.type in ("error", "warning") and note(message.text))
     page.on("pageerror", lambda error: note(str(error)))
     page.on("crash", lambda: note("the page crashed"))

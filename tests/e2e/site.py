@@ -1,4 +1,4 @@
-"""A whole Alice for browsers: set up by `alice setup`, with the shipped book and readers who registered."""
+"""A complete Alice for browsers: made by `alice setup`, with the shipped book and registered readers."""
 
 import itertools
 import re
@@ -38,7 +38,7 @@ class Site:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def stranger(self) -> tuple[str, str]:
-        """A first name and an e-mail nobody has yet."""
+        """A first name and an unused e-mail."""
         number = next(self._numbers)
         return f"Reader{number}", f"reader{number}@example.org"
 
@@ -84,9 +84,9 @@ def sign_in(server: Server, email: str, password: str) -> Person:
 def opened(data_dir: Path) -> Iterator[Site]:
     """Set Alice up in an empty folder and serve her."""
     settings = Settings(data_dir=data_dir)
-    said = run(settings, "setup")
-    assert said.returncode == 0, said.stderr
-    password = re.search(r"consultant@example\.com\s+(\S+)", said.stdout)[1]
+    done = run(settings, "setup")
+    assert done.returncode == 0, done.stderr
+    password = re.search(r"consultant@example\.com\s+(\S+)", done.stdout)[1]
     codes = run(settings, "codes", "create", "--book", BOOK, "--count", str(CODES)).stdout.split()
     with serving(settings) as server:
         consultant = sign_in(server, "consultant@example.com", password)

@@ -1,4 +1,4 @@
-"""Every page, as each of the people who may see it: quiet, legible, and no wider than a small phone."""
+"""Every page for every role: no errors, readable, and no wider than a small phone."""
 
 import pytest
 from playwright.sync_api import Page, expect

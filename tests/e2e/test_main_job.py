@@ -1,4 +1,4 @@
-"""What Alice is for: somebody registers, unlocks the book, reads, and a consultant sees where they are."""
+"""The main path: register, unlock the book, read, and be seen by a consultant."""
 
 from playwright.sync_api import Locator, Page, expect
 

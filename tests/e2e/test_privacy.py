@@ -1,4 +1,4 @@
-"""Visits to Alice's own pages are counted, unless the visitor says no."""
+"""Visits to Alice's own pages are counted, unless the visitor opts out."""
 
 from playwright.sync_api import Page, expect
 

@@ -1,4 +1,4 @@
-"""What the reading page tells the server: each display once, whatever the reader and the network do."""
+"""What the reading page reports: each display of a page once, whatever reader and network do."""
 
 import re
 
@@ -109,11 +109,11 @@ def test_a_tab_in_the_background_is_not_read(
     reader.add_init_script(
         "Object.defineProperty(Document.prototype, 'hidden', {get: () => window.away ?? true})"
     )
-    asked = posts_of(reader)
+    posts = posts_of(reader)
     reader.goto(f"/read/{BOOK}/9")
     reader.clock.run_for(130_000)
     reader.evaluate("'a round trip'")
-    assert asked == []
+    assert posts == []
 
     reader.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
     reader.clock.run_for(1_100)
@@ -160,10 +160,10 @@ def test_a_view_whose_answer_was_lost_is_sent_again_and_counted_once(
             route.fulfill(response=answer)
 
     reader.route("**/api/activity/track", lose_first_answer)
-    with reader.expect_response("**/api/activity/track") as told:
+    with reader.expect_response("**/api/activity/track") as reported:
         reader.goto(f"/read/{BOOK}/12")
 
-    assert told.value.status == 200
+    assert reported.value.status == 200
     assert sent == [sent[0]] * 2
     assert site.views(person) == [(sent[0], 12)]
 
@@ -219,14 +219,14 @@ def test_staff_who_look_into_the_book_leave_no_trace_and_no_errors(site: Site, v
     before = site.rows("SELECT count(*) FROM activity_logs WHERE user_id = ?", site.consultant.id)
     page = visit(site.consultant)
     with_still_clock(page)
-    asked = posts_of(page)
+    posts = posts_of(page)
     page.goto(f"/read/{BOOK}/3")
 
     page.locator("[data-section-id] p").first.click()
     page.clock.run_for(130_000)
     page.reload()
 
-    assert asked == []
+    assert posts == []
     assert site.rows("SELECT count(*) FROM activity_logs WHERE user_id = ?", site.consultant.id) == before
 
 

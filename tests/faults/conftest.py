@@ -1,4 +1,4 @@
-"""Real servers on a fresh copy of the template database, and what may befall them."""
+"""Real servers on a fresh copy of the template database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Readers who report what they do, many at once, each on a connection that is kept."""
+"""Many readers at once who report activities, each on a connection that is kept."""
 
 import http.client
 import threading
@@ -32,7 +32,7 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator["Load"]:
-        """Post while the block runs and until all is posted, or given up because nobody listens."""
+        """Post while the block runs, and until all is posted or the server is gone."""
         for thread in self._threads:
             thread.start()
         yield self
@@ -67,7 +67,7 @@ class Load:
 
 
 def post_again(server: Server, token: str, ids: Sequence[str]) -> set[int]:
-    """What a client does that had no answer; the statuses."""
+    """Post activities again, as a client does that got no response; return the statuses."""
     connection = server.connect()
     statuses = {ask(connection, "POST", TRACK, view(id), token).status for id in ids}
     connection.close()

@@ -12,8 +12,8 @@ from alice.jobs import Job, claim
 from tests import bystander
 from tests.conftest import BOOK, Cast, Rows
 
-# What somebody asks for in the course of a day, and what may come of it.
-ASKED = [
+# Requests of an ordinary day, and the statuses that they may get.
+REQUESTS = [
     ("reader", "GET", "/api/auth/me"),
     ("reader", "GET", f"/read/{BOOK}"),
     ("reader", "GET", "/shelf"),
@@ -49,7 +49,7 @@ def test_alice_works_on_when_the_clock_jumps(
     assert signed_in.status_code == 200
     assert signed_in.json["expires_in"] == 24 * 60 * 60
     staff_is_idle = jump > minutes(60)
-    for who, method, path in ASKED:
+    for who, method, path in REQUESTS:
         status = getattr(cast, who).client.open(path, method=method).status_code
         assert status < 400 or (staff_is_idle and who == "consultant"), (path, status)
     pages = db.query("SELECT page_number FROM activity_logs WHERE page_number IS NOT NULL ORDER BY seq")

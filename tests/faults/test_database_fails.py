@@ -1,4 +1,4 @@
-"""The database is locked, full or gone for a while: requests hear 503 and when to try again."""
+"""The database is locked, full or gone for a while: requests get a 503 with Retry-After."""
 
 import resource
 import sqlite3
@@ -38,7 +38,7 @@ def track(server: Server, cast: Cast) -> Answer:
 
 
 def writes(server: Server, cast: Cast) -> list[Answer]:
-    """One answer of each way to write, asked for at the same time: each may wait for as long as it wants."""
+    """Return the responses to one request of each way to write, sent at the same time, whenever they come."""
     credentials = {"email": cast.reader.email, "password": cast.reader.password}
     cookie = f"alice_session={cast.reader.token}"
     turn = {"Cookie": cookie, "Origin": server.base_url, "Content_Type": "application/x-www-form-urlencoded"}
@@ -159,7 +159,7 @@ def test_a_disk_that_fills_up_under_load_loses_nothing_that_was_acknowledged(
 
 
 def cut_connections(settings: Settings) -> int:
-    """End every connection of the servers, as a restart or a proxy does; answer how many there were."""
+    """End every connection of the servers, as a restart or a proxy does; return how many there were."""
     with psycopg.connect(settings.database_url) as connection:
         cut = connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -1,4 +1,4 @@
-"""Whoever is tracked, their address and the name of their browser are nowhere on the disk."""
+"""The address and the User-Agent of a visitor are nowhere on the disk."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Clients that are slow, silent or rude hold up nobody else."""
+"""Clients that are slow or silent do not delay others."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Two server processes on one database: what one of them decides holds for the other at once."""
+"""Two server processes on one database: a change made by one takes effect in the other at once."""
 
 import threading
 from collections import Counter
@@ -116,8 +116,8 @@ def test_a_signed_out_token_is_refused_by_the_other_worker(start: Start, cast: C
     credentials = {"email": cast.reader.email, "password": cast.reader.password}
     token = server.post("/api/auth/login", credentials).json["access_token"]
     with ThreadPoolExecutor(24) as pool:
-        asked = list(pool.map(lambda c: ask(c, "GET", "/api/auth/me", token=token).status, connections))
-    assert asked == [200] * 24
+        statuses = list(pool.map(lambda c: ask(c, "GET", "/api/auth/me", token=token).status, connections))
+    assert statuses == [200] * 24
 
     assert ask(connections[0], "POST", "/api/auth/logout", token=token).status == 204
 

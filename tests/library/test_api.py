@@ -1,4 +1,4 @@
-"""GET /api/books, one book, and its pages: who sees what, at what price."""
+"""GET /api/books, one book, and its pages: who may see which, in how many queries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import pytest
 from alice import database
 from alice.app import create_app
 from alice.config import Settings
-from alice.library import access, chapter, page
+from alice.library import access, book, page
 from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows
 
 PAGE = f"/api/books/{BOOK}/pages/2"
@@ -17,11 +17,11 @@ PAGE = f"/api/books/{BOOK}/pages/2"
 
 @contextmanager
 def statements() -> Iterator[list]:
-    """What is asked of the database meanwhile."""
-    asked: list = []
-    database.alice_db.query_hooks.append(asked.append)
+    """The statements that are executed in the block."""
+    executed: list = []
+    database.alice_db.query_hooks.append(executed.append)
     try:
-        yield asked
+        yield executed
     finally:
         database.alice_db.query_hooks.clear()
 
@@ -118,7 +118,7 @@ def test_without_book_codes_readers_read_everything(settings: Settings, cast: Ca
 
 @pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("url", ["/api/books", f"/api/books/{BOOK}", PAGE])
-def test_nobody_is_asked_to_sign_in(cast: Cast, url: str) -> None:
+def test_without_a_session_it_is_401(cast: Cast, url: str) -> None:
     answer = cast.nobody.client.get(url)
 
     assert answer.status_code == 401
@@ -142,7 +142,7 @@ def test_nobody_is_asked_to_sign_in(cast: Cast, url: str) -> None:
         "%00",
     ],
 )
-def test_what_is_not_there_is_404(cast: Cast, path: str) -> None:
+def test_an_unknown_book_or_page_is_404(cast: Cast, path: str) -> None:
     answer = cast.admin.client.get(f"/api/books/{path}")
 
     assert answer.status_code == 404
@@ -153,21 +153,21 @@ def test_what_is_not_there_is_404(cast: Cast, path: str) -> None:
 def test_the_number_of_queries_is_fixed(cast: Cast, url: str, most: int) -> None:
     cast.reader.client.get(url)
 
-    with statements() as asked:
+    with statements() as executed:
         assert cast.reader.client.get(url).status_code == 200
 
-    assert len([event for event in asked if "token_hash" not in event.sql]) == most
+    assert len([event for event in executed if "token_hash" not in event.sql]) == most
 
 
 @pytest.mark.usefixtures("connection")
 @pytest.mark.engine("sqlite")  # PostgreSQL chooses by statistics; on tables this small it rightly scans.
 def test_a_page_is_found_by_its_keys(cast: Cast) -> None:
-    with statements() as asked:
+    with statements() as executed:
         access.to_books(cast.reader.id, False, [BOOK])
         page.load(BOOK, 2)
-        chapter.of(BOOK)
+        book.chapters(BOOK)
 
-    for event in asked:
+    for event in executed:
         steps = [row[3] for row in database.query(f"EXPLAIN QUERY PLAN {event.sql}", *event.params)]
         assert all(step.startswith("SEARCH") for step in steps), steps
 

@@ -65,7 +65,7 @@ def test_again_by_the_same_reader_is_fine_and_changes_nothing(
     assert len(heard) == 1
 
 
-def test_a_code_of_somebody_else_is_used(cast: Cast, db: Rows) -> None:
+def test_a_code_used_by_another_reader_is_refused(cast: Cast, db: Rows) -> None:
     verify(cast.newcomer.client, CODE)
 
     assert error(verify(cast.reader.client, CODE)) == (409, "code_used", None)
@@ -80,7 +80,7 @@ def test_an_unknown_code_is_unknown(cast: Cast, code: str) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"code": ""}, {"code": 222233334444}, {"code": "2" * 101}])
-def test_what_is_no_text_is_refused_by_name(cast: Cast, given: dict) -> None:
+def test_a_code_that_is_not_text_is_refused_by_name(cast: Cast, given: dict) -> None:
     assert error(cast.newcomer.client.post("/api/books/verify", json=given)) == (422, "invalid", "code")
 
 
@@ -117,14 +117,14 @@ def test_unlocking_is_told_inside_the_transaction(cast: Cast, heard: list[Unlock
     }
 
 
-def test_a_failure_tells_nobody(cast: Cast, heard: list[Unlocked]) -> None:
+def test_a_failure_sends_no_signal(cast: Cast, heard: list[Unlocked]) -> None:
     verify(cast.newcomer.client, UNKNOWN)
 
     assert heard == []
 
 
 @pytest.mark.engine("sqlite")
-def test_nobody_has_no_book(cast: Cast) -> None:
+def test_redeeming_needs_a_session(cast: Cast) -> None:
     assert error(verify(cast.nobody.client, CODE)) == (401, "unauthenticated", None)
 
 
@@ -224,10 +224,10 @@ def test_of_two_processes_one_gets_the_book(
         time.sleep(0.005)
     go.touch()
 
-    said = [process.communicate(timeout=60)[0].strip() for process in processes]
+    outcomes = [process.communicate(timeout=60)[0].strip() for process in processes]
 
-    assert sorted(said) == ["code_used", BOOK]
-    assert used_by(db) == (cast.reader, cast.newcomer)[said.index(BOOK)].id
+    assert sorted(outcomes) == ["code_used", BOOK]
+    assert used_by(db) == (cast.reader, cast.newcomer)[outcomes.index(BOOK)].id
 
 
 # Making codes

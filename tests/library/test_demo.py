@@ -23,7 +23,7 @@ deletes_everybody = pytest.mark.touches_bystander(
 
 @pytest.fixture
 def empty(db: Rows) -> None:
-    """Books, and nobody to read them."""
+    """A database with books and without users."""
     db.execute("DELETE FROM verification_codes")
     db.execute("DELETE FROM users")
 
@@ -67,7 +67,7 @@ def test_every_password_is_another(empty: None, db: Rows) -> None:
     assert not any(text in repr(db.query("SELECT * FROM users")) for text in passwords)
 
 
-def test_with_anybody_there_nothing_happens(db: Rows) -> None:
+def test_nothing_is_created_if_there_is_a_user(db: Rows) -> None:
     before = db.query("SELECT email FROM users ORDER BY 1")
 
     assert make() is None

@@ -1,4 +1,4 @@
-"""What keeps its id when a text changes, and where its readers then are."""
+"""Which ids stay when a text changes, and where its readers are then."""
 
 import pytest
 
@@ -12,7 +12,7 @@ OLD = edition(TEXTS)
 
 
 def kept(*texts: str) -> list[str]:
-    """The old ids of these texts; - is a new one."""
+    """The old ids of these texts; `-` for a new id."""
     new = keep_ids(OLD, IDS, edition(list(texts)))
     return [id if id in IDS.sections else "-" for id in new.sections]
 

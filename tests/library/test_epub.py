@@ -93,7 +93,7 @@ def test_documents_come_in_the_order_of_the_spine_with_their_headings() -> None:
     ],
 )  # fmt: skip
 def test_a_document_is_read_block_by_block(source: str, blocks: list) -> None:
-    assert [said(block) for block in flow(source)] == blocks
+    assert [content(block) for block in flow(source)] == blocks
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_document_is_read_block_by_block(source: str, blocks: list) -> None:
         "<style>p { }</style>",
     ],
 )
-def test_what_is_left_out_takes_nothing_else_along(left_out: str) -> None:
+def test_a_skipped_element_hides_nothing_after_it(left_out: str) -> None:
     assert xhtml.read(f"<p>One.</p>{left_out}<p>Two.</p>") == [
         Paragraph((Run("One."),)),
         Paragraph((Run("Two."),)),
@@ -122,7 +122,7 @@ def test_spaces_and_lines_mean_something_only_where_they_are_verbatim() -> None:
         "</pre><pre>a\n<pre>  b</pre>\nc</pre><p>d\n  e</p><pre>f\ng</pre><p>h\ni</p>"
     )[-4:]
 
-    assert [said(block) for block in (verse, prose, more, end)] == ["c", "d e", [["f", "g"]], "h i"]
+    assert [content(block) for block in (verse, prose, more, end)] == ["c", "d e", [["f", "g"]], "h i"]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_marks_are_those_of_all_that_is_open(source: str, runs: list) -> None:
         assert list(block.text) == runs
 
 
-def said(block: object) -> object:
-    """A paragraph's words, a poem's lines; else the block."""
+def content(block: object) -> object:
+    """The text of a paragraph or the lines of a poem; else the block itself."""
     if isinstance(block, Verse):
         return [[plain(line) for line in stanza] for stanza in block.stanzas]
     return plain(block.text) if isinstance(block, Paragraph) else block
@@ -188,7 +188,7 @@ def test_a_rule_is_a_break() -> None:
     assert flow("<p>One.</p><hr/><p>Two.</p>")[1] == Break()
 
 
-def test_what_is_no_text_is_left_out() -> None:
+def test_elements_without_text_are_skipped() -> None:
     blocks = flow(
         "<style>p {}</style><script>alert(1)</script><svg><text>no</text></svg>"
         '<p>Yes.<span class="pagenum">12</span></p><section class="pg-boilerplate"><p>Licence</p></section>'
@@ -350,7 +350,7 @@ def test_a_broken_or_hostile_book_is_refused(
 @pytest.mark.parametrize(
     "packed", [b"no zip at all", b"PK\x03\x04 cut off", packed_epub(["<p>x</p>"])[:-400]]
 )
-def test_what_is_no_zip_is_refused(packed: bytes) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(packed: bytes) -> None:
     with pytest.raises(BadBook, match="broken"):
         epub.read(packed)
 

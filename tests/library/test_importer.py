@@ -1,4 +1,4 @@
-"""Importing: one transaction that can be repeated and takes its readers along."""
+"""Importing: one transaction, which can be repeated and moves the readers' places."""
 
 import os
 import threading
@@ -40,9 +40,15 @@ def ids(book_id: str = "a-book") -> dict[str, str]:
 
 def leave(person: Person, book_id: str, page: int, section: str | None) -> None:
     """Put their place in the book on this page."""
-    bystander.insert(database.execute, "reading_progress", {
-        "user_id": person.id, "book_id": book_id, "last_page": page, "section_id": section, "last_read_at": 7,
-    })  # fmt: skip
+    bystander.insert(
+        database.execute,
+        "reading_progress",
+        user_id=person.id,
+        book_id=book_id,
+        last_page=page,
+        section_id=section,
+        last_read_at=7,
+    )
 
 
 def places(book_id: str) -> set[tuple]:

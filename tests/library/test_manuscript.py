@@ -81,7 +81,7 @@ def test_a_lower_heading_is_a_strong_paragraph() -> None:
     assert chapter.blocks[0].keep_with_next
 
 
-def test_what_is_given_wins_over_the_file() -> None:
+def test_given_facts_override_those_of_the_file() -> None:
     draft = Draft({"title": "A", "author": "B", "id": "c"}, [TEXT])
 
     book = compose(draft, title="D", author=None, id="e")
@@ -182,7 +182,7 @@ def test_a_book_of_verse_alone_is_a_book() -> None:
         ([TEXT], {"id": "x" * 65}, "does not fit"),
     ],
 )
-def test_what_is_missing_or_unfit_is_named(flow: list, facts: dict[str, str], message: str) -> None:
+def test_a_missing_or_unfit_fact_is_named(flow: list, facts: dict[str, str], message: str) -> None:
     with pytest.raises(BadBook, match=message):
         composed(*flow, **facts)
 

@@ -1,4 +1,4 @@
-"""Markdown as the shipped book is written in."""
+"""Markdown, as the shipped book uses it."""
 
 import pytest
 
@@ -110,7 +110,7 @@ def test_a_block_fenced_as_verse_keeps_lines_stanzas_and_leading_spaces() -> Non
     assert poem.stanzas[0][1] == (Run("  Improve "), Run("his", em=True), Run(" tail"))
 
 
-def test_a_fence_says_literally_what_is_no_emphasis() -> None:
+def test_text_in_a_fence_without_emphasis_is_literal() -> None:
     (poem,) = read("```verse\n# no heading\n- no list\n1 < 2 & 3 * 4\n```").flow
 
     assert lines(poem) == [["# no heading", "- no list", "1 < 2 & 3 * 4"]]

@@ -1,4 +1,4 @@
-"""Cutting: nothing is lost, nothing is torn, and sizes are sensible."""
+"""Paging: no text is lost, no sentence or line is cut, and sizes are near the wanted ones."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -26,15 +26,15 @@ CHAPTER = st.tuples(SENTENCES, st.lists(st.one_of(SENTENCES, POEM, BREAK), max_s
 def books(draw: st.DrawFn) -> Manuscript:
     number = count(1)
 
-    def said(length: int) -> str:
+    def word(length: int) -> str:
         return " ".join(f"W{next(number)}" for _ in range(length))
 
     def block(shape: Any) -> Block:
         if shape is None:
             return Break()
         if isinstance(shape[0], int):
-            return paragraph(" ".join(f"{said(length)}." for length in shape))
-        return Verse(tuple(tuple((Run(" " * indent + said(n)),) for indent, n in stanza) for stanza in shape))
+            return paragraph(" ".join(f"{word(length)}." for length in shape))
+        return Verse(tuple(tuple((Run(" " * indent + word(n)),) for indent, n in stanza) for stanza in shape))
 
     chapters = draw(st.lists(CHAPTER, min_size=1, max_size=3))
     return manuscript(*([block(first), *map(block, rest)] for first, rest in chapters))
@@ -180,8 +180,8 @@ def test_a_break_stays_next_to_its_text(where: int) -> None:
 
 
 def test_each_chapter_is_told_as_it_is_done() -> None:
-    told: list[int] = []
+    calls: list[int] = []
 
-    paging.pages(manuscript([prose(5)], [prose(5)]), on_chapter=lambda: told.append(1))
+    paging.pages(manuscript([prose(5)], [prose(5)]), on_chapter=lambda: calls.append(1))
 
-    assert len(told) == 2
+    assert len(calls) == 2

@@ -69,10 +69,10 @@ def test_a_tab_in_verse_is_eight_spaces() -> None:
     ],
 )
 def test_marks_that_do_not_enclose_a_book_leave_nothing_out(source: str) -> None:
-    told = [plain(block.text) for block in read(source).flow if isinstance(block, Paragraph)]
+    paragraphs = [plain(block.text) for block in read(source).flow if isinstance(block, Paragraph)]
 
-    assert told[0] == "One."
-    assert "Two." in told
+    assert paragraphs[0] == "One."
+    assert "Two." in paragraphs
 
 
 def test_underscores_are_italics() -> None:

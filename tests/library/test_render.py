@@ -1,4 +1,4 @@
-"""What a section says and shows, and that only our own tags leave the library."""
+"""A section as text and as HTML, with no tags but our own."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The book that Alice ships: whole, well cut, and imported in no time."""
+"""The book that Alice ships: whole, well cut, and imported quickly."""
 
 import time
 from pathlib import Path

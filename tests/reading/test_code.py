@@ -14,7 +14,7 @@ def test_the_code_opens_the_book_and_goes_there(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("9999-9999-9999", "not known"),
         (OTHER_CODE, "somebody else"),
@@ -22,12 +22,12 @@ def test_the_code_opens_the_book_and_goes_there(cast: Cast) -> None:
         ("x" * 101, "Please enter"),
     ],
 )
-def test_a_code_that_opens_nothing_is_shown_again(cast: Cast, code: str, said: str) -> None:
+def test_a_code_that_opens_nothing_is_shown_again(cast: Cast, code: str, message: str) -> None:
     fill(cast.reader.browser, "/code", code=OTHER_CODE)
 
     answer = fill(cast.newcomer.browser, "/code", code=code)
     assert answer.status_code == 422
-    assert said in answer.text
+    assert message in answer.text
     assert f'value="{code}"' in answer.text
 
 

@@ -22,7 +22,7 @@ def test_the_landing_page_is_for_those_who_are_not_signed_in(cast: Cast) -> None
         assert (answer.status_code, answer.headers["Location"]) == (303, page)
 
 
-def test_without_registration_nobody_is_asked_to_register(settings: Settings) -> None:
+def test_without_registration_there_is_no_link_to_it(settings: Settings) -> None:
     nobody = create_app(replace(settings, registration="closed")).test_client()
 
     assert 'href="/register"' not in nobody.get("/").text
@@ -32,8 +32,8 @@ def test_the_landing_page_tells_of_the_book_that_came_first(cast: Cast, db: Rows
     for age, title in ((1, "A Mad Tea-Party"), (-1, "Through the Looking-Glass")):
         db.execute("UPDATE books SET created_at = 1000 + ? WHERE id = ?", age, LOCKED_BOOK)
         db.execute("UPDATE books SET created_at = 1000 WHERE id = ?", BOOK)
-        told = cast.nobody.browser.get("/").text
-        assert [name in told for name in ("A Mad Tea-Party", "Through the Looking-Glass")] == [
+        landing = cast.nobody.browser.get("/").text
+        assert [name in landing for name in ("A Mad Tea-Party", "Through the Looking-Glass")] == [
             name == title for name in ("A Mad Tea-Party", "Through the Looking-Glass")
         ]
 
@@ -164,7 +164,7 @@ def test_consultants_and_admins_read_everything(cast: Cast) -> None:
 
 
 @pytest.mark.engine("sqlite")
-def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(cast: Cast) -> None:
+def test_without_a_session_the_reader_is_sent_to_the_login_and_back(cast: Cast) -> None:
     answer = cast.nobody.browser.get(f"/read/{BOOK}/3")
 
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/login?next=/read/{BOOK}/3")

@@ -1,4 +1,4 @@
-"""Why Alice cannot listen, in words of hers."""
+"""The messages of `listen` if Alice cannot listen on an address."""
 
 import errno
 import os

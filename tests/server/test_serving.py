@@ -1,4 +1,4 @@
-"""`alice serve` as its clients and its keeper see it."""
+"""`alice serve`: connections, the log, start and stop."""
 
 import os
 import re
@@ -11,17 +11,10 @@ from pathlib import Path
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
-from tests.conftest import Cast
+from tests.conftest import Cast, Eventually
 from tests.servers import Server, ask, children, serving
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z-]+ \S+ \d{3} \d+ \d+\.\d+ms")
-
-
-def eventually(condition: object, within: float = 10) -> bool:
-    deadline = time.monotonic() + within
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 # Keeping connections
@@ -52,13 +45,15 @@ def test_many_clients_at_once_are_all_answered(server: Server, cast: Cast) -> No
 # The log
 
 
-def test_each_request_is_one_line_without_anything_private(server: Server, cast: Cast) -> None:
+def test_each_request_is_one_line_without_anything_private(
+    server: Server, cast: Cast, eventually: Eventually
+) -> None:
     before = len(server.log)
     server.get("/api/auth/me?token=in-the-query", cast.reader.token, Referer="http://from.example/")
     server.post("/api/books/verify", {"code": "2222-3333-4444"}, cast.newcomer.token)
     server.get("/nothing%0A2020-01-01T00:00:00.000Z%20forged")
 
-    assert eventually(lambda: len(server.log) == before + 3)
+    eventually(lambda: len(server.log) == before + 3)
     lines = server.log[before:]
     assert all(LINE.fullmatch(line) for line in lines), lines
     assert " GET /api/auth/me 200 " in lines[0]
@@ -86,12 +81,12 @@ def test_nothing_is_written_outside_the_data_folder(server: Server) -> None:
     assert [name for name in open_files if not name.startswith(ours)] == []
 
 
-def test_sigterm_ends_it_quickly_and_well(server: Server) -> None:
+def test_sigterm_ends_it_quickly_and_well(server: Server, eventually: Eventually) -> None:
     server.get("/health")
     workers = server.workers
 
     assert server.stop(within=10) == 0
-    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
 def test_an_open_connection_that_says_nothing_does_not_hold_up_the_end(server: Server) -> None:
@@ -135,21 +130,21 @@ def test_sigterm_loses_no_request_that_was_accepted(server: Server, cast: Cast) 
     assert len(statuses) > 100
 
 
-def test_workers_do_not_outlive_a_master_that_was_killed(server: Server) -> None:
-    assert eventually(lambda: len(server.workers) == 2)
+def test_workers_do_not_outlive_a_master_that_was_killed(server: Server, eventually: Eventually) -> None:
+    eventually(lambda: len(server.workers) == 2)
     workers = server.workers
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait(10)
 
-    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), within=15)
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
-def test_a_worker_that_was_killed_is_replaced(server: Server) -> None:
-    assert eventually(lambda: len(server.workers) == 2)
+def test_a_worker_that_was_killed_is_replaced(server: Server, eventually: Eventually) -> None:
+    eventually(lambda: len(server.workers) == 2)
     before = server.workers
     os.kill(before[0], signal.SIGKILL)
 
-    assert eventually(lambda: len(children(server.process.pid)) == 2 and server.workers != before)
+    eventually(lambda: len(children(server.process.pid)) == 2 and server.workers != before)
     assert server.get("/health").status == 200
 
 

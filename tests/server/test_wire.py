@@ -1,4 +1,4 @@
-"""What comes over the wire before it is HTTP, and HTTP that is bent."""
+"""Malformed HTTP, and clients that are silent or slow."""
 
 import socket
 import time
@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def raw(server: Server, text: bytes) -> bytes:
-    """Send bytes as they are; answer what comes back until the server closes."""
+    """Send these bytes; return what the server sends until it closes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
         client.sendall(text)
         answer = b""

@@ -1,4 +1,4 @@
-"""What tests of tracking share: a site, a browser that sends to it, and the rows that come of it."""
+"""What tests of tracking share: sites, and a browser that sends to them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -49,7 +49,7 @@ def test_the_newest_events_are_listed(
 
 
 @pytest.mark.touches_bystander("event_ids")
-def test_what_is_pruned_is_said(command: object, post: Post) -> None:
+def test_prune_prints_how_many_rows_it_deleted(command: object, post: Post) -> None:
     post(url="/")
 
     assert command("prune").output.startswith("Deleted 0 events, 0 visits")

@@ -1,4 +1,4 @@
-"""The front door of public ingest: how a body arrives, and what a page is told when Alice cannot take it."""
+"""The entry point of public ingest: reading bodies, and errors that a page can read."""
 
 import logging
 from dataclasses import replace
@@ -52,7 +52,7 @@ def test_a_request_without_a_body_is_answered(browser: FlaskClient, site: SiteRo
     assert (answer.status_code, answer.json) == (400, {"error": "The body is not JSON."})
 
 
-def test_a_page_is_asked_to_try_again_while_nothing_can_be_kept(
+def test_a_full_queue_is_a_503_with_the_time_to_wait(
     app: Flask, tracking: Tracking, site: SiteRow, caplog: pytest.LogCaptureFixture
 ) -> None:
     busy = Recorder(database.events_db, database.EVENT_LOG, queue_size=0)
@@ -69,7 +69,7 @@ def test_a_page_is_asked_to_try_again_while_nothing_can_be_kept(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_a_page_is_told_of_a_failure_in_few_words_and_the_log_in_full(
+def test_a_500_is_short_and_the_log_has_the_traceback(
     app: Flask, site: SiteRow, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -82,6 +82,6 @@ def test_a_page_is_told_of_a_failure_in_few_words_and_the_log_in_full(
     assert (record.levelname, bool(record.exc_info)) == ("ERROR", True)
 
 
-def test_what_is_for_no_dialect_is_handed_on(browser: FlaskClient, cast: Any) -> None:
+def test_other_paths_go_to_the_flask_application(browser: FlaskClient, cast: Any) -> None:
     assert browser.get("/api/v2/tracks").status_code == 404
     assert browser.get("/login").mimetype == "text/html"

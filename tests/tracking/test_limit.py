@@ -1,4 +1,4 @@
-"""Nobody sends more than is allowed, and counting it keeps nothing about them."""
+"""Rate limits per address and per site; no address is stored."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_an_address_may_send_so_many_events_a_minute() -> None:
     assert limits.check(OTHER, SITE) is None
 
 
-def test_unless_told_otherwise_an_address_may_send_600_and_a_site_gets_60_000() -> None:
+def test_by_default_an_address_may_send_600_and_a_site_gets_60_000() -> None:
     limits = Limits()
 
     assert [limits.check(ADDRESS, None, 599), limits.check(ADDRESS, None), limits.check(ADDRESS, None)] == [
@@ -55,7 +55,7 @@ def test_a_refusal_says_when_to_come_back() -> None:
     assert limits.check(ADDRESS, SITE) is None
 
 
-def test_a_site_gets_so_many_events_whoever_sends_them() -> None:
+def test_a_site_gets_so_many_events_from_all_addresses_together() -> None:
     limits = Limits(per_site=3)
 
     said = [limits.check(f"192.0.2.{number}", SITE) for number in range(4)]
@@ -64,7 +64,7 @@ def test_a_site_gets_so_many_events_whoever_sends_them() -> None:
     assert limits.check(ADDRESS, OTHER_SITE) is None
 
 
-def test_who_is_refused_takes_nothing_from_the_site() -> None:
+def test_a_refused_address_does_not_count_for_the_site() -> None:
     limits = Limits(per_address=1, per_site=2)
 
     for _ in range(5):
@@ -113,7 +113,7 @@ def test_addresses_of_different_households_are_not(one: str, other: str) -> None
     assert limits.check(other, SITE) is None
 
 
-def test_who_sends_to_no_site_takes_from_none() -> None:
+def test_a_request_without_a_site_counts_for_no_site() -> None:
     limits = Limits(per_site=1)
 
     assert [limits.check(ADDRESS, None) for _ in range(3)] == [None] * 3

@@ -41,7 +41,7 @@ def test_a_site_says_how_long_it_keeps_visits(client: FlaskClient, app: object) 
     assert "deleted after 90 days" in client.get(f"/privacy/{forgetful.id}").text
 
 
-def test_without_a_sink_no_copy_is_spoken_of(client: FlaskClient, site: SiteRow) -> None:
+def test_without_a_sink_the_page_mentions_no_copies(client: FlaskClient, site: SiteRow) -> None:
     page = client.get(f"/privacy/{site.id}").text
 
     assert "Copies" not in page and "copies" not in page
@@ -79,7 +79,7 @@ def test_a_site_says_where_copies_go_and_that_deleting_here_does_not_reach_them(
     assert "deleted here after 90 days" in client.get(f"/privacy/{forgetful.id}").text
 
 
-def test_alices_own_page_offers_to_say_no(client: FlaskClient, own_site: SiteRow) -> None:
+def test_alices_own_page_offers_to_opt_out(client: FlaskClient, own_site: SiteRow) -> None:
     page = client.get("/privacy")
 
     assert "Do not count this browser" in page.text
@@ -101,7 +101,7 @@ def test_before_setup_pages_are_not_counted_and_no_get_writes(
     assert f'data-site-id="{own.id}"' in client.get("/login").text
 
 
-def test_no_site_no_page(client: FlaskClient) -> None:
+def test_an_unknown_site_has_no_page(client: FlaskClient) -> None:
     assert client.get("/privacy/nosuchsite12").status_code == 404
 
 

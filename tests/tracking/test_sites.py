@@ -1,4 +1,4 @@
-"""Sites: who may add, see and remove them, and what goes with one."""
+"""Sites: who may add, list and remove them, and what is deleted with a site."""
 
 import threading
 from typing import Any
@@ -32,7 +32,7 @@ def ids(client: FlaskClient) -> list[str]:
     return [site["id"] for site in client.get("/api/v2/sites").json["sites"]]
 
 
-def test_a_site_is_added_and_told_with_the_line_for_its_pages(cast: Cast, frozen_clock: int) -> None:
+def test_a_site_is_added_and_returned_with_its_embed_code(cast: Cast, frozen_clock: int) -> None:
     made = add(cast.consultant.client, domain="https://Wonderland.example/tea", name=" Wonderland ")
 
     assert made == {
@@ -49,11 +49,9 @@ def test_a_site_is_added_and_told_with_the_line_for_its_pages(cast: Cast, frozen
     assert cast.consultant.client.get("/api/v2/sites").json == {"sites": [made]}
 
 
-def test_what_is_not_said_of_a_site_has_a_default_and_what_is_said_counts(
-    cast: Cast, tracking: Tracking
-) -> None:
+def test_fields_of_a_site_that_are_not_sent_have_defaults(cast: Cast, tracking: Tracking) -> None:
     named = add(cast.admin.client, domain="wonderland.example", unknown="ignored")
-    told = add(
+    added = add(
         cast.admin.client,
         domain="bücher.example",
         origins=["https://App.example:443", "http://localhost:8080"],
@@ -62,12 +60,12 @@ def test_what_is_not_said_of_a_site_has_a_default_and_what_is_said_counts(
     )
 
     assert (named["name"], named["idleMinutes"], named["retentionDays"]) == ("wonderland.example", 30, None)
-    assert (told["domain"], told["idleMinutes"], told["retentionDays"]) == ("xn--bcher-kva.example", 5, 90)
-    assert tracking.site(told["id"]).origins == {"https://app.example", "http://localhost:8080"}
-    assert tracking.site(told["id"]).idle_ms == clock.minutes(5)
+    assert (added["domain"], added["idleMinutes"], added["retentionDays"]) == ("xn--bcher-kva.example", 5, 90)
+    assert tracking.site(added["id"]).origins == {"https://app.example", "http://localhost:8080"}
+    assert tracking.site(added["id"]).idle_ms == clock.minutes(5)
 
 
-def test_a_site_may_be_all_that_is_allowed(cast: Cast) -> None:
+def test_fields_of_a_site_are_taken_up_to_their_bounds(cast: Cast) -> None:
     origins = [f"https://app-{number:02}.example" for number in range(20)]
     spaced = [origin.ljust(300) for origin in origins]
     most = add(
@@ -131,7 +129,7 @@ def test_owners_see_their_own_sites_and_admins_all_the_newest_first(cast: Cast) 
     assert ids(cast.admin.client) == [third, second, first, bystander.SITE_ID]
 
 
-def test_a_site_is_removed_by_its_owner_or_an_admin_and_nobody_else(cast: Cast) -> None:
+def test_only_its_owner_and_admins_remove_a_site(cast: Cast) -> None:
     for who in (cast.consultant, cast.admin):
         path = f"/api/v2/sites/{add(cast.consultant.client, domain='a.example')['id']}"
         refused = cast.stranger.client.delete(path)
@@ -262,7 +260,9 @@ def test_a_change_of_a_site_changes_no_other_and_of_it_what_is_given(
         sites.change("nowhere", name="X")
 
 
-def test_a_new_site_is_known_at_once_though_it_was_asked_for_before(app: Flask, events_db: EventRows) -> None:
+def test_a_new_site_is_found_at_once_although_it_was_looked_up_before(
+    app: Flask, events_db: EventRows
+) -> None:
     cache = Sites()
     made = sites.create("wonderland.example", "Wonderland", None)
     sites.remove(made.id)
@@ -276,8 +276,9 @@ def test_a_new_site_is_known_at_once_though_it_was_asked_for_before(app: Flask, 
     assert cache.find(made.id).domain == "a"
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("site_id", ["", "x", "x" * 13, "../../etc/pas", "wonderland\0.", "\N{SNOWMAN}" * 12])
-def test_what_is_no_id_names_no_site(app: Flask, site_id: str) -> None:
+def test_a_malformed_id_finds_no_site(app: Flask, site_id: str) -> None:
     assert sites.find(site_id) is None
     with pytest.raises(NotFound):
         sites.remove(site_id)
@@ -286,7 +287,7 @@ def test_what_is_no_id_names_no_site(app: Flask, site_id: str) -> None:
 # Alice's own
 
 
-def test_alice_has_one_site_of_her_own_whoever_asks_first(app: Flask) -> None:
+def test_alices_own_site_is_made_once_by_threads_that_start_together(app: Flask) -> None:
     found: list[SiteRow] = []
     threads = [threading.Thread(target=lambda: found.append(sites.own())) for _ in range(3)]
     for thread in threads:
@@ -315,7 +316,7 @@ def test_alices_own_site_is_made_with_her_address_if_that_is_known(app: Flask, f
     )
 
 
-def test_only_a_site_of_nobodys_that_is_called_alice_is_her_own(cast: Cast) -> None:
+def test_only_a_site_called_alice_without_an_owner_is_alices_own(cast: Cast) -> None:
     owned = sites.create("alice.example", "Alice", cast.consultant.id)
     nobodys = sites.create("nobody.example", "Nobody", None)
     own = sites.own()

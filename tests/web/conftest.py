@@ -1,4 +1,4 @@
-"""The edge is tried on routes of its own, beside the real ones."""
+"""The edge is tested on routes made for it, and on the real ones."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -148,5 +148,5 @@ def app(app: Flask) -> Flask:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """Nobody's program: no cookies, no origin."""
+    """A program that is not signed in: no cookies, no Origin."""
     return app.test_client(use_cookies=False)

@@ -1,4 +1,4 @@
-"""Static files are kept for a year under an address that changes with them."""
+"""Static files are cached for a year; their URLs change with their content."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A body is taken in whole, up to a megabyte, before a connection is lent for it."""
+"""A body of up to 1 MB is read completely before a database connection is opened for its request."""
 
 import io
 import tempfile

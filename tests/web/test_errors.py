@@ -1,4 +1,4 @@
-"""What goes wrong is answered in one shape, and nothing internal is shown."""
+"""Every error has the same JSON shape, and shows nothing internal."""
 
 import logging
 

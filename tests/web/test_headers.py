@@ -1,4 +1,4 @@
-"""Every answer tells browsers and caches what they must not do."""
+"""Every response has the security headers, and a header for caches."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""/health says whether the database answers."""
+"""/health says whether the database can be queried."""
 
 from collections.abc import Iterator
 

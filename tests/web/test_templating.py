@@ -1,4 +1,4 @@
-"""What templates can use."""
+"""Globals and filters of templates."""
 
 import pytest
 from flask import Flask, render_template_string

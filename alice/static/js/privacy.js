@@ -1,7 +1,7 @@
 // The visitor's choice on the privacy page. The tracker stores it; if there is no tracker, nothing is counted.
 
 const choice = document.querySelector("[data-choice]");
-const note = document.querySelector("[data-said]");
+const note = document.querySelector("[data-note]");
 const WORDS = {
   out: "This browser is no longer counted.",
   in: "This browser is counted from now on.",

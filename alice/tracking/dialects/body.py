@@ -52,7 +52,7 @@ def require_small(event: Any, raw: bytes) -> None:
 
 
 def validated(model: type[Model], document: Any) -> Model:
-    """Validate `document` as `model`. Raises Malformed (400), which names the field."""
+    """Validate `document` as `model`. Raises Malformed (400), which names the first invalid field."""
     try:
         return model.model_validate(document)
     except ValidationError as error:

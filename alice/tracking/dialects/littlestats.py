@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from alice import clock
 from alice.errors import Forbidden, Malformed, NotFound, Refusal
@@ -20,11 +20,11 @@ from alice.tracking.dialects.answer import OPEN, Answer
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, Recorded, VisitDetails, VisitKey
+from alice.tracking.log.hit import Hit, VisitDetails, VisitKey
+from alice.tracking.log.recording import Recorded
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
-from alice.web.validation import explain
 
 PREFIX = "/api/v2/track/"
 PREFLIGHT = [
@@ -120,7 +120,7 @@ def _host(origin: str) -> str:
 
 def _take(tracking: Tracking, site: SiteRow, raw: bytes, caller: Caller) -> dict[str, Any]:
     tracking.admit(None, site.id)
-    if caller.objects:
+    if caller.opted_out:
         return {"success": True, "cache": None}
     payloads, failed = _payloads(raw)
     more = len(payloads) + len(failed) - 1
@@ -153,10 +153,7 @@ def _payloads(raw: bytes) -> tuple[list[Payload], list[dict[str, Any]]]:
 
 
 def _payload(item: Any) -> Payload:
-    try:
-        payload = Payload.model_validate(item)
-    except ValidationError as error:
-        raise Malformed(explain(error)) from None
+    payload = body.validated(Payload, item)
     if payload.type == "event" and payload.name is None:
         raise Malformed("name is required for an event.")
     if payload.type == "identify" and payload.id is None:
@@ -176,8 +173,8 @@ def _record(tracking: Tracking, site: SiteRow, payloads: list[Payload], caller: 
     if name:
         key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.known(site, f"visitor:{name}"))
     else:
-        before = partial(tracking.visitors.yesterday, site, caller)
-        key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), before=before)
+        yesterday = partial(tracking.visitors.yesterday, site, caller)
+        key = VisitKey(Dialect.LITTLESTATS, tracking.visitors.anonymous(site, caller), yesterday=yesterday)
     make_details = partial(_details, payloads, site, caller, granted)
     return tracking.record(site, key, caller, make_details, [_hit(payload) for payload in payloads])
 
@@ -190,21 +187,21 @@ def _details(payloads: list[Payload], site: SiteRow, caller: Caller, granted: bo
         screen=first.screen if first.screen and _SCREEN.fullmatch(first.screen) else None,
     )
     # Not from the first event, which may be left over from an earlier visit.
-    viewed = next((payload for payload in payloads if payload.type == "pageview"), None)
-    if viewed is not None:
-        details.referrer = _referrer(viewed, site, caller)
-        if viewed.url:
-            details.path, details.campaign = _place(viewed.url).path, _place(viewed.url).campaign
-    said = next((payload for payload in reversed(payloads) if payload.type == "identify"), None)
-    if granted and said is not None:
-        details.user_id, details.identity = said.id, said.data or {}
+    view = next((payload for payload in payloads if payload.type == "pageview"), None)
+    if view is not None:
+        details.referrer = _referrer(view, site, caller)
+        if view.url:
+            _, details.path, details.campaign = _split(view.url)
+    identify = next((payload for payload in reversed(payloads) if payload.type == "identify"), None)
+    if granted and identify is not None:
+        details.user_id, details.identity = identify.id, identify.data or {}
     return details
 
 
 _SCREEN = re.compile(r"\d{1,5}x\d{1,5}")
 
 
-def _place(url: str) -> campaign.Address:
+def _split(url: str) -> campaign.Address:
     return _address(url[:MAX_ADDRESS])
 
 
@@ -212,11 +209,11 @@ def _place(url: str) -> campaign.Address:
 _address = lru_cache(maxsize=2048)(campaign.address)
 
 
-def _referrer(first: Payload, site: SiteRow, caller: Caller) -> str | None:
-    if not first.referrer:
+def _referrer(view: Payload, site: SiteRow, caller: Caller) -> str | None:
+    if not view.referrer:
         return None
     own = frozenset((site.domain, caller.environ.get("HTTP_HOST", "").partition(":")[0]))
-    return campaign.referrer(first.referrer[:MAX_ADDRESS], own)
+    return campaign.referrer(view.referrer[:MAX_ADDRESS], own)
 
 
 def _hit(payload: Payload) -> Hit:
@@ -230,7 +227,7 @@ def _hit(payload: Payload) -> Hit:
     return Hit(
         kind,
         name,
-        _place(payload.url).path if payload.url else None,
+        _split(payload.url).path if payload.url else None,
         None if payload.timestamp is None else int(payload.timestamp),
         payload.eventId,
         properties,

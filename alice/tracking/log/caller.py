@@ -5,20 +5,12 @@ from typing import Any, NamedTuple
 
 from alice.web.address import client_behind
 
-HINTS = ("sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform")
-_ENVIRON = {name: "HTTP_" + name.upper().replace("-", "_") for name in HINTS}
-
 
 class Caller(NamedTuple):
     address: str
     user_agent: str | None  # None: the visitor's browser is unknown; "": no header was sent
     environ: Mapping[str, Any]
-    objects: bool  # asks not to be tracked, by DNT or Global Privacy Control
-
-    @property
-    def hints(self) -> dict[str, str]:
-        """Client hints, by header name in lower case."""
-        return {name: self.environ[key] for name, key in _ENVIRON.items() if key in self.environ}
+    opted_out: bool  # sends DNT or Global Privacy Control
 
     @property
     def language(self) -> str | None:

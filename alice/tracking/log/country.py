@@ -82,8 +82,8 @@ def _in_record(record: Any) -> str | None:
     if not isinstance(record, dict):
         return None
     for name in ("country", "registered_country", "country_code"):
-        said = record.get(name)
-        if code := _code(said.get("iso_code") if isinstance(said, dict) else said):
+        value = record.get(name)
+        if code := _code(value.get("iso_code") if isinstance(value, dict) else value):
             return code
     return None
 
@@ -108,8 +108,8 @@ def _codes() -> frozenset[str]:
 def _of_zones() -> dict[str, str]:
     """Time zone -> country: about 520 names, old ones included, since browsers still send Asia/Calcutta."""
     countries = {zone: code for code, _, zone, *_ in _rows("zone.tab")}
-    links = {new: old for kind, old, new in _links() if kind == "L"}
-    for name, zone in links.items():
+    links = [line.split() for line in _lines("tzdata.zi") if line.startswith("L ")]
+    for _, zone, name in links:
         if "/" in name and name not in countries and zone in countries:
             countries[name] = countries[zone]
     return countries | _MERGED
@@ -132,10 +132,6 @@ _MERGED = {
 
 def _rows(name: str) -> list[list[str]]:
     return [line.split("\t") for line in _lines(name) if not line.startswith("#")]
-
-
-def _links() -> list[list[str]]:
-    return [line.split() for line in _lines("tzdata.zi") if line.startswith("L ")]
 
 
 def _lines(name: str) -> list[str]:

@@ -7,13 +7,13 @@ An iPad that requests desktop pages identifies itself as a Mac; no header distin
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ua_parser.core import Domain, UserAgent
 from ua_parser.regex import Resolver
 
 DESKTOP, MOBILE, TABLET, BOT = "desktop", "mobile", "tablet", "bot"
-KNOWN_AT_ONCE = 4096  # results cached per process; the headers they come from are in memory only
+CACHED = 4096  # results cached per process; the headers they come from are in memory only
 MAX_AGENT = 512  # characters; the rest is ignored
 MAX_HINT = 256
 MAX_NAME = 40
@@ -26,24 +26,24 @@ class Device(NamedTuple):
     os: str | None
 
 
-UNSAID = Device(None, None, None, None)
+UNKNOWN = Device(None, None, None, None)
 
 
-def of(user_agent: str, hints: Mapping[str, str]) -> Device:
-    """The device of a request, from its User-Agent and Sec-CH-UA headers (by name in lower case, as sent).
+def of(user_agent: str, environ: Mapping[str, Any]) -> Device:
+    """The device of a WSGI request, from this user agent and the request's client hints.
 
     Televisions and consoles count as desktop. A client that does not identify itself as a browser is a bot.
     """
-    get = hints.get
+    get = environ.get
     return _of(
         user_agent[:MAX_AGENT],
-        get("sec-ch-ua", "")[:MAX_HINT],
-        get("sec-ch-ua-mobile", "")[:MAX_HINT],
-        get("sec-ch-ua-platform", "")[:MAX_HINT],
+        get("HTTP_SEC_CH_UA", "")[:MAX_HINT],
+        get("HTTP_SEC_CH_UA_MOBILE", "")[:MAX_HINT],
+        get("HTTP_SEC_CH_UA_PLATFORM", "")[:MAX_HINT],
     )
 
 
-@lru_cache(maxsize=KNOWN_AT_ONCE)
+@lru_cache(maxsize=CACHED)
 def _of(agent: str, brands: str, mobile: str, platform: str) -> Device:
     found = _matcher()(agent, Domain.USER_AGENT | Domain.OS)
     browser = _browser(found.user_agent)
@@ -121,12 +121,12 @@ _BRANDS = {
 }
 
 
-def _browser(said: UserAgent | None) -> tuple[str | None, str | None]:
+def _browser(parsed: UserAgent | None) -> tuple[str | None, str | None]:
     """Name and major version. The name is the same on all devices: `Chrome Mobile iOS` is Chrome."""
-    if said is None:
+    if parsed is None:
         return None, None
-    name = _BUILD.sub("", said.family).strip()
-    number = _NUMBER.match(said.major or "")
+    name = _BUILD.sub("", parsed.family).strip()
+    number = _NUMBER.match(parsed.major or "")
     return _BROWSERS.get(name, name)[:MAX_NAME] or None, number[0] if number else None
 
 

@@ -2,7 +2,7 @@
 
 `name` and `path` are numbers of strings; `occurred_at` is by the client's clock, clamped; `site_number` is
 copied from the visit for the indexes. event_ids holds the clients' ids of the last 7 days, each as 16 bytes,
-to recognize duplicates.
+to recognise duplicates.
 """
 
 import re
@@ -59,7 +59,7 @@ def _insert_sql(rows: int) -> str:
 
 
 def id_bytes(id: str, occurred_at: int | None = None) -> bytes:
-    """A client's id as 16 bytes: a UUID's own; else a hash, preceded by the event's time (ms) if given.
+    """A client's id as 16 bytes: those of a UUID; else a hash, preceded by the event's time (ms) if given.
 
     Ids that grow with time are stored next to each other, which makes the table fastest.
     """
@@ -74,24 +74,22 @@ def id_bytes(id: str, occurred_at: int | None = None) -> bytes:
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class Known(NamedTuple):
+class StoredEvent(NamedTuple):
     """The event that has an id already."""
 
     visit_number: int
     sequence: int
 
 
-def known(db: Log, site_number: int, ids: Rows[bytes]) -> dict[bytes, Known]:
-    """Those of these ids that are stored and whose event still exists."""
+def find(db: Log, site_number: int, ids: Rows[bytes]) -> dict[bytes, StoredEvent]:
+    """The site's events with these ids, by id. An id of an event that was erased is left out."""
     if not ids:
         return {}
-    marks = ", ".join("?" * len(ids))
-    rows = db.query(
+    sql = (
         "SELECT i.id, e.visit_number, e.sequence FROM event_ids i JOIN events e ON e.seq = i.seq "
-        f"WHERE i.site_number = ? AND i.id IN ({marks})",
-        site_number, *ids,
-    )  # fmt: skip
-    return {bytes(id): Known(*event) for id, *event in rows}
+        f"WHERE i.site_number = ? AND i.id IN ({', '.join('?' * len(ids))})"
+    )
+    return {bytes(id): StoredEvent(*event) for id, *event in db.query(sql, site_number, *ids)}
 
 
 def remember_ids(db: Log, site_number: int, ids: Rows[tuple[bytes, int]]) -> None:
@@ -127,11 +125,11 @@ class EventSummary(NamedTuple):
 
 def newest(limit: int, site_number: int | None = None) -> list[EventSummary]:
     """The newest events (of one site, if given), in the order of their seq."""
-    rows = events.query(
+    condition, values = ("WHERE e.site_number = ?", [site_number]) if site_number else ("", [])
+    sql = (
         "SELECT e.seq, s.id, e.kind, e.sequence, n.text, p.text, e.received_at FROM events e "
         "JOIN sites s ON s.number = e.site_number LEFT JOIN strings n ON n.number = e.name "
-        f"LEFT JOIN strings p ON p.number = e.path {'WHERE e.site_number = ?' if site_number else ''} "
-        "ORDER BY e.seq DESC LIMIT ?",
-        *([site_number] if site_number else []), limit,
-    )  # fmt: skip
+        f"LEFT JOIN strings p ON p.number = e.path {condition} ORDER BY e.seq DESC LIMIT ?"
+    )
+    rows = events.query(sql, *values, limit)
     return [EventSummary(*row[:2], Kind(row[2]).name.lower(), *row[3:]) for row in reversed(rows)]

@@ -39,13 +39,11 @@ ATTRIBUTES = (
     "utm_content", "bucket", "device", "browser", "os", "language", "timezone", "screen", "country",
     "country_source", "ab_test", "ab_variant",
 )  # fmt: skip
-# Where the visitor came from; a renewed visit keeps these.
+# Where the visitor came from, and the A/B test; a renewed visit keeps these.
 ATTRIBUTION = (
     "landing_path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
     "bucket", "ab_test", "ab_variant",
 )  # fmt: skip
-
-
 VARIANT = ("ab_test", "ab_variant")
 # About the browser.
 DEVICE = ("device", "browser", "os", "language", "timezone", "screen")
@@ -90,8 +88,7 @@ class VisitRow(NamedTuple):
         return self.closed_at is not None or now > self.due_at
 
 
-_NAMES = ["context" if name == "context_json" else name for name in VisitRow._fields]
-COLUMNS = ", ".join(_NAMES)
+COLUMNS = ", ".join(VisitRow._fields).replace("context_json", "context")
 
 
 # How to find a visit: a subquery that returns its number, and the subquery's parameters.
@@ -190,12 +187,9 @@ def advance(db: Log, which: Selector, progress: Progress, now: int) -> Counted |
     One statement finds, checks, updates and returns the row, because every event runs it.
     """
     sql, values = which
-    rows = db.query(
-        _advance_sql(sql),
-        now, now, now, now, progress.events, progress.page_views, progress.interactions,
-        progress.engaged_ms, now + AHEAD, progress.engaged_ms, progress.last_path, progress.first_path,
-        *values, now,
-    )  # fmt: skip
+    events, page_views, interactions, engaged_ms, last_path, first_path = progress
+    added = (events, page_views, interactions, engaged_ms, now + AHEAD, engaged_ms, last_path, first_path)
+    rows = db.query(_advance_sql(sql), now, now, now, now, *added, *values, now)
     return Counted(*rows[0]) if rows else None
 
 
@@ -270,8 +264,5 @@ CLOSE_AT_ONCE = 1000  # visits in one transaction
 
 def close_due(db: Queries, now: int, limit: int = CLOSE_AT_ONCE) -> int:
     """Close visits whose due_at has passed, at most `limit`; return how many."""
-    return db.execute(
-        "UPDATE visits SET closed_at = due_at WHERE number IN "
-        "(SELECT number FROM visits WHERE closed_at IS NULL AND due_at < ? LIMIT ?)",
-        now, limit,
-    )  # fmt: skip
+    due = "SELECT number FROM visits WHERE closed_at IS NULL AND due_at < ? LIMIT ?"
+    return db.execute(f"UPDATE visits SET closed_at = due_at WHERE number IN ({due})", now, limit)

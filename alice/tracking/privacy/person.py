@@ -10,11 +10,12 @@ who is erased, because it may be that user's, and the others lose nothing that t
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from alice import database
+from alice import database, erased
 from alice.clock import rfc3339
 from alice.database import events, events_db, transaction
 from alice.ids import event_id, visit_id
@@ -61,22 +62,32 @@ def erase(user_id: str, site_number: int | None = None) -> Erased:
     """
     with database.connected(events_db):
         numbers = _visits(user_id, site_number, shared=True)
-        for part in _parts(numbers):
-            _erase_visits(part)
+        for start in range(0, len(numbers), AT_ONCE):
+            _erase_visits(numbers[start : start + AT_ONCE])
         identities, added = _erase_identities(user_id, site_number)
         return Erased(len(numbers) + added, identities)
 
 
-def _parts(numbers: list[int]) -> list[list[int]]:
-    return [numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE)]
+def erase_deleted_users(data_dir: Path) -> int:
+    """Erase every user who was deleted in alice.db; return how many. Needs a connection to alice.db.
+
+    Each is noted in the ledger of the data folder first. No transaction spans the two databases: a row of
+    erasures is deleted after its user is erased, so an interrupted erasure is repeated.
+    """
+    rows = database.query("SELECT seq, user_id FROM erasures ORDER BY seq")
+    for seq, user_id in rows:
+        erased.note(data_dir, user_id)
+        erase(user_id)
+        with transaction():
+            database.execute("DELETE FROM erasures WHERE seq = ?", seq)
+    return len(rows)
 
 
 def _erase_visits(numbers: Sequence[int]) -> None:
     marks = ", ".join("?" * len(numbers))
     rows = events.query(f"SELECT visitor_number, site_number FROM visits WHERE number IN ({marks})", *numbers)
-    seqs = {
-        seq for (seq,) in events.query(f"SELECT seq FROM events WHERE visit_number IN ({marks})", *numbers)
-    }
+    of_visits = events.query(f"SELECT seq FROM events WHERE visit_number IN ({marks})", *numbers)
+    seqs = {seq for (seq,) in of_visits}
     for site_number in {row[1] for row in rows}:
         retention.forget_ids_of(site_number, seqs)
     with transaction(events_db):
@@ -100,13 +111,8 @@ def _erase_identities(user_id: str, site_number: int | None) -> tuple[int, int]:
     where, values = _condition(user_id, site_number)
     with transaction(events_db):
         visitors = [n for (n,) in events.query(f"SELECT visitor_number FROM identities {where}", *values)]
-        added = sum(
-            events.execute(
-                "DELETE FROM visits WHERE visitor_number = ? AND (user_id IS NULL OR user_id = ?)",
-                visitor, user_id,
-            )
-            for visitor in visitors
-        )  # fmt: skip
+        delete = "DELETE FROM visits WHERE visitor_number = ? AND (user_id IS NULL OR user_id = ?)"
+        added = sum(events.execute(delete, visitor, user_id) for visitor in visitors)
         deleted = events.execute(f"DELETE FROM identities {where}", *values)
         for visitor in visitors:
             events.execute(_UNUSED_VISITOR, visitor, visitor, visitor)

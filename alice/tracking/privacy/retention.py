@@ -14,7 +14,7 @@ from alice.tracking import site
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import SiteRow
 
-IDS_KEPT = days(7)  # an event that is sent again within this time is recognized
+IDS_KEPT = days(7)  # an event that is sent again within this time is recognised
 AT_ONCE = 1000  # rows in one transaction
 
 
@@ -81,12 +81,10 @@ def _oldest_known(site_number: int, now: int) -> int:
 
     That seq is read from event_ids, because the event may be deleted already.
     """
-    rows = events.query(
-        "SELECT COALESCE((SELECT seq FROM events WHERE site_number = ? AND received_at >= ? "
-        "ORDER BY received_at LIMIT 1), (SELECT MAX(seq) FROM event_ids WHERE site_number = ?) + 1, 0)",
-        site_number, now - IDS_KEPT, site_number,
-    )  # fmt: skip
-    return rows[0][0]
+    oldest = "SELECT seq FROM events WHERE site_number = ? AND received_at >= ? ORDER BY received_at LIMIT 1"
+    newest = "SELECT MAX(seq) FROM event_ids WHERE site_number = ?"
+    sql = f"SELECT COALESCE(({oldest}), ({newest}) + 1, 0)"
+    return events.query(sql, site_number, now - IDS_KEPT, site_number)[0][0]
 
 
 def forget_ids(site_number: int, before: int) -> int:
@@ -94,23 +92,18 @@ def forget_ids(site_number: int, before: int) -> int:
 
     The table is ordered by id, which is nearly the order of time: it is scanned once, in steps.
     """
-    total = 0
+    total, sql = 0, "DELETE FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ? AND seq < ?"
     for first, last in _id_ranges(site_number):
         with transaction(events_db):
-            total += events.execute(
-                "DELETE FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ? AND seq < ?",
-                site_number, first, last, before,
-            )  # fmt: skip
+            total += events.execute(sql, site_number, first, last, before)
     return total
 
 
 def forget_ids_of(site_number: int, seqs: Collection[int]) -> None:
     """Delete the ids of these events of a site, which are given by seq."""
+    sql = "SELECT id, seq FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ?"
     for first, last in _id_ranges(site_number):
-        rows = events.query(
-            "SELECT id, seq FROM event_ids WHERE site_number = ? AND id >= ? AND id <= ?",
-            site_number, first, last,
-        )  # fmt: skip
+        rows = events.query(sql, site_number, first, last)
         ids = [(site_number, bytes(id)) for id, seq in rows if seq in seqs]
         if ids:
             with transaction(events_db):
@@ -119,14 +112,8 @@ def forget_ids_of(site_number: int, seqs: Collection[int]) -> None:
 
 def _id_ranges(site_number: int) -> Iterator[tuple[bytes, bytes]]:
     """The site's ids in ranges of AT_ONCE: the first and last id of each."""
-    after = b""
-    while True:
-        rows = events.query(
-            "SELECT id FROM event_ids WHERE site_number = ? AND id > ? ORDER BY id LIMIT ?",
-            site_number, after, AT_ONCE,
-        )  # fmt: skip
-        if not rows:
-            return
+    after, sql = b"", "SELECT id FROM event_ids WHERE site_number = ? AND id > ? ORDER BY id LIMIT ?"
+    while rows := events.query(sql, site_number, after, AT_ONCE):
         after = bytes(rows[-1][0])
         yield bytes(rows[0][0]), after
 
@@ -150,10 +137,8 @@ def destroy_salts(salts: Salts) -> int:
 
 
 def _in_use(site_number: int, day: int) -> bool:
-    return bool(
-        events.query(
-            "SELECT 1 FROM visits v JOIN visitors o ON o.number = v.visitor_number "
-            "WHERE v.closed_at IS NULL AND v.site_number = ? AND o.day = ? LIMIT 1",
-            site_number, day,
-        )
-    )  # fmt: skip
+    sql = (
+        "SELECT 1 FROM visits v JOIN visitors o ON o.number = v.visitor_number "
+        "WHERE v.closed_at IS NULL AND v.site_number = ? AND o.day = ? LIMIT 1"
+    )
+    return bool(events.query(sql, site_number, day))

@@ -1,23 +1,23 @@
-"""Salts: once one is destroyed, nobody can compute the visitors' hashes again.
+"""Salts: the secrets in visitors' hashes, each in a file of its own that only Alice can read.
 
-A site has a random salt for each day (UTC), in a file of its own that only Alice can read. It is destroyed
-when the last visit that used it has closed; from then on nobody can tell whose hashes those were. For
-visitors who consented there is a lasting salt, which stays as long as the site.
+A site has a random salt for each day (UTC). It is destroyed when the last visit that used it has closed; from
+then on its hashes cannot be traced to a visitor, because they cannot be computed again. For visitors who
+consented there is a lasting salt, which stays as long as the site.
 """
 
 import errno
-import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from alice import clock
 from alice.clock import DAY, seconds
+from alice.config import create_private
 
 KNOWN = "known"  # the file of the lasting salt
 LENGTH = 32  # bytes
 TRIES = 100  # to read or make a salt
-LOOK_AGAIN = seconds(10)  # how long a missing salt of a past day is not looked for again
+LOOK_AGAIN_AFTER = seconds(10)  # how long a missing salt of a past day is not looked for again
 
 
 class Salts:
@@ -26,8 +26,8 @@ class Salts:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "salts"
         self._of_today: dict[tuple[str, int], bytes] = {}
-        self._kept: dict[str, bytes] = {}
-        self._missing: dict[tuple[str, int], int] = {}  # salts of past days: look again then (ms)
+        self._lasting: dict[str, bytes] = {}
+        self._missing: dict[tuple[str, int], int] = {}  # salts of past days: when to look for them again (ms)
 
     def get(self, site_id: str, day: int) -> bytes:
         """The site's salt of a day (since the epoch), made if it does not exist. Only today's is cached."""
@@ -35,15 +35,15 @@ class Salts:
         if salt is None:
             salt = _read_or_make(self._folder / site_id / str(day))
             if day == clock.now() // DAY:
-                self._of_today = {known: s for known, s in self._of_today.items() if known[1] == day}
+                self._of_today = {key: s for key, s in self._of_today.items() if key[1] == day}
                 self._of_today[site_id, day] = salt
         return salt
 
     def known(self, site_id: str) -> bytes:
         """The site's salt for visitors who consented, or are signed in."""
-        if site_id not in self._kept:
-            self._kept[site_id] = _read_or_make(self._folder / site_id / KNOWN)
-        return self._kept[site_id]
+        if site_id not in self._lasting:
+            self._lasting[site_id] = _read_or_make(self._folder / site_id / KNOWN)
+        return self._lasting[site_id]
 
     def exists(self, site_id: str, day: int) -> bool:
         """Whether a past day's salt still exists. It is never made again, so "no" is cached for 10 s."""
@@ -53,7 +53,7 @@ class Salts:
             return False
         if (self._folder / site_id / str(day)).exists():
             return True
-        self._missing = {k: at for k, at in self._missing.items() if at > now} | {key: now + LOOK_AGAIN}
+        self._missing = {k: at for k, at in self._missing.items() if at > now} | {key: now + LOOK_AGAIN_AFTER}
         return False
 
     def days(self) -> list[tuple[str, int]]:
@@ -78,7 +78,7 @@ class Salts:
         """
         destroyed, folder = 0, self._folder / site_id
         self._of_today = {key: salt for key, salt in self._of_today.items() if key[0] != site_id}
-        self._kept.pop(site_id, None)
+        self._lasting.pop(site_id, None)
         for path in folder.glob("*"):  # also drafts of processes that were killed
             path.unlink(missing_ok=True)
             destroyed += 1
@@ -99,22 +99,7 @@ def _read_or_make(path: Path) -> bytes:
             return path.read_bytes()
         with suppress(FileNotFoundError, FileExistsError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return _make(path)
+            salt = secrets.token_bytes(LENGTH)
+            create_private(path, salt)
+            return salt
     return path.read_bytes()
-
-
-def _make(path: Path) -> bytes:
-    """Make a salt; raises FileExistsError if another process was faster.
-
-    It is written to a draft and linked into place: of two processes that start the day together one wins.
-    """
-    salt = secrets.token_bytes(LENGTH)
-    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(salt)
-    try:
-        os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return salt

@@ -1,4 +1,4 @@
-"""Visitor keys: keyed hashes, by which a site recognizes a visitor without knowing who it is."""
+"""Visitor keys: keyed hashes, by which a site recognises a visitor without knowing who it is."""
 
 from hashlib import blake2b
 

@@ -29,6 +29,7 @@ class Cursor(NamedTuple):
 
 
 _CURSOR = ", ".join(Cursor._fields)
+_BATCH = "id, stream, first, last, rows, attempts"  # all fields of a Batch but its body
 
 
 def find_cursor(sink: str, stream: str) -> Cursor:
@@ -62,20 +63,19 @@ def _lock(sink: str, stream: str) -> list[tuple]:
 
 
 def save(cursor: Cursor) -> None:
-    events.execute(
+    sql = (
         "UPDATE sink_cursors SET position = ?, failures = ?, refused = ?, open_until = ?, stopped = ? "
-        "WHERE sink = ? AND stream = ?",
-        *cursor[2:], *cursor[:2],
-    )  # fmt: skip
+        "WHERE sink = ? AND stream = ?"
+    )
+    events.execute(sql, *cursor[2:], *cursor[:2])
 
 
 def insert(sink: str, batch: Batch, next_attempt_at: int) -> None:
-    events.execute(
-        "INSERT INTO sink_batches (id, sink, stream, first, last, rows, state, attempts, next_attempt_at, "
-        "created_at) VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)",
-        batch.id, sink, batch.stream, batch.first, batch.last, batch.rows, batch.attempts, next_attempt_at,
-        clock.now(),
-    )  # fmt: skip
+    sql = (
+        f"INSERT INTO sink_batches (sink, state, next_attempt_at, created_at, {_BATCH}) "
+        "VALUES (?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    events.execute(sql, sink, next_attempt_at, clock.now(), *batch[:6])
 
 
 def delete(batch: Batch) -> bool:
@@ -84,10 +84,9 @@ def delete(batch: Batch) -> bool:
 
 
 def keep(batch: Batch, state: str, error: str, next_attempt_at: int = 0) -> None:
-    events.execute(
-        "UPDATE sink_batches SET state = ?, rows = ?, bytes = ?, next_attempt_at = ?, error = ? WHERE id = ?",
-        state, batch.rows, len(batch.body), next_attempt_at, error, batch.id,
-    )  # fmt: skip
+    columns = "state = ?, rows = ?, bytes = ?, next_attempt_at = ?, error = ?"
+    values = state, batch.rows, len(batch.body), next_attempt_at, error
+    events.execute(f"UPDATE sink_batches SET {columns} WHERE id = ?", *values, batch.id)
 
 
 def is_held(batch: Batch) -> bool:
@@ -101,22 +100,22 @@ def is_held(batch: Batch) -> bool:
 
 def find_waiting(sink: str, stream: str) -> tuple[Batch, int] | None:
     """Return the first batch that waits, and when its next attempt is, or the end of its lease (ms)."""
-    found = events.query(
-        "SELECT id, stream, first, last, rows, attempts, next_attempt_at FROM sink_batches "
-        "WHERE sink = ? AND stream = ? AND state = 'waiting' ORDER BY first, id LIMIT 1",
-        sink, stream,
-    )  # fmt: skip
+    sql = (
+        f"SELECT {_BATCH}, next_attempt_at FROM sink_batches "
+        "WHERE sink = ? AND stream = ? AND state = 'waiting' ORDER BY first, id LIMIT 1"
+    )
+    found = events.query(sql, sink, stream)
     return (Batch(*found[0][:6]), found[0][6]) if found else None
 
 
 def claim(batch: Batch, next_attempt_at: int, lease: int) -> Batch | None:
     """Let this process send the batch until its lease ends; return None if another process was first."""
+    sql = (
+        "UPDATE sink_batches SET attempts = attempts + 1, next_attempt_at = ?, error = NULL "
+        "WHERE id = ? AND state = 'waiting' AND attempts = ? AND next_attempt_at = ?"
+    )
     with transaction(events_db):
-        claimed = events.execute(
-            "UPDATE sink_batches SET attempts = attempts + 1, next_attempt_at = ?, error = NULL "
-            "WHERE id = ? AND state = 'waiting' AND attempts = ? AND next_attempt_at = ?",
-            lease, batch.id, batch.attempts, next_attempt_at,
-        )  # fmt: skip
+        claimed = events.execute(sql, lease, batch.id, batch.attempts, next_attempt_at)
     return batch._replace(attempts=batch.attempts + 1) if claimed else None
 
 
@@ -145,21 +144,19 @@ def retry(sink: str, batch: str | None = None) -> int:
     """
     named, given = _named(batch)
     which = "state = 'dead'" if batch is None else "state <> 'waiting'"
+    # A batch that is being sent has an attempt and no error yet, and keeps its lease.
+    hurry = (
+        "UPDATE sink_batches SET next_attempt_at = 0 "
+        f"WHERE sink = ? AND state = 'waiting' AND (error IS NOT NULL OR attempts = 0) {named}"
+    )
+    revive = (
+        "UPDATE sink_batches SET state = 'waiting', attempts = 0, next_attempt_at = 0, error = NULL "
+        f"WHERE sink = ? AND {which} {named}"
+    )
     with _changing_all(sink):
         if batch is None:
             _start_over(sink, "position")
-        # A batch that is being sent has an attempt and no error yet, and keeps its lease.
-        hurried = events.execute(
-            "UPDATE sink_batches SET next_attempt_at = 0 "
-            f"WHERE sink = ? AND state = 'waiting' AND (error IS NOT NULL OR attempts = 0) {named}",
-            sink, *given,
-        )  # fmt: skip
-        again = events.execute(
-            "UPDATE sink_batches SET state = 'waiting', attempts = 0, next_attempt_at = 0, error = NULL "
-            f"WHERE sink = ? AND {which} {named}",
-            sink, *given,
-        )  # fmt: skip
-    return hurried + again
+        return events.execute(hurry, sink, *given) + events.execute(revive, sink, *given)
 
 
 def skip(sink: str, batch: str | None = None) -> int:
@@ -169,11 +166,9 @@ def skip(sink: str, batch: str | None = None) -> int:
         skipped = events.query(
             f"DELETE FROM sink_batches WHERE sink = ? {which} RETURNING stream, last", sink, *given
         )
+        past = "UPDATE sink_cursors SET position = ? WHERE sink = ? AND stream = ? AND position < ?"
         for stream, last in skipped:
-            events.execute(
-                "UPDATE sink_cursors SET position = ? WHERE sink = ? AND stream = ? AND position < ?",
-                last, sink, stream, last,
-            )  # fmt: skip
+            events.execute(past, last, sink, stream, last)
     return len(skipped)
 
 

@@ -18,16 +18,16 @@ WANTED = (
     "input_format_skip_unknown_fields",
     "insert_deduplication_token",
 )
-QUESTION = (
+SETTINGS_SQL = (
     "SELECT version(), name FROM system.settings WHERE name IN "
     f"({', '.join(repr(name) for name in WANTED)}) FORMAT TabSeparated"
 )
-ANSWER = re.compile(rf"(?:\d[\w.-]*\t(?:{'|'.join(WANTED)})\n)+")
-OURS = "x-clickhouse-"  # every response of ClickHouse has a header that begins with this
+SETTINGS_LINES = re.compile(rf"(?:\d[\w.-]*\t(?:{'|'.join(WANTED)})\n)+")
+HEADER = "x-clickhouse-"  # every response of ClickHouse has a header that begins with this
 CODE = re.compile(r"\bCode: (\d+)")
 
 # Error codes, by what to do. The status alone does not tell (18.16 responds 500 to bad rows).
-UNKNOWN_SETTING = 115
+UNKNOWN_TABLE, UNKNOWN_SETTING = 60, 115
 UNREADABLE = frozenset(
     # cannot parse text, quoted string, input, date, date and time, number, UUID, boolean, addresses
     (6, 26, 27, 38, 41, 72, 376, 441, 467, 675, 676,
@@ -35,11 +35,12 @@ UNREADABLE = frozenset(
     53, 69, 70, 117, 131, 321, 349, 691)
 )  # fmt: skip
 AT_FAULT = frozenset(
-    # no such column, wrong argument, unknown identifier, table, database or format, syntax, not implemented
-    (16, 36, 47, 60, 81, 73, 62, 48,
+    # no such column, wrong argument, unknown identifier, database or format, syntax, not implemented
+    (16, 36, 47, 81, 73, 62, 48,
     # read-only, user, password, address, database access, access, authentication
     164, 192, 193, 194, 195, 291, 497, 516)
 )  # fmt: skip
+FILES = "alice/tracking/sinks/schema/clickhouse.sql, or before 22.2 by clickhouse-18.sql"
 
 
 class ClickHouse:
@@ -53,25 +54,25 @@ class ClickHouse:
 
     def send(self, batch: Batch) -> None:
         if self._known is None:
-            self._known = self._ask()
+            self._known = self._find_known()
         answer = self._server.request("POST", "/", self._parameters(batch), batch.body, self._sign_in())
         try:
             _judge(answer)
             if answer.text.strip():
-                raise Later(f"an unexpected answer to an insert: {answer.said}")
+                raise Later(f"an unexpected answer to an insert: {answer.summary}")
         except Undelivered:
             self._known = None  # another server, or another version, may respond now
             raise
 
-    def _ask(self) -> frozenset[str]:
+    def _find_known(self) -> frozenset[str]:
         """Return which of WANTED the server knows. Raises only Later or Stopped: no row has been sent yet."""
-        answer = self._server.request("GET", "/", {"query": QUESTION}, None, self._sign_in())
+        answer = self._server.request("GET", "/", {"query": SETTINGS_SQL}, None, self._sign_in())
         try:
             _judge(answer)
         except Refused as error:
             raise Later(str(error)) from None
-        if not ANSWER.fullmatch(answer.text):
-            raise Later(f"not what ClickHouse answers when asked for its settings: {answer.said}")
+        if not SETTINGS_LINES.fullmatch(answer.text):
+            raise Later(f"not what ClickHouse answers when asked for its settings: {answer.summary}")
         return frozenset(line.partition("\t")[2] for line in answer.text.splitlines())
 
     def _parameters(self, batch: Batch) -> dict[str, str]:
@@ -99,24 +100,22 @@ def _judge(answer: SinkResponse) -> None:
     """Raise what the response means. Its status, a header or its text can hold an error."""
     code = _code(answer)
     if answer.status == 200 and code is None:
-        if not any(name.startswith(OURS) for name in answer.headers):
-            raise Later(f"not an answer of ClickHouse: {answer.said}")
+        if not any(name.startswith(HEADER) for name in answer.headers):
+            raise Later(f"not an answer of ClickHouse: {answer.summary}")
         return
     if code == UNKNOWN_SETTING:
-        raise Later(answer.said)
+        raise Later(answer.summary)
     if code in UNREADABLE:
-        raise Refused(answer.said)
+        raise Refused(answer.summary)
+    if code == UNKNOWN_TABLE:
+        raise Stopped(f"{answer.summary} (the tables are made by {FILES})")
     if code in AT_FAULT:
-        raise Stopped(_explained(code, answer))
-    _judge_status(answer)
-
-
-def _judge_status(answer: SinkResponse) -> None:
+        raise Stopped(answer.summary)
     if answer.status in (400, 413):
-        raise Refused(answer.said)
+        raise Refused(answer.summary)
     if 300 <= answer.status < 500 and answer.status not in (408, 429):
-        raise Stopped(answer.said)
-    raise Later(answer.said)
+        raise Stopped(answer.summary)
+    raise Later(answer.summary)
 
 
 def _code(answer: SinkResponse) -> int | None:
@@ -125,10 +124,3 @@ def _code(answer: SinkResponse) -> int | None:
         return int(header) or None
     found = CODE.search(answer.text)
     return int(found[1]) if found else None
-
-
-def _explained(code: int | None, answer: SinkResponse) -> str:
-    if code == 60:
-        tables = "alice/tracking/sinks/schema/clickhouse.sql, or before 22.2 by clickhouse-18.sql"
-        return f"{answer.said} (the tables are made by {tables})"
-    return answer.said

@@ -206,19 +206,15 @@ def _wait(cursor: Cursor, batch: Batch, outcome: Later) -> bool:
     batches.keep(batch, "waiting", str(outcome), now + wait)
     if failures <= OPENS_AFTER:
         circuit = "; its circuit is open" if failures == OPENS_AFTER else ""
-        logger.warning(
-            "the sink %s did not take %d %s, next attempt in %.1f s%s: %s",
-            cursor.sink, batch.rows, batch.stream, wait / 1000, circuit, outcome,
-        )  # fmt: skip
+        message = "the sink %s did not take %d %s, next attempt in %.1f s%s: %s"
+        logger.warning(message, cursor.sink, batch.rows, batch.stream, wait / 1000, circuit, outcome)
     return False
 
 
 def _stop(cursor: Cursor, reason: str) -> bool:
     batches.save(cursor._replace(failures=cursor.failures + 1, stopped=reason))
-    logger.error(
-        "the sink %s is stopped for %s until `alice sinks retry %s`: %s",
-        cursor.sink, cursor.stream, cursor.sink, reason,
-    )  # fmt: skip
+    message = "the sink %s is stopped for %s until `alice sinks retry %s`: %s"
+    logger.error(message, cursor.sink, cursor.stream, cursor.sink, reason)
     return False
 
 

@@ -31,10 +31,6 @@ def configured(settings: Settings) -> list[Sink]:
     return sinks
 
 
-def pace(settings: Settings) -> Pace:
-    return Pace(settings.sink_batch, seconds(settings.sink_seconds))
-
-
 class Couriers:
     """One thread per sink, apart from the other jobs: a slow sink delays neither them nor other sinks."""
 
@@ -60,7 +56,8 @@ class Couriers:
 
 def jobs(settings: Settings, stopping: threading.Event) -> list[Job]:
     """Return one job per sink; its lease makes one process run it each time."""
+    pace = Pace(settings.sink_batch, seconds(settings.sink_seconds))
     return [
-        Job(f"sink {sink.name}", EVERY, partial(delivery.run, sink, pace(settings), stopping))
+        Job(f"sink {sink.name}", EVERY, partial(delivery.run, sink, pace, stopping))
         for sink in configured(settings)
     ]

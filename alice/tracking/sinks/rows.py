@@ -84,21 +84,7 @@ class _Event(NamedTuple):
     is_bot: int
 
 
-TYPES = {
-    Kind.PAGE_VIEW: "pageview",
-    Kind.CUSTOM: "custom",
-    Kind.PAGE_EXIT: "page_exit",
-    Kind.HEARTBEAT: "heartbeat",
-    Kind.IDENTIFY: "identify",
-    Kind.CLICK: "click",
-    Kind.SCROLL: "scroll",
-    Kind.HOVER: "hover",
-    Kind.FORM_INTERACTION: "form_interaction",
-    Kind.FORM_SUBMIT: "form_submit",
-    Kind.CONVERSION: "conversion",
-    Kind.ENGAGEMENT: "engagement",
-    Kind.SYSTEM: "system",
-}
+TYPES = {kind: kind.name.lower() for kind in Kind} | {Kind.PAGE_VIEW: "pageview"}
 
 
 def _events(first: int, last: int) -> list[bytes]:
@@ -241,15 +227,11 @@ class _Visit(NamedTuple):
 def _visits(first: int, last: int) -> list[bytes]:
     found = events.query(_VISITS, first, last)
     fixed = len(_Visit._fields)
-    return [
-        _line(
-            _visit(
-                _Visit._make(row[:fixed]),
-                dict(zip(_TEXTS, row[fixed:], strict=True)),
-            ),
-        )
-        for row in found
-    ]
+    lines = []
+    for row in found:
+        text = dict(zip(_TEXTS, row[fixed:], strict=True))
+        lines.append(_line(_visit(_Visit._make(row[:fixed]), text)))
+    return lines
 
 
 def _visit(visit: _Visit, text: dict[str, str | None]) -> dict[str, Any]:
@@ -261,9 +243,7 @@ def _visit(visit: _Visit, text: dict[str, str | None]) -> dict[str, Any]:
         "segment_id": context.get("segment_id"),
         "ab_test_id": text["ab_test"],
         "ab_test_variant_id": text["ab_variant"],
-        **{
-            f"utm_{name}": text[f"utm_{name}"] for name in ("source", "medium", "campaign", "term", "content")
-        },
+        **{name: value for name, value in text.items() if name.startswith("utm_")},
         "ref": context.get("ref"),
         "source": context.get("source"),
         "bucket": text["bucket"] or "Direct",

@@ -39,19 +39,19 @@ def _judge(answer: SinkResponse, batch: Batch) -> None:
         case 200 | 202:
             _count(answer, batch)
         case 400 | 413:
-            raise Refused(answer.said)
+            raise Refused(answer.summary)
         case 422:
-            raise Taken(f"in part only, a materialized view failed: {answer.said}")
+            raise Taken(f"in part only, a materialized view failed: {answer.summary}")
         case 429:
-            raise Later(answer.said, retry_after(answer.headers))
+            raise Later(answer.summary, retry_after(answer.headers))
         case 401 | 403:
-            raise Stopped(f"{answer.said} (the token may not append to {TABLES[batch.stream]})")
+            raise Stopped(f"{answer.summary} (the token may not append to {TABLES[batch.stream]})")
         case 404:
-            raise Stopped(f"{answer.said} (another region, or no data source {TABLES[batch.stream]})")
+            raise Stopped(f"{answer.summary} (another region, or no data source {TABLES[batch.stream]})")
         case status if 300 <= status < 500 and status != 408:
-            raise Stopped(answer.said)
+            raise Stopped(answer.summary)
         case _:
-            raise Later(answer.said, retry_after(answer.headers))
+            raise Later(answer.summary, retry_after(answer.headers))
 
 
 def _count(answer: SinkResponse, batch: Batch) -> None:
@@ -65,8 +65,8 @@ def _count(answer: SinkResponse, batch: Batch) -> None:
         good = bad = None
     if not isinstance(good, int) or not isinstance(bad, int):
         # Probably from a proxy. If the rows were written all the same, sending them again replaces them.
-        raise Later(f"an answer without row counts: {answer.said}")
+        raise Later(f"an answer without row counts: {answer.summary}")
     if bad:
         raise Taken(f"{bad} of {batch.rows} rows are in {TABLES[batch.stream]}_quarantine")
     if good != batch.rows:
-        raise Taken(f"{good} of {batch.rows} rows were written: {answer.said}")
+        raise Taken(f"{good} of {batch.rows} rows were written: {answer.summary}")

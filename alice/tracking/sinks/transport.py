@@ -27,7 +27,7 @@ class SinkResponse(NamedTuple):
     text: str
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The status and the beginning of the text, for messages."""
         return f"{self.status} {' '.join(self.text.split())[:300]}"
 

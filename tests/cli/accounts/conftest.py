@@ -1,4 +1,4 @@
-"""These commands leave the schema alone, so the ordinary database does, and its bystander is watched."""
+"""Commands that leave the schema alone: they run on the ordinary test database, with its bystander."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -93,7 +93,7 @@ def test_everybody_is_signed_out(alice: Alice, cast: Cast, db: Rows) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "Say whom to sign out: one of --user EMAIL, --id ID or --all."),
         (["--all", "--id", "x"], "Say whom to sign out: one of --user EMAIL, --id ID or --all."),
@@ -103,9 +103,9 @@ def test_everybody_is_signed_out(alice: Alice, cast: Cast, db: Rows) -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_ends_nothing(
-    alice: Alice, db: Rows, arguments: list[str], said: str
+    alice: Alice, db: Rows, arguments: list[str], message: str
 ) -> None:
     done = alice("sessions", "revoke", *arguments)
 
-    assert (done.exit_code, done.stderr, done.stdout) == (1, f"Error: {said}\n", "")
+    assert (done.exit_code, done.stderr, done.stdout) == (1, f"Error: {message}\n", "")
     assert db.one("SELECT COUNT(*) FROM sessions") == 5

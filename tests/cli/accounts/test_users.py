@@ -41,9 +41,9 @@ def test_a_user_is_added_with_the_password_from_standard_input(
 def test_without_more_it_is_a_reader_with_a_made_up_password(alice: Alice, program: FlaskClient) -> None:
     done = alice("users", "add", "ada@example.com")
 
-    added, said = done.stdout.splitlines()
+    added, line = done.stdout.splitlines()
     assert added == "Added ada@example.com (reader)."
-    assert login(program, "ada@example.com", said.removeprefix("Password: ")).json["user"]["role"] == "reader"
+    assert login(program, "ada@example.com", line.removeprefix("Password: ")).json["user"]["role"] == "reader"
     assert "only now" in done.stderr
 
 
@@ -70,7 +70,7 @@ def test_with_no_book_that_is_said(alice: Alice, db: Rows) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "input", "said"),
+    ("arguments", "input", "message"),
     [
         (["ada"], "", "Error: The e-mail must be an e-mail address."),
         (["reader@example.com"], "", "reader@example.com has an account already. `alice users set-password`"),
@@ -81,14 +81,14 @@ def test_with_no_book_that_is_said(alice: Alice, db: Rows) -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_adds_nobody(
-    alice: Alice, db: Rows, arguments: list[str], input: str, said: str
+    alice: Alice, db: Rows, arguments: list[str], input: str, message: str
 ) -> None:
     before = db.one("SELECT COUNT(*) FROM users")
 
     done = alice("users", "add", *arguments, input=input)
 
     assert done.exit_code == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.output.count("\n") == 1
     assert db.one("SELECT COUNT(*) FROM users") == before
 
@@ -174,9 +174,9 @@ def test_a_new_password_signs_out_everywhere(alice: Alice, cast: Cast, program: 
 
 
 def test_a_made_up_new_password_is_printed(alice: Alice, cast: Cast, program: FlaskClient) -> None:
-    said = alice("users", "set-password", cast.reader.email).stdout.splitlines()[-1]
+    line = alice("users", "set-password", cast.reader.email).stdout.splitlines()[-1]
 
-    assert login(program, cast.reader.email, said.removeprefix("Password: ")).status_code == 200
+    assert login(program, cast.reader.email, line.removeprefix("Password: ")).status_code == 200
 
 
 def test_a_deleted_user_is_gone_at_once_and_leaves_word(

@@ -144,8 +144,8 @@ def test_no_query_string_makes_an_endpoint_fail(
     _, connection = wire
     for path, names in QUERIES.items():
         pairs = st.tuples(st.sampled_from([*names, "unknown"]), TEXTS | NUMBERS.map(str))
-        asked = data.draw(st.lists(pairs, max_size=3), label=path)
-        query = urlencode([(name, value.encode(errors="surrogatepass")) for name, value in asked])
+        given = data.draw(st.lists(pairs, max_size=3), label=path)
+        query = urlencode([(name, value.encode(errors="surrogatepass")) for name, value in given])
         assert_sound(ask(connection, "GET", f"{path}?{query}"[:4000], None, cast.admin.token), path)
 
 
@@ -157,8 +157,8 @@ def test_no_path_makes_an_endpoint_fail(
     _, connection = wire
     parts = [quote(text.encode(errors="surrogatepass")[:1000], safe="") for text in (first, second)]
     for path in PATHS:
-        asked = path.format(*parts)
-        assert_sound(ask(connection, "GET", asked, None, cast.reader.token), asked)
+        filled = path.format(*parts)
+        assert_sound(ask(connection, "GET", filled, None, cast.reader.token), filled)
 
 
 FORMS = ["/login", "/register", "/code", "/account", "/account/devices", f"/read/{BOOK}/turn"]

@@ -1,4 +1,4 @@
-"""Whatever is sent to the public addresses of tracking: an answer in JSON, and never a failure of ours."""
+"""Malformed input to the public endpoints of tracking: the response is JSON, and never a 500."""
 
 from collections.abc import Callable
 from typing import Any

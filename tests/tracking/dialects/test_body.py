@@ -81,7 +81,7 @@ def test_a_batch_holds_1_to_500(count: int) -> None:
     "document",
     [{"events": []}, {"events": [7] * 501}, {"events": {}}, {"events": "7"}, {}, [7], "events", None],
 )
-def test_what_is_no_batch_is_refused(document: Any) -> None:
+def test_a_list_of_wrong_length_or_another_type_is_refused(document: Any) -> None:
     with pytest.raises(Malformed, match=r"^events must be a list of 1 to 500\.$"):
         body.batch(document)
 

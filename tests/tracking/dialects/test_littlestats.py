@@ -1,4 +1,4 @@
-"""The LittleStats dialect: what browsers send, what they are answered, and what is kept of it."""
+"""The LittleStats dialect: what browsers send, the responses, and what is stored."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -164,7 +164,7 @@ def test_where_a_visitor_came_from_is_kept(post: Post, events_db: EventRows) -> 
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_what_an_earlier_visit_left_over_tells_nothing_of_where_this_one_came_from(
+def test_an_event_left_over_from_an_earlier_visit_gives_no_attribution(
     post: Post, events_db: EventRows, at_once: bool
 ) -> None:
     left = {"type": "page_exit", "url": "/yesterday", "engaged": 4}
@@ -252,7 +252,7 @@ def test_of_time_on_page_a_report_may_claim_an_hour_and_nonsense_is_none(
     assert events_db.one("SELECT engaged_ms FROM visits") == kept
 
 
-def test_somebody_is_identified_only_with_consent(post: Post, events_db: EventRows) -> None:
+def test_a_visitor_is_identified_only_with_consent(post: Post, events_db: EventRows) -> None:
     post(type="identify", id="user_123", data={"plan": "premium"})
     assert events_db.query("SELECT * FROM identities") == []
     assert events_db.query("SELECT user_id FROM visits") == [(None,)]
@@ -262,7 +262,7 @@ def test_somebody_is_identified_only_with_consent(post: Post, events_db: EventRo
     assert events_db.one("SELECT COUNT(*) FROM visits WHERE user_id = 'user_123'") == 1
 
 
-def test_of_a_batch_the_last_word_says_who_it_is(post: Post, events_db: EventRows) -> None:
+def test_the_last_identify_event_of_a_batch_counts(post: Post, events_db: EventRows) -> None:
     said = [{"type": "identify", "id": "hatter", "data": {"hat": "10/6"}}, {"type": "identify", "id": "hare"}]
     post(events=[*said, {"url": "/"}], consent="granted", visitorId="v1")
 
@@ -312,7 +312,7 @@ def test_a_batch_of_bad_events_alone_is_answered_without_a_visit(post: Post, eve
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
-def test_what_a_batch_says_holds_for_its_events_that_do_not_say_it(post: Post, events_db: EventRows) -> None:
+def test_fields_of_a_batch_are_defaults_for_its_events(post: Post, events_db: EventRows) -> None:
     post(
         url="/common?utm_source=queen",
         referrer="https://rabbit.example/",
@@ -370,7 +370,9 @@ def test_an_event_of_a_batch_may_be_no_larger_than_another(post: Post, events_db
     assert events_db.one("SELECT COUNT(*) FROM event_properties") == 0
 
 
-def test_nobody_spends_more_time_than_there_was(post: Post, midday: int, events_db: EventRows) -> None:
+def test_engaged_time_never_exceeds_the_age_of_the_visit(
+    post: Post, midday: int, events_db: EventRows
+) -> None:
     post(url="/")
     post(events=[{"type": "heartbeat", "engaged": 3600}] * 500)
     clock.advance(minutes(10))
@@ -386,7 +388,7 @@ def test_an_id_that_others_could_have_is_refused(browser: FlaskClient, site: Sit
     assert "eventId" in answer.json["error"]
 
 
-def test_how_far_somebody_scrolled_is_kept_with_each_sign_of_life(post: Post, events_db: EventRows) -> None:
+def test_the_scroll_depth_is_stored_with_exits_and_heartbeats(post: Post, events_db: EventRows) -> None:
     for type in ("pageview", "heartbeat", "page_exit"):
         post(type=type, scroll=80, engaged=240)
         post(type=type, engaged=1)
@@ -427,7 +429,7 @@ def test_what_cannot_be_kept_is_refused_and_leaves_nothing(
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
-def test_an_unknown_site_is_not_found_and_made_by_nobody(
+def test_an_unknown_site_is_a_404_and_is_not_made(
     browser: FlaskClient, site: SiteRow, events_db: EventRows
 ) -> None:
     for id in ("nosuchsite12", "", "a/b", site.id.upper() + "x"):
@@ -438,7 +440,7 @@ def test_an_unknown_site_is_not_found_and_made_by_nobody(
 
 
 @pytest.mark.parametrize("header", ["DNT", "Sec-GPC"])
-def test_who_objects_is_not_tracked(
+def test_nothing_is_stored_with_dnt_or_gpc(
     browser: FlaskClient, site: SiteRow, events_db: EventRows, header: str
 ) -> None:
     answer = browser.post(f"/api/v2/track/{site.id}", json={"url": "/"}, headers={header: "1"})
@@ -485,16 +487,14 @@ def test_a_page_of_another_origin_may_send_if_the_site_names_it(browser: FlaskCl
         assert answer.status_code == status
 
 
-def test_a_page_of_nowhere_may_not_send_to_a_server_that_nobody_names(
-    browser: FlaskClient, site: SiteRow
-) -> None:
+def test_a_page_with_the_origin_null_may_not_send(browser: FlaskClient, site: SiteRow) -> None:
     nameless = {"HTTP_ORIGIN": "null", "HTTP_HOST": ""}
     answer = browser.options(f"/api/v2/track/{site.id}", environ_overrides=nameless)
 
     assert answer.status_code == 403
 
 
-def test_other_methods_are_told_what_goes(browser: FlaskClient, site: SiteRow) -> None:
+def test_a_wrong_method_is_a_405_that_names_the_right_ones(browser: FlaskClient, site: SiteRow) -> None:
     answer = browser.get(f"/api/v2/track/{site.id}")
 
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")

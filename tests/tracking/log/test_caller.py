@@ -1,4 +1,4 @@
-"""What a request says about who sends it, and how much of that is believed."""
+"""What a request contains about its sender, and which proxies are trusted."""
 
 import pytest
 
@@ -21,14 +21,8 @@ def test_the_first_language_that_is_accepted_counts(header: str, language: str |
     assert caller({}, 0).language is None
 
 
-def test_hints_are_those_that_were_sent() -> None:
-    sent = {"HTTP_SEC_CH_UA": '"Brave";v="1"', "HTTP_SEC_CH_UA_MOBILE": "?0", "HTTP_SEC_CH_UA_MODEL": "x"}
-
-    assert caller(sent, 0).hints == {"sec-ch-ua": '"Brave";v="1"', "sec-ch-ua-mobile": "?0"}
-
-
 @pytest.mark.parametrize(
-    ("sent", "objects"),
+    ("sent", "opted_out"),
     [
         ({}, False),
         ({"HTTP_DNT": "1"}, True),
@@ -37,11 +31,11 @@ def test_hints_are_those_that_were_sent() -> None:
         ({"HTTP_DNT": "1", "HTTP_SEC_GPC": "0"}, True),
     ],
 )
-def test_who_does_not_want_to_be_tracked_says_so_in_either_way(sent: dict[str, str], objects: bool) -> None:
-    assert caller(sent, 0).objects is objects
+def test_dnt_and_gpc_both_opt_out(sent: dict[str, str], opted_out: bool) -> None:
+    assert caller(sent, 0).opted_out is opted_out
 
 
-def test_a_caller_is_whom_the_proxies_saw() -> None:
+def test_the_address_is_the_one_that_the_trusted_proxies_saw() -> None:
     sent = {
         "REMOTE_ADDR": "192.0.2.1",
         "HTTP_X_FORWARDED_FOR": "203.0.113.1, 198.51.100.2",

@@ -1,4 +1,4 @@
-"""Of an address only its path and campaign are kept; a visit's origin has one name."""
+"""Paths, campaigns and referrers in URLs, and the bucket for both."""
 
 import pytest
 from hypothesis import given
@@ -46,7 +46,7 @@ def test_an_address_keeps_its_host_and_path_alone(url: str, host: str | None, pa
         *("about:blank", "mailto:alice@wonderland.example", "https://[bad/"),
     ],
 )
-def test_what_leads_to_no_page_is_nowhere(url: str) -> None:
+def test_an_address_that_is_not_a_pages_is_nowhere(url: str) -> None:
     assert address(url, "wonderland.example") == NOWHERE
 
 
@@ -164,7 +164,7 @@ _url = st.one_of(
 
 
 @given(_url)
-def test_whatever_is_sent_is_answered_with_what_can_be_kept(url: str) -> None:
+def test_of_any_text_only_what_can_be_stored_is_returned(url: str) -> None:
     host, path, campaign = address(url)
     said = [host, path, referrer(url, OWN), *campaign]
 

@@ -1,4 +1,4 @@
-"""A visit's country, and who told it: a proxy, a database or the time zone."""
+"""A visit's country, and its source: a proxy's header, a database or the time zone."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def test_the_proxys_header_is_believed_first(mmdb: Path) -> None:
     assert countries.find({"HTTP_CF_IPCOUNTRY": "fr"}, "192.0.2.1", "Asia/Tokyo") == ("FR", "header")
 
 
-def test_a_header_that_nobody_configured_is_not_believed() -> None:
+def test_a_header_that_is_not_configured_is_ignored() -> None:
     assert Countries().find({"HTTP_CF_IPCOUNTRY": "FR"}, "192.0.2.1", None) == UNKNOWN
 
 
@@ -84,11 +84,11 @@ def test_a_time_zone_is_in_a_country(zone: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+5", "CET", "Europe/Atlantis", "", "\0", None])
-def test_what_is_in_no_country_tells_none(zone: str | None) -> None:
+def test_a_time_zone_outside_all_countries_gives_none(zone: str | None) -> None:
     assert Countries().find({}, "192.0.2.1", zone) == NONE
 
 
-def test_what_is_remembered_of_the_tz_database_is_what_stands_in_it() -> None:
+def test_merged_time_zones_are_those_of_the_tz_database() -> None:
     for remembered in (country._codes, country._of_zones):
         remembered.cache_clear()
     zones = {
@@ -126,7 +126,7 @@ def test_a_file_that_is_no_database_is_refused_with_the_remedy(tmp_path: Path) -
         Countries(None, path)
 
 
-def test_a_damaged_database_is_told_once_and_the_time_zone_serves(
+def test_a_damaged_database_is_logged_once_and_time_zones_are_used(
     write_mmdb: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     damaged = write_mmdb({"192.0.2.0/24": BROKEN})

@@ -1,4 +1,4 @@
-"""A request's device, browser and system are told apart, and programs from people."""
+"""The device, browser and system of a request, and which requests come from bots."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ CHROME_MOBILE = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile 
         (IPAD + WEBKIT + "CriOS/141.0.0.0 Mobile/15E148 Safari/604.1", (TABLET, "Chrome", "141", "iOS")),
     ],
 )
-def test_people_are_told_apart_by_their_user_agent(agent: str, device: tuple[str, ...]) -> None:
+def test_a_user_agent_gives_device_browser_and_system(agent: str, device: tuple[str, ...]) -> None:
     assert of(agent, {}) == device
 
 
@@ -116,40 +116,45 @@ def test_programs_are_bots(agent: str, browser: str | None) -> None:
     [
         (
             WINDOWS + CHROME,
-            {"sec-ch-ua": '"Chromium";v="141", "Brave";v="141", "Not?A_Brand";v="8"'},
+            {"HTTP_SEC_CH_UA": '"Chromium";v="141", "Brave";v="141", "Not?A_Brand";v="8"'},
             (DESKTOP, "Brave", "141", "Windows"),
         ),
         (
             WINDOWS + CHROME,
-            {"sec-ch-ua": '"Not?A_Brand";v="8", "Chromium";v="141"', "sec-ch-ua-platform": '"Windows"'},
+            {
+                "HTTP_SEC_CH_UA": '"Not?A_Brand";v="8", "Chromium";v="141"',
+                "HTTP_SEC_CH_UA_PLATFORM": '"Windows"',
+            },
             (DESKTOP, "Chrome", "141", "Windows"),
         ),
         (
             LINUX + CHROME,  # a telephone that asks for desktop pages
-            {"sec-ch-ua-mobile": "?1", "sec-ch-ua-platform": '"Android"'},
+            {"HTTP_SEC_CH_UA_MOBILE": "?1", "HTTP_SEC_CH_UA_PLATFORM": '"Android"'},
             (MOBILE, "Chrome", "141", "Android"),
         ),
         (
             LINUX + CHROME,  # a tablet says it is no telephone, and desktop pages are its default
-            {"sec-ch-ua-mobile": "?0", "sec-ch-ua-platform": '"Android"'},
+            {"HTTP_SEC_CH_UA_MOBILE": "?0", "HTTP_SEC_CH_UA_PLATFORM": '"Android"'},
             (TABLET, "Chrome", "141", "Android"),
         ),
-        (PIXEL + CHROME_MOBILE, {"sec-ch-ua-mobile": "?0"}, (TABLET, "Chrome", "141", "Android")),
-        (MAC + CHROME, {"sec-ch-ua-platform": '"macOS"'}, (DESKTOP, "Chrome", "141", "macOS")),
-        (MAC + CHROME, {"sec-ch-ua-platform": '"Unknown"'}, (DESKTOP, "Chrome", "141", "macOS")),
+        (PIXEL + CHROME_MOBILE, {"HTTP_SEC_CH_UA_MOBILE": "?0"}, (TABLET, "Chrome", "141", "Android")),
+        (MAC + CHROME, {"HTTP_SEC_CH_UA_PLATFORM": '"macOS"'}, (DESKTOP, "Chrome", "141", "macOS")),
+        (MAC + CHROME, {"HTTP_SEC_CH_UA_PLATFORM": '"Unknown"'}, (DESKTOP, "Chrome", "141", "macOS")),
         (
             MAC + CHROME,
-            {"sec-ch-ua": ';;"";v=', "sec-ch-ua-mobile": "?2"},
+            {"HTTP_SEC_CH_UA": ';;"";v=', "HTTP_SEC_CH_UA_MOBILE": "?2"},
             (DESKTOP, "Chrome", "141", "macOS"),
         ),
     ],
 )
-def test_client_hints_say_it_better(agent: str, hints: dict[str, str], device: tuple[str, ...]) -> None:
+def test_client_hints_are_preferred_to_the_user_agent(
+    agent: str, hints: dict[str, str], device: tuple[str, ...]
+) -> None:
     assert of(agent, hints) == device
 
 
 def test_a_headless_browser_is_known_by_its_hints() -> None:
-    assert of(WINDOWS + CHROME, {"sec-ch-ua": '"HeadlessChrome";v="141"'}).kind == BOT
+    assert of(WINDOWS + CHROME, {"HTTP_SEC_CH_UA": '"HeadlessChrome";v="141"'}).kind == BOT
 
 
 @pytest.mark.parametrize(("length", "kind"), [(512, BOT), (513, DESKTOP)])
@@ -159,21 +164,21 @@ def test_of_a_user_agent_512_characters_are_looked_at(length: int, kind: str) ->
 
 @pytest.mark.parametrize(("length", "version"), [(256, "141"), (257, "14")])
 def test_of_a_hint_256_characters_are_looked_at(length: int, version: str) -> None:
-    hints = {"sec-ch-ua": '"Brave";v="141'.rjust(length)}
+    hints = {"HTTP_SEC_CH_UA": '"Brave";v="141'.rjust(length)}
 
     assert of(WINDOWS + CHROME, hints) == (DESKTOP, "Brave", version, "Windows")
 
 
-def test_what_is_told_is_short_and_never_the_user_agent() -> None:
+def test_names_are_short_and_never_the_user_agent() -> None:
     agent = f"Mozilla/5.0 ({'x' * 100_000}) {'y' * 100_000}/1{'0' * 1000} Safari/1"
 
-    found = of(agent, {"sec-ch-ua": '"' * 100_000})
+    found = of(agent, {"HTTP_SEC_CH_UA": '"' * 100_000})
 
     assert isinstance(found, Device)
     assert all(len(part or "") <= 40 for part in found)
 
 
-def test_the_patterns_are_read_when_the_first_request_asks() -> None:
+def test_the_patterns_are_loaded_at_the_first_request() -> None:
     code = "import sys, alice.tracking.log.device; print('ua_parser_builtins.lazy' in sys.modules)"
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,6 +1,7 @@
-"""One person can be shown all that is kept of them, and erased everywhere."""
+"""Exporting and erasing all data of one user."""
 
 import threading
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,10 +13,10 @@ from alice.clock import hours, rfc3339
 from alice.ids import event_id, visit_id
 from alice.tracking.log import visit as visits
 from alice.tracking.log.caller import Caller
-from alice.tracking.log.recording import VisitDetails, VisitKey
+from alice.tracking.log.hit import VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
-from alice.tracking.privacy import erasures, person
+from alice.tracking.privacy import person
 from alice.tracking.site import SiteRow
 from tests.conftest import Cast, EventRows, Rows
 from tests.tracking.conftest import Post
@@ -159,7 +160,7 @@ def test_an_erasure_takes_as_many_steps_as_it_needs(
 
 
 def test_a_deleted_user_is_erased_from_the_event_log_too(
-    cast: Cast, own_site: SiteRow, db: Rows, events_db: EventRows
+    cast: Cast, own_site: SiteRow, db: Rows, events_db: EventRows, tmp_path: Path
 ) -> None:
     movement = {"userId": cast.reader.id, "sessionId": "s-1", "event": "page_view", "data": {"path": "/"}}
     assert cast.reader.client.post("/api/track", json=movement).status_code == 200
@@ -174,11 +175,11 @@ def test_a_deleted_user_is_erased_from_the_event_log_too(
 
     database.events_db.query_hooks.append(note)
     with database.connected():
-        assert erasures.consume() == 1
+        assert person.erase_deleted_users(tmp_path) == 1
     assert events_db.one("SELECT COUNT(*) FROM events") == 0
     assert db.query("SELECT user_id FROM erasures") == [(cast.newcomer.id,)]
     with database.connected():
-        assert (erasures.consume(), erasures.consume()) == (1, 0)
+        assert (person.erase_deleted_users(tmp_path), person.erase_deleted_users(tmp_path)) == (1, 0)
     assert db.one("SELECT COUNT(*) FROM erasures") == 0
 
 
@@ -186,7 +187,7 @@ def test_a_deleted_user_is_erased_from_the_event_log_too(
 
 
 def share(post: Post) -> None:
-    """A visit that names nobody, one of anna's, one of bob's, and another that names nobody."""
+    """A visit without a user id, one of anna's, one of bob's, and another without a user id."""
     post(url="/nobody", eventId="n1-0123456789abcd", **CONSENTING)
     clock.advance(hours(1))
     post(type="identify", id="anna", data={"plan": "free"}, eventId="a1-0123456789abcd", **CONSENTING)
@@ -205,7 +206,7 @@ def paths(user_id: str) -> list[list[str | None]]:
     return [[event["path"] for event in visit["events"]] for visit in person.export(user_id)["visits"]]
 
 
-def test_of_a_shared_browser_each_is_shown_what_names_them(post: Post, frozen_clock: int) -> None:
+def test_of_a_shared_browser_each_user_gets_only_visits_with_their_id(post: Post, frozen_clock: int) -> None:
     share(post)
 
     assert paths("anna") == [[None, "/anna"]]
@@ -249,7 +250,7 @@ def test_an_identity_stays_though_no_visit_is_left_of_it(
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
-def test_of_a_browser_of_ones_own_visits_that_name_nobody_are_shown_and_erased(
+def test_visits_without_a_user_id_in_a_browser_of_one_user_are_theirs(
     post: Post, frozen_clock: int, events_db: EventRows
 ) -> None:
     post(url="/before", **CONSENTING)

@@ -1,6 +1,7 @@
-"""What leaves with time, and what stays."""
+"""Retention: which rows and salts are deleted when, and which stay."""
 
 import stat
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -9,7 +10,7 @@ from alice import clock, database
 from alice.clock import DAY, days, minutes
 from alice.config import Settings
 from alice.tracking.log.caller import Caller
-from alice.tracking.log.recording import VisitDetails, VisitKey
+from alice.tracking.log.hit import VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking, close_visits
 from alice.tracking.privacy import retention
@@ -206,7 +207,7 @@ def test_a_visit_that_is_open_is_not_taken_away(
 def test_a_days_salt_is_destroyed_when_its_last_visit_has_closed(
     post: Post, site: SiteRow, forgetful: SiteRow, settings: Settings
 ) -> None:
-    """However many visits are open that were made with others."""
+    """Although visits of other salts are open."""
     clock.freeze((clock.now() // DAY + 1) * DAY - minutes(5))
     day = clock.now() // DAY
     post(url="/")
@@ -249,3 +250,26 @@ def test_salts_are_secret_random_and_the_same_for_all_processes(settings: Settin
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert {stat.S_IMODE(path.parent.stat().st_mode) for path in files} == {0o700}
     assert {path.stat().st_size for path in files} == {32}
+
+
+def test_every_salt_of_a_removed_site_goes_and_no_other(
+    post: Post, doomed: SiteRow, other_site: SiteRow, salts: Salts, folder: Path
+) -> None:
+    post(doomed.id, url="/", consent="granted", visitorId="v")
+    post(doomed.id, url="/")
+    salts.known(other_site.id)
+    (folder / doomed.id / ".known-1-00000000").write_bytes(b"of a process that was killed")
+    sites.remove(doomed.id)
+
+    assert retention.destroy_salts(salts) == 3
+    assert [path.name for path in folder.iterdir()] == [other_site.id]
+    assert (folder / other_site.id / "known").exists()
+    assert retention.destroy_salts(salts) == 0
+
+
+def test_the_salts_of_alices_own_site_stay(app: object, salts: Salts, folder: Path) -> None:
+    own = sites.own()
+    known, today = salts.known(own.id), salts.get(own.id, clock.now() // DAY)
+
+    assert retention.destroy_salts(salts) == 0
+    assert {path.read_bytes() for path in (folder / own.id).iterdir()} == {known, today}

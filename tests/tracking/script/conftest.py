@@ -1,4 +1,4 @@
-"""tracker.js in a real browser, before a peer that takes what it sends."""
+"""tracker.js in a real browser, on pages of the peer."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""An HTTP server with pages that carry tracker.js, which takes what it sends and can be told to fail."""
+"""A web server whose pages load tracker.js: it keeps what the script sends, and can fail or be slow."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The add-ons of tracker.js: what is clicked, seen and filled in, and never what is written there."""
+"""The add-ons of tracker.js: clicks, scrolling and the use of forms are sent, what is typed never is."""
 
 from playwright.sync_api import Page
 

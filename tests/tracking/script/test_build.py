@@ -1,4 +1,4 @@
-"""The tracker.js that is committed is the one that its sources make."""
+"""The committed tracker.min.js is what its sources build."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What tracker.js keeps of a visitor and says: little until they agree, and nothing if they object."""
+"""What tracker.js stores and sends of a visitor: little without consent, nothing after an opt-out."""
 
 from threading import Event
 
@@ -67,8 +67,8 @@ def test_a_page_can_say_that_its_visitor_has_agreed(visit: Visit, peer: Peer, ev
     visit("/").evaluate("identify(42, { plan: 'tea' })")
 
     eventually(lambda: peer.of("identify") != [])
-    (said,) = peer.of("identify")
-    assert (said["id"], said["data"], said["consent"]) == ("42", {"plan": "tea"}, "granted")
+    (event,) = peer.of("identify")
+    assert (event["id"], event["data"], event["consent"]) == ("42", {"plan": "tea"}, "granted")
 
 
 def test_who_somebody_is_waits_for_their_consent(visit: Visit, peer: Peer, eventually: Eventually) -> None:
@@ -145,7 +145,7 @@ def test_an_objection_of_the_browser_silences_it(
     tab.clock.run_for(600_000)
     tab.goto("about:blank")
     tab.clock.resume()
-    loud = context.new_page()  # somebody else, whose request ends the wait
+    loud = context.new_page()  # another visitor, whose request ends the wait
     loud.goto("/loud")
 
     eventually(lambda: "/loud" in peer.views)

@@ -1,4 +1,4 @@
-"""What a page notices of tracker.js: nothing that breaks it, and after destroy() nothing at all."""
+"""tracker.js never breaks the page that loads it, and leaves nothing behind after destroy()."""
 
 import pytest
 from playwright.sync_api import Page

@@ -1,4 +1,4 @@
-"""What tracker.js says arrives: in batches, after an outage, after a kill, and is never counted twice."""
+"""What tracker.js sends arrives: in batches, after an outage, after a kill, and is counted once."""
 
 from threading import Event
 
@@ -72,7 +72,7 @@ def test_a_network_that_comes_back_brings_what_waited(
     eventually(lambda: peer.views == ["/"])
     context.set_offline(True)
     tab.evaluate("track('under ground'); history.pushState({}, '', '/tunnel')")
-    tab.evaluate("dispatchEvent(new Event('pagehide'))")  # a beacon that nobody hears
+    tab.evaluate("dispatchEvent(new Event('pagehide'))")  # its beacon is lost
     context.set_offline(False)
 
     eventually(lambda: names(peer) == ["under ground"] and peer.views == ["/", "/tunnel"])
@@ -231,12 +231,12 @@ def test_tabs_that_speak_at_once_lose_nothing(
     tabs = [visit(f"/{number}") for number in range(3)]
     eventually(lambda: len(peer.views) == 4)
     context.set_offline(True)
-    said = [f"{round} of {number}" for round in range(5) for number in range(3)]
-    for name in said:
+    expected = [f"{round} of {number}" for round in range(5) for number in range(3)]
+    for name in expected:
         tabs[int(name[-1])].evaluate("name => track(name)", name)
     context.set_offline(False)
 
-    eventually(lambda: sorted(names(peer)) == sorted(said))
+    eventually(lambda: sorted(names(peer)) == sorted(expected))
 
 
 def test_a_tab_that_writes_at_the_same_moment_takes_nothing_away(

@@ -1,4 +1,4 @@
-"""How tracker.js goes over the wire."""
+"""How /tracker.js is served: caching, compression and headers."""
 
 import gzip
 import re

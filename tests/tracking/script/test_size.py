@@ -1,4 +1,4 @@
-"""How much tracker.js costs a visitor, as it goes over the wire."""
+"""How many bytes of tracker.js a visitor downloads."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""What tracker.js says of the time that a page was looked at, and how far down."""
+"""What tracker.js reports of the time for which a page was in view, and of the scroll depth."""
 
 from collections.abc import Iterator
 
@@ -104,7 +104,7 @@ def test_time_spent_opted_out_is_nobodys_business(
 
 def test_the_deepest_place_counts(tab: Page, peer: Peer, eventually: Eventually) -> None:
     for place in (600, 1200, 0):
-        with tab.expect_event("console", lambda said: said.text == "scrolled"):
+        with tab.expect_event("console", lambda message: message.text == "scrolled"):
             tab.evaluate(
                 "place => { addEventListener('scroll', () => console.log('scrolled'), { once: true });"
                 " scrollTo(0, place); }",

@@ -1,4 +1,4 @@
-"""Which views tracker.js counts: each one that a visitor has, once."""
+"""Which page views tracker.js counts: each view of a visitor once."""
 
 import pytest
 from playwright.sync_api import Page

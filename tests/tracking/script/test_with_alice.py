@@ -1,4 +1,4 @@
-"""Both scripts against a real Alice: what a browser sends is what she keeps, once."""
+"""tracker.js and user-tracker.js against a real Alice: each event that a browser sends is stored once."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -142,7 +142,7 @@ def test_leaving_a_page_sends_what_waits(alice: Site, open_page: Open, eventuall
 def test_nobody_tracks_or_reads_another(alice: Site, open_page: Open) -> None:
     reader, other = alice.reader(), alice.reader()
     page = open_page("/shelf", reader)
-    said = page.evaluate(
+    results = page.evaluate(
         f"""async (id) => {{
             {USE}
             const before = await userTracker.getAnalytics().catch((error) => error.message);
@@ -153,8 +153,8 @@ def test_nobody_tracks_or_reads_another(alice: Site, open_page: Open) -> None:
         other.id,
     )
 
-    assert said[:2] == ["Call initialize() first.", False]
-    assert isinstance(said[2], str) and said[2]
+    assert results[:2] == ["Call initialize() first.", False]
+    assert isinstance(results[2], str) and results[2]
 
 
 def test_a_reader_whose_browser_objects_is_not_tracked(alice: Site, open_page: Open) -> None:

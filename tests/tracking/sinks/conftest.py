@@ -1,4 +1,4 @@
-"""A log to copy from, and the other sides: an HTTP peer, a real ClickHouse."""
+"""Fixtures for sinks: a log to copy, a peer that receives it, and a real ClickHouse."""
 
 import os
 import uuid
@@ -25,7 +25,7 @@ from tests.tracking.sinks.peer import Peer, Reply, listening, success
 
 CLICKHOUSE = os.environ.get("ALICE_TEST_CLICKHOUSE_URL")
 PACE = Pace(10, clock.seconds(30))
-ROW = Batch(new_id(), EVENTS, 1, 1, 1, 1, b'{"seq":1}\n')  # one that need not be in the log
+ROW = Batch(new_id(), EVENTS, 1, 1, 1, 1, b'{"seq":1}\n')  # its row is not in the log
 FEW = Pace(4, clock.seconds(30))  # of the crowd
 ONE = Pace(1, clock.seconds(30))  # so that what is refused is a dead letter at once
 Drain = Callable[..., None]
@@ -44,7 +44,7 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def sink(peer: Peer) -> Tinybird:
-    """One that sends to the peer; as good as any where it matters only that there is one."""
+    """A sink that sends to the peer, for what all sinks have in common."""
     return Tinybird(peer.url, "p.token")
 
 
@@ -61,11 +61,11 @@ def other(peer: Peer) -> Other:
 
 @pytest.fixture
 def crowd(log: Log, peer: Peer, sink: Tinybird, other: Other, frozen_clock: int) -> None:
-    """Batches of two sinks and both streams. In each one was taken, one row is dead, and two halves wait.
+    """Batches of two sinks and both streams: in each one is taken, one is dead, and two halves wait.
 
-    Of the first half Tinybird's events have not been sent yet. Its visits and the other's events wait after
-    an outage, and the other's visits are stopped. All have come to the same place of the log, whose last four
-    rows are in no batch.
+    The first half of Tinybird's events has not been sent yet. Its visits and the other's events wait after an
+    outage, and the other's visits are stopped. All cursors are at the same row; the four rows after it are in
+    no batch.
     """
     for _ in range(16):
         log.events(log.visit())
@@ -115,7 +115,7 @@ def letters(*states: str) -> list[BatchStatus]:
 
 
 def undelivered() -> list[BatchStatus]:
-    """What an admin is told of; not of the bystander's batches."""
+    """The batches that `alice sinks status` lists, without the bystander's."""
     with database.connected(events_db):
         return [letter for letter in status.undelivered() if letter.sink != bystander.SINK]
 

@@ -1,4 +1,4 @@
-"""Visits and events, written straight into the tables."""
+"""Inserts visits and events directly into the tables."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,9 +30,14 @@ class Log:
     def __post_init__(self) -> None:
         with database.connected(events_db), database.appending(events_db, EVENT_LOG):
             self.site = _insert(
-                "sites", id=SITE, domain="wonderland.example", name="Wonderland", origins="[]",
-                idle_minutes=30, created_at=clock.now(),
-            )  # fmt: skip
+                "sites",
+                id=SITE,
+                domain="wonderland.example",
+                name="Wonderland",
+                origins="[]",
+                idle_minutes=30,
+                created_at=clock.now(),
+            )
             self.visitor = _insert("visitors", site_number=self.site, hash=b"0123456789abcdef", day=20000)
 
     def visit(self, context: dict | None = None, **columns: Any) -> int:
@@ -41,15 +46,11 @@ class Log:
         with database.connected(events_db), database.appending(events_db, EVENT_LOG):
             if context:
                 columns["context"] = orjson.dumps(context).decode()
-            return _insert(
-                "visits",
-                **{
-                    "site_number": self.site, "visitor_number": self.visitor, "dialect": Dialect.LITTLESTATS,
-                    "started_at": now, "last_at": now, "due_at": now + clock.minutes(30), "sequence": 0,
-                    "page_views": 0, "interactions": 0, "engaged_ms": 0, "is_bot": 0,
-                }
-                | columns,
-            )  # fmt: skip
+            started = {"started_at": now, "last_at": now, "due_at": now + clock.minutes(30)}
+            numbers = dict.fromkeys(("sequence", "page_views", "interactions", "engaged_ms", "is_bot"), 0)
+            ids = {"site_number": self.site, "visitor_number": self.visitor}
+            fixed = {"dialect": Dialect.LITTLESTATS, **ids, **started, **numbers}
+            return _insert("visits", **fixed | columns)
 
     def events(
         self,
@@ -61,7 +62,7 @@ class Log:
         engaged_ms: int | None = None,
         **properties: Any,
     ) -> list[int]:
-        """Append events of one kind; answer their seq."""
+        """Append events of one kind; return their seq."""
         now = clock.now()
         with database.connected(events_db), database.appending(events_db, EVENT_LOG) as db:
             ((last,),) = events.query("SELECT sequence FROM visits WHERE number = ?", visit)

@@ -1,4 +1,4 @@
-"""An HTTP server that answers as it is told, and remembers what it took: the other side of the wire."""
+"""An HTTP server in the place of a sink's: it responds by a script and keeps the rows that it accepted."""
 
 import gzip
 import json

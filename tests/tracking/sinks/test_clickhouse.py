@@ -1,4 +1,4 @@
-"""The ClickHouse sink, against a real server; what a newer one would say comes from a peer that says it."""
+"""The ClickHouse sink, on a real server; responses of other versions come from the peer."""
 
 from base64 import b64decode
 
@@ -188,8 +188,8 @@ def test_a_server_that_knows_tokens_gets_the_same_one_at_every_attempt(
     clock.advance(minutes(1))
     assert delivery.deliver(sink, EVENTS, PACE)
 
-    asked, first, again = peer.requests
-    assert "version()" in asked.query["query"]
+    question, first, again = peer.requests
+    assert "version()" in question.query["query"]
     assert (first.query, first.body) == (again.query, again.body)
     assert first.query["insert_deduplication_token"] == first.query["query_id"]
     assert first.query["async_insert"] == "0"
@@ -269,12 +269,12 @@ CODES = {
 def test_every_error_code_has_its_meaning(
     peer: Peer, code: int, name: str, outcome: type[Undelivered]
 ) -> None:
-    peer.script = [KNOWN, Reply(500, f"Code: {code}. DB::Exception: as said. ({name})".encode())]
+    peer.script = [KNOWN, Reply(500, f"Code: {code}. DB::Exception: why. ({name})".encode())]
 
-    with pytest.raises(Undelivered, match=name) as said:
+    with pytest.raises(Undelivered, match=name) as raised:
         ClickHouse(peer.url).send(ROW)
-    assert type(said.value) is outcome
-    assert ("schema/clickhouse.sql" in str(said.value)) == (name == "UNKNOWN_TABLE")
+    assert type(raised.value) is outcome
+    assert ("schema/clickhouse.sql" in str(raised.value)) == (name == "UNKNOWN_TABLE")
 
 
 @pytest.mark.parametrize(
@@ -289,16 +289,16 @@ def test_every_error_code_has_its_meaning(
 def test_a_status_without_a_code_has_its_meaning(peer: Peer, status: int, outcome: type[Undelivered]) -> None:
     peer.script = [KNOWN, Reply(status, b"", SIGNED)]
 
-    with pytest.raises(Undelivered, match=str(status)) as said:
+    with pytest.raises(Undelivered, match=str(status)) as raised:
         ClickHouse(peer.url).send(ROW)
-    assert type(said.value) is outcome
+    assert type(raised.value) is outcome
 
 
 @pytest.mark.parametrize(
-    "said", [b"Code: 27. DB::Exception: Cannot parse input", b"", b"Code: 117. Incorrect data"]
+    "text", [b"Code: 27. DB::Exception: Cannot parse input", b"", b"Code: 117. Incorrect data"]
 )
-def test_a_batch_that_is_refused_row_by_row_is_kept(log: Log, peer: Peer, drain: Drain, said: bytes) -> None:
-    peer.otherwise = lambda request: KNOWN if asks(request) else Reply(400, said)
+def test_a_batch_that_is_refused_row_by_row_is_kept(log: Log, peer: Peer, drain: Drain, text: bytes) -> None:
+    peer.otherwise = lambda request: KNOWN if asks(request) else Reply(400, text)
     log.events(log.visit(), 10)
     sink = ClickHouse(peer.url)
     for _ in range(20):

@@ -33,9 +33,9 @@ def sinks(alice: Alice, peer: Peer) -> Sinks:
 
 def status(sinks: Sinks) -> dict:
     """What `alice sinks status` says, not of the bystander's sink."""
-    said = json.loads(sinks("status", "--json").stdout)
-    return said | {
-        name: [one for one in said[name] if one["sink"] != bystander.SINK] for name in ("streams", "letters")
+    shown = json.loads(sinks("status", "--json").stdout)
+    return shown | {
+        name: [one for one in shown[name] if one["sink"] != bystander.SINK] for name in ("streams", "letters")
     }
 
 
@@ -46,11 +46,11 @@ def test_status_shows_each_stream_and_what_is_kept(
     seqs = log.events(log.visit(), 7)
     send(sink, 2, ONE)
 
-    said = status(sinks)
-    assert said["configured"] == ["tinybird"]
-    ((stream),) = said["streams"]
+    shown = status(sinks)
+    assert shown["configured"] == ["tinybird"]
+    ((stream),) = shown["streams"]
     assert (stream["stream"], stream["state"], stream["behind"]) == (EVENTS, "stopped", 5)
-    letter, waiting = said["letters"]
+    letter, waiting = shown["letters"]
     assert waiting["state"] == "waiting"
     assert (letter["state"], letter["first"], letter["last"], letter["rows"]) == (
         "dead",
@@ -102,17 +102,17 @@ def test_a_command_says_and_does_nothing_of_another_sinks_batches(sinks: Sinks) 
 
 @pytest.mark.usefixtures("crowd")
 def test_status_shows_what_is_not_set_without_a_next_attempt(sinks: Sinks) -> None:
-    said = status(sinks)
+    shown = status(sinks)
     plain = sinks("status").stdout.splitlines()
 
-    assert {(stream["sink"], stream["configured"]) for stream in said["streams"]} == {
+    assert {(stream["sink"], stream["configured"]) for stream in shown["streams"]} == {
         ("tinybird", True),
         ("other", False),
     }
-    assert len(said["letters"]) == 16
+    assert len(shown["letters"]) == 16
     rows = [line.split() for line in plain if line.startswith("other ")]
     assert [row[1:4] for row in rows] == [["events", "not", "set"], ["visits", "not", "set"]]
-    ids = {letter["id"] for letter in said["letters"] if letter["sink"] == "other"}
+    ids = {letter["id"] for letter in shown["letters"] if letter["sink"] == "other"}
     assert all(line.split()[6] == "-" for line in plain if line.split(" ")[0] in ids)
 
 

@@ -174,7 +174,7 @@ def test_a_clock_that_jumps_stops_no_sink(
     assert len(peer.ids()) == 3
 
 
-# What nobody has thought of
+# Unexpected errors
 
 
 class Broken(Tinybird):
@@ -226,7 +226,7 @@ def test_rows_that_cannot_be_put_together_stop_the_stream_and_say_so(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         Reply(500, b"\x00\x01 a \x1b[2J b"),
         Reply(400, b"\x00\x01 a \x1b[2J b"),
@@ -236,9 +236,9 @@ def test_rows_that_cannot_be_put_together_stop_the_stream_and_say_so(
     ],
 )
 def test_whatever_bytes_a_peer_says_they_can_be_kept_and_shown(
-    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, said: Reply, caplog: pytest.LogCaptureFixture
+    log: Log, peer: Peer, sink: Tinybird, frozen_clock: int, reply: Reply, caplog: pytest.LogCaptureFixture
 ) -> None:
-    peer.script = [said]
+    peer.script = [reply]
     log.events(log.visit())
     delivery.deliver(sink, EVENTS, Pace(1))
     ((letter),) = letters()

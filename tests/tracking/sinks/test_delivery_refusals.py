@@ -19,7 +19,7 @@ from tests.tracking.sinks.peer import Peer, Reply, Request, success
 
 @pytest.mark.usefixtures("crowd")
 @pytest.mark.parametrize(
-    ("replies", "state", "failures", "goes_on", "told"),
+    ("replies", "state", "failures", "goes_on", "logged"),
     [
         ([success], None, 0, True, "the sink tinybird takes events again"),
         ([Reply(503)], "waiting", 1, False, "the sink tinybird did not take 2 events, next attempt in "),
@@ -38,9 +38,15 @@ from tests.tracking.sinks.peer import Peer, Reply, Request, success
     ids=["arrived", "outage", "circuit", "stopped", "taken", "refused", "too large"],
 )
 def test_what_becomes_of_a_batch_is_nothing_to_any_other(
-    peer: Peer, sink: Tinybird, replies: list, state: str | None, failures: int, goes_on: bool, told: str,
+    peer: Peer,
+    sink: Tinybird,
+    replies: list,
+    state: str | None,
+    failures: int,
+    goes_on: bool,
+    logged: str,
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+) -> None:
     caplog.set_level(logging.INFO)
     due, before = waiting(sink, EVENTS)[0], kept()
     peer.script = [*replies]
@@ -56,7 +62,7 @@ def test_what_becomes_of_a_batch_is_nothing_to_any_other(
     fresh = [letter for letter in letters() if letter.id not in before]
     halves = [due.first, due.last] if replies in ([Reply(400)], [Reply(413)]) else []
     assert [(half[3:7], half.attempts) for half in fresh] == [(("waiting", n, n, 1), 0) for n in halves]
-    assert told.format(id=due.id) in caplog.text
+    assert logged.format(id=due.id) in caplog.text
 
 
 @pytest.mark.usefixtures("crowd")

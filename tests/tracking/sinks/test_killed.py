@@ -1,4 +1,4 @@
-"""kill -9 between putting a batch together and hearing of its arrival: nothing lost, nothing twice."""
+"""kill -9 while a batch is sent or before it is confirmed: nothing is lost and nothing is stored twice."""
 
 import signal
 import subprocess

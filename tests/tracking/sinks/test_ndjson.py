@@ -1,4 +1,4 @@
-"""The file sink: every row once, a line each, whatever happened on the way."""
+"""The file sink: each row is in the file once, on a line of its own, after every failure."""
 
 import fcntl
 import json

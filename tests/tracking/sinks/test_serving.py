@@ -1,4 +1,4 @@
-"""A server serves its sinks by itself, whichever of its processes does it."""
+"""`alice serve` sends to the sinks, whichever of its processes does it."""
 
 import json
 from pathlib import Path
@@ -32,9 +32,12 @@ def test_what_is_tracked_arrives_in_every_sink_once(
 ) -> None:
     folder = settings.data_dir / "ndjson"
     variables = {
-        "ALICE_NDJSON": "1", "ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "token",
-        "ALICE_SINK_BATCH": "10", "ALICE_SINK_SECONDS": "1",
-    }  # fmt: skip
+        "ALICE_NDJSON": "1",
+        "ALICE_TINYBIRD_URL": peer.url,
+        "ALICE_TINYBIRD_TOKEN": "token",
+        "ALICE_SINK_BATCH": "10",
+        "ALICE_SINK_SECONDS": "1",
+    }
     visit = log.visit()
     seqs = log.events(visit, 25)
     with serving(settings, "--workers", "2", **variables):
@@ -50,9 +53,12 @@ def test_sinks_that_are_silent_hold_up_neither_another_nor_the_end_of_the_server
     peer.otherwise = SILENCE
     folder = settings.data_dir / "ndjson"
     variables = {
-        "ALICE_NDJSON": "1", "ALICE_TINYBIRD_URL": peer.url, "ALICE_TINYBIRD_TOKEN": "token",
-        "ALICE_CLICKHOUSE_URL": peer.url, "ALICE_SINK_SECONDS": "1",
-    }  # fmt: skip
+        "ALICE_NDJSON": "1",
+        "ALICE_TINYBIRD_URL": peer.url,
+        "ALICE_TINYBIRD_TOKEN": "token",
+        "ALICE_CLICKHOUSE_URL": peer.url,
+        "ALICE_SINK_SECONDS": "1",
+    }
     seqs = log.events(log.visit(), 10)
     with serving(settings, "--workers", "1", **variables) as server:
         eventually(lambda: numbers(folder, "events_v1") == seqs and len(peer.requests) >= 2)

@@ -1,4 +1,4 @@
-"""What an admin is told of sinks: how far each stream is, what waits, and why."""
+"""What an admin sees of sinks: how far each stream is, what waits, and why."""
 
 import pytest
 
@@ -112,9 +112,9 @@ def test_what_is_stopped_has_no_next_attempt(log: Log, peer: Peer, sink: Tinybir
 
 @pytest.mark.usefixtures("crowd")
 def test_each_stream_is_told_by_its_own_batches() -> None:
-    told = [(s.sink, s.stream, s.state, s.behind, s.held, s.failures) for s in streams()]
+    states = [(s.sink, s.stream, s.state, s.behind, s.held, s.failures) for s in streams()]
 
-    assert told == [
+    assert states == [
         ("other", EVENTS, "waiting", 4, 4, 1),
         ("other", VISITS, "stopped", 4, 4, 1),
         ("tinybird", EVENTS, "ok", 4, 4, 0),

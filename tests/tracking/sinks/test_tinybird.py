@@ -1,4 +1,4 @@
-"""The Tinybird sink: each answer that its documentation names, and those that it does not."""
+"""The Tinybird sink: every response that Tinybird documents, and others."""
 
 import pytest
 
@@ -216,9 +216,9 @@ def test_every_status_has_its_meaning(
 ) -> None:
     peer.script = [Reply(status, {"successful_rows": 1, "quarantined_rows": 0})]
 
-    with pytest.raises(Undelivered, match=str(status)) as said:
+    with pytest.raises(Undelivered, match=str(status)) as raised:
         sink.send(ROW)
-    assert type(said.value) is outcome
+    assert type(raised.value) is outcome
 
 
 @pytest.mark.parametrize(("reply", "why"), [(SILENCE, ""), (TRICKLE, " after 0.3 s")])

@@ -1,4 +1,4 @@
-"""One request and its answer, whole or not at all; and how long an answer asks us to wait."""
+"""One HTTP request of a sink: a whole response in time, or an error; and how long a response asks to wait."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -43,7 +43,7 @@ def test_an_answer_may_take_longer_than_a_connection(peer: Peer, monkeypatch: py
     monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.3)
     peer.script = [think]
 
-    assert Server(peer.url).request("GET", "/", {}).said == "200 yes"
+    assert Server(peer.url).request("GET", "/", {}).summary == "200 yes"
 
 
 def test_a_path_of_the_address_stays(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""Batches that were copies of rows: what waited is sent after the upgrade, and after going back."""
+"""Batches of the version that stored copies of rows are sent after the upgrade, and after a rollback."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from alice.database import events, events_db
 from alice.tracking.sinks import batches, delivery
 from alice.tracking.sinks.delivery import Pace
 from alice.tracking.sinks.sink import EVENTS, VISITS
-from tests.conftest import EventRows, Template, drop
+from tests.conftest import EventRows, Template
 from tests.tracking.sinks.conftest import Drain, letters, positions
 from tests.tracking.sinks.making import Log
 from tests.tracking.sinks.peer import Peer, Reply
@@ -22,12 +22,10 @@ OLD = "0001_tracking"
 @pytest.fixture
 def settings(template: Template, tmp_path: Path) -> Iterator[Settings]:
     """A database of the test's own that is bound, because its schema changes."""
-    settings = template.copy(tmp_path)
-    database.bind(settings)
-    yield settings
-    database.disconnect()
-    if settings.database_url:
-        drop(settings)
+    with template.copy(tmp_path) as settings:
+        database.bind(settings)
+        yield settings
+        database.disconnect()
 
 
 @pytest.fixture
@@ -46,12 +44,12 @@ def go_back(settings: Settings) -> None:
 def copy(id: str, first: int, last: int, state: str = "waiting") -> None:
     """Store a batch as it was before: the bytes of its rows; its cursor is past it."""
     with database.connected(events_db), database.transaction(events_db):
-        events.execute(
+        sql = (
             "INSERT INTO sink_batches (id, sink, stream, first, last, rows, body, state, attempts, "
             "next_attempt_at, error, created_at) "
-            "VALUES (?, 'tinybird', 'events', ?, ?, ?, ?, ?, 1, 0, 'an outage', ?)",
-            id, first, last, last - first + 1, b"0123456789", state, clock.now(),
-        )  # fmt: skip
+            "VALUES (?, 'tinybird', 'events', ?, ?, ?, ?, ?, 1, 0, 'an outage', ?)"
+        )
+        events.execute(sql, id, first, last, last - first + 1, b"0123456789", state, clock.now())
         events.execute(
             "INSERT INTO sink_cursors (sink, stream, position, failures, refused, open_until) "
             "VALUES ('tinybird', 'events', ?, 0, 0, 0) "

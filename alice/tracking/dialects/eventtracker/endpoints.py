@@ -15,7 +15,6 @@ from alice import database
 from alice.errors import Refusal
 from alice.tracking.dialects.answer import OPEN, Answer
 from alice.tracking.dialects.eventtracker import events, sessions
-from alice.tracking.dialects.eventtracker.finding import Answered
 from alice.tracking.log.caller import Caller
 from alice.tracking.pipeline import Tracking
 
@@ -29,7 +28,7 @@ PREFLIGHT = [
 ]
 
 
-POSTS: dict[str, Callable[[Tracking, bytes, Caller], Answered]] = {
+POSTS: dict[str, Callable[[Tracking, bytes, Caller], Answer]] = {
     "session": sessions.init,
     "session/init": sessions.init,
     "session/validate": sessions.validate,
@@ -55,10 +54,10 @@ def handle(tracking: Tracking, method: str, path: str, raw: bytes, caller: Calle
     try:
         tracking.admit(caller)
         with database.connected(database.events_db):
-            status, answer = post(tracking, raw, caller) if post else sessions.show(tracking, shown)
+            answer = post(tracking, raw, caller) if post else sessions.show(tracking, shown)
     except Refusal as refusal:
         return _refused(refusal.status, refusal.message, [*refusal.headers.items()])
-    return Answer(status, answer, [OPEN])
+    return answer._replace(headers=[OPEN])
 
 
 def _shown_session(name: str) -> str | None:

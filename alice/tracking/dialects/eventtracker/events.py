@@ -7,22 +7,22 @@ from typing import Any, NamedTuple
 from alice.errors import Refusal
 from alice.ids import new_id
 from alice.tracking.dialects import body
+from alice.tracking.dialects.answer import Answer
 from alice.tracking.dialects.eventtracker.finding import (
     EXPIRED,
     NOT_FOUND,
-    Answered,
     Found,
     find,
-    read,
+    parse,
     require,
     success,
     successor,
 )
-from alice.tracking.dialects.eventtracker.schema import Event, check
+from alice.tracking.dialects.eventtracker.schema import Event
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, VisitDetails
+from alice.tracking.log.hit import Hit, VisitDetails
 from alice.tracking.log.visit import Expired
 from alice.tracking.pipeline import Tracking
 
@@ -44,18 +44,18 @@ PROPERTIES = tuple(
 )
 
 
-def track(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+def track(tracking: Tracking, raw: bytes, caller: Caller) -> Answer:
     """Append one event to its session."""
-    asked = check(Event, read(raw))
-    if caller.objects:
+    event = parse(Event, raw)
+    if caller.opted_out:
         return success({"event_sequence": 0} | _UNBUFFERED)
-    found = require(tracking, asked.session_id, asked.project_id)
+    found = require(tracking, event.session_id, event.project_id)
     tracking.admit(None, found.site.id)
     try:
-        recorded = tracking.append(found.visit.number, [_hit(asked)], _later_details([asked]))
+        recorded = tracking.append(found.visit.number, [_hit(event)], _later_details([event]))
     except Expired:
         new = successor(tracking, found.site, found.visit)
-        return 200, {"success": False, "error": EXPIRED, "new_session_id": new}
+        return Answer(200, {"success": False, "error": EXPIRED, "new_session_id": new})
     return success({"event_sequence": recorded.sequences[0]} | _UNBUFFERED)
 
 
@@ -99,17 +99,20 @@ class Failure(NamedTuple):
     error: str
     new_session_id: str | None = None
 
+    def document(self) -> dict[str, Any]:
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
 
 Group = list[tuple[int, Event]]  # events with their index in the batch
 
 
-def batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answered:
+def batch(tracking: Tracking, raw: bytes, caller: Caller) -> Answer:
     """Append events of one or several sessions, in one transaction per session."""
     items = body.batch(body.read(raw))
     if len(items) > 1:
         tracking.admit(caller, cost=len(items) - 1)
     events, failed = _checked(items, raw)
-    if caller.objects:
+    if caller.opted_out:
         return success(_processed(0))
     groups, lost = _groups(tracking, events)
     failed += lost
@@ -126,7 +129,7 @@ def _checked(items: list[Any], raw: bytes) -> tuple[Group, list[Failure]]:
     for index, item in enumerate(items):
         try:
             body.require_small(item, raw)
-            good.append((index, check(Event, item)))
+            good.append((index, body.validated(Event, item)))
         except Refusal as error:
             failed.append(Failure(index, error.message))
     return good, failed
@@ -160,7 +163,7 @@ def _processed(events: int) -> dict[str, Any]:
     return {"processed_events": events, "batch_id": new_id()} | _UNBUFFERED
 
 
-def _batch_answer(total: int, failed: list[Failure]) -> Answered:
+def _batch_answer(total: int, failed: list[Failure]) -> Answer:
     """Return 200 and success if all events were stored.
 
     Otherwise 200 if some were, or if a session must be renewed; 404 if no event's session exists; else 400.
@@ -169,20 +172,15 @@ def _batch_answer(total: int, failed: list[Failure]) -> Answered:
     if not failed:
         return success(data)
     errors = {failure.error for failure in failed}
-    answer: dict[str, Any] = {
+    document: dict[str, Any] = {
         "success": False,
         "error": min(errors) if len(errors) == 1 else f"{len(failed)} of {total} events were not kept.",
         "processed_events": total - len(failed),
-        "data": data | {"failed": [_told(failure) for failure in failed]},
+        "data": data | {"failed": [failure.document() for failure in failed]},
     }
     renewals = {failure.new_session_id for failure in failed if failure.new_session_id}
     if len(renewals) == 1:
-        answer["new_session_id"] = min(renewals)
+        document["new_session_id"] = min(renewals)
     if renewals or len(failed) < total:
-        return 200, answer
-    return 404 if errors == {NOT_FOUND} else 400, answer
-
-
-def _told(failure: Failure) -> dict[str, Any]:
-    told = {"index": failure.index, "error": failure.error}
-    return told | {"new_session_id": failure.new_session_id} if failure.new_session_id else told
+        return Answer(200, document)
+    return Answer(404 if errors == {NOT_FOUND} else 400, document)

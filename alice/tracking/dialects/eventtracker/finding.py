@@ -1,19 +1,18 @@
-"""Find the site and the session that a request names; the shape of a success."""
+"""What all endpoints of EventTracker share: parse a request, find its site and session, report success."""
 
 from typing import Any, NamedTuple
 
 from alice.errors import NotFound
 from alice.ids import uuid7
 from alice.tracking.dialects import body
+from alice.tracking.dialects.answer import Answer
+from alice.tracking.dialects.body import Model
 from alice.tracking.log.visit import Dialect, VisitRow
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
 
 NOT_FOUND = "Session not found"
 EXPIRED = "Session expired"
-
-
-Answered = tuple[int, dict[str, Any]]  # status and body
 
 
 class Found(NamedTuple):
@@ -23,14 +22,15 @@ class Found(NamedTuple):
     site: SiteRow
 
 
-def success(data: dict[str, Any]) -> Answered:
-    return 200, {"success": True, "data": data}
+def success(data: dict[str, Any]) -> Answer:
+    return Answer(200, {"success": True, "data": data})
 
 
-def read(raw: bytes) -> Any:
+def parse(model: type[Model], raw: bytes) -> Model:
+    """Parse a body. Raises Malformed (400), which names the first invalid field, or TooLarge (413)."""
     document = body.read(raw)
     body.require_small(document, raw)
-    return document
+    return body.validated(model, document)
 
 
 def site_of(tracking: Tracking, project_id: str) -> SiteRow:
@@ -42,22 +42,22 @@ def site_of(tracking: Tracking, project_id: str) -> SiteRow:
 
 
 def find(tracking: Tracking, session_id: str, project_id: str | None = None) -> Found | None:
-    """The newest session of this name of the project, and its site.
+    """The project's newest session with this id, and its site.
 
-    Without a project: of all sites' sessions of this name the oldest live one, else the newest. So nobody can
-    divert a live session's events by opening one of the same name on another site.
+    Without a project: of all sites' sessions with this id the oldest open one, else the newest. So the events
+    of an open session cannot be diverted by opening one with the same id on another site.
     """
     if project_id is None:
         visit = tracking.find_anywhere(Dialect.EVENT_TRACKER, session_id)
     else:
-        named = tracking.site(project_id)
-        visit = tracking.find(Dialect.EVENT_TRACKER, session_id, named.number) if named else None
+        project = tracking.site(project_id)
+        visit = tracking.find(Dialect.EVENT_TRACKER, session_id, project.number) if project else None
     site = tracking.site(visit.context["project_id"]) if visit else None
     return Found(visit, site) if visit and site else None
 
 
 def require(tracking: Tracking, session_id: str, project_id: str | None = None) -> Found:
-    """The session. Raises NotFound."""
+    """The same as find(). Raises NotFound instead of returning None."""
     found = find(tracking, session_id, project_id)
     if found is None:
         raise NotFound(NOT_FOUND)

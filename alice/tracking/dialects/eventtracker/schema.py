@@ -5,15 +5,13 @@ parameter that is not a campaign's, since it may be personal data.
 """
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from alice.clock import from_iso8601
-from alice.errors import Malformed
-from alice.web.validation import explain
 
 NUMERIC = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # The only query parameters that are stored.
@@ -74,14 +72,14 @@ class Request(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
 
-class Named(Request):
-    """A request that holds only the id of its session."""
+class SessionId(Request):
+    """A request with nothing but the id of its session."""
 
     session_id: Id
 
 
 class PageFields(Request):
-    """What a page may say about a visit when its session opens, as in `session_v1`."""
+    """What a client may send about the page on which its session opens, as in `session_v1`."""
 
     page_url: Url | None = None
     uri: Url | None = None
@@ -162,14 +160,3 @@ class Event(Request):
     campaign_environment: Label | None = None
     page_url: Url | None = None
     referrer_url: Url | None = None
-
-
-Model = TypeVar("Model", bound=Request)
-
-
-def check(model: type[Model], document: Any) -> Model:
-    """Validate `document` as `model`. Raises Malformed (400), which names the first invalid field."""
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise Malformed(explain(error)) from None

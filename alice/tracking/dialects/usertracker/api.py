@@ -1,10 +1,10 @@
 """The UserTracker dialect over HTTP.
 
-Signed-in users send and read their own movements on Alice's own site (admins read everybody's). With an API
-key, servers send or read the movements of all users of the key's site. Errors are `{"error": "..."}`.
+Signed-in users send and read their own movements on Alice's own site; admins read those of all users. With
+an API key, servers send or read the movements of all users of the key's site. Errors are `{"error": "..."}`.
 """
 
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
 from flask import Blueprint, Response, request
 from flask_login import current_user
@@ -18,6 +18,7 @@ from alice.tracking import api_key
 from alice.tracking.api_key import INGEST, READ
 from alice.tracking.context import connect, tracking
 from alice.tracking.dialects import body, errors
+from alice.tracking.dialects.body import Model
 from alice.tracking.dialects.usertracker import reading, writing
 from alice.tracking.dialects.usertracker.reading import CURSOR, MOST_SESSIONS, RECENT, Filters, Range
 from alice.tracking.log.caller import Caller, caller
@@ -51,7 +52,7 @@ class Reach(NamedTuple):
 
 
 def _reach(scope: str) -> Reach:
-    """Authorize the request. Raises Unauthenticated, or Forbidden for a key of the other scope."""
+    """Authorise the request. Raises Unauthenticated, or Forbidden for a key of the other scope."""
     key = _key()
     if key is not None:
         # Every request counts for its address, or keys could be guessed. Events count for the site.
@@ -84,7 +85,7 @@ def _site_of_key(key: str, scope: str) -> SiteRow:
     if found.scope != scope:
         raise Forbidden(f"This key is for scope {found.scope} only.", "wrong_scope")
     now = clock.now()
-    if found.is_to_be_noted(now):
+    if found.use_is_due(now):
         tracking().recorder.touch(api_key.write_used, found.id, now)
     of_site = tracking().site(found.site_id)
     if of_site is None:
@@ -99,17 +100,17 @@ def _site_of_key(key: str, scope: str) -> SiteRow:
 @public
 def track() -> Response:
     """Record one movement, or up to 500; with a 2xx response they are committed."""
-    reach, who = _reach(INGEST), _caller()
-    sender = None if reach.by_key else who
-    tracking().admit(sender, reach.site.id)
+    reach, sender = _reach(INGEST), _caller()
+    counted = None if reach.by_key else sender  # a server's requests are counted already
+    tracking().admit(counted, reach.site.id)
     movements = writing.movements(request.get_data(cache=False))
     for user_id in {movement.userId for movement in movements}:
         reach.require(user_id)
     if len(movements) > 1:
-        tracking().admit(sender, reach.site.id, len(movements) - 1)
-    if not who.objects:
-        about = writing.told_by_server(who) if reach.by_key else who
-        writing.record(tracking(), reach.site, movements, about)
+        tracking().admit(counted, reach.site.id, len(movements) - 1)
+    if not sender.opted_out:
+        visitor = writing.visitor_of_server(sender) if reach.by_key else sender
+        writing.record(tracking(), reach.site, movements, visitor)
     return respond({"success": True})
 
 
@@ -117,16 +118,16 @@ def track() -> Response:
 @public
 def open_session() -> Response:
     """Open a session, or resume the open one with this id."""
-    reach, who = _reach(INGEST), _caller()
-    tracking().admit(None if reach.by_key else who, reach.site.id)
-    asked = writing.opening(request.get_data(cache=False))
-    reach.require(asked.userId)
-    if who.objects:
-        return respond({"success": True, "session": _untracked(asked)})
-    about = writing.told_by_server(who, asked.deviceInfo) if reach.by_key else who
-    session = reading.session(writing.open_session(tracking(), reach.site, asked, about))
+    reach, sender = _reach(INGEST), _caller()
+    tracking().admit(None if reach.by_key else sender, reach.site.id)
+    opening = writing.opening(request.get_data(cache=False))
+    reach.require(opening.userId)
+    if sender.opted_out:
+        return respond({"success": True, "session": _untracked(opening)})
+    visitor = writing.visitor_of_server(sender, opening.deviceInfo) if reach.by_key else sender
+    session = reading.session(writing.open_session(tracking(), reach.site, opening, visitor))
     if reach.by_key:  # an ingest key may not read what others sent
-        visible = {"deviceInfo": writing.kept_of(asked), "movements": [], "nextBefore": None}
+        visible = {"deviceInfo": writing.stored_device_info(opening), "movements": [], "nextBefore": None}
         return respond({"success": True, "session": session | visible})
     return respond({"success": True, "session": _with_movements(reach.site, session)})
 
@@ -158,12 +159,12 @@ class AnalyticsQuery(Queried):
 def get_session() -> Response:
     """A session with its newest movements, or those before a cursor."""
     reach = _reach(READ)
-    asked = _query(SessionQuery)
-    reach.require(asked.userId)
-    row = tracking().find(Dialect.USER_TRACKER, asked.sessionId, reach.site.number, asked.userId)
+    query = _query(SessionQuery)
+    reach.require(query.userId)
+    row = tracking().find(Dialect.USER_TRACKER, query.sessionId, reach.site.number, query.userId)
     if row is None:
         raise NotFound("There is no session with this id.")
-    return respond(_with_movements(reach.site, reading.session(row), asked.limit, asked.before))
+    return respond(_with_movements(reach.site, reading.session(row), query.limit, query.before))
 
 
 @blueprint.get("/analytics")
@@ -171,24 +172,24 @@ def get_session() -> Response:
 def analytics() -> Response:
     """Sessions and movements of a time range: a user's, or (for admins and keys) the whole site's."""
     reach = _reach(READ)
-    asked = _query(AnalyticsQuery)
-    if asked.userId is None and reach.own_id is not None:
+    query = _query(AnalyticsQuery)
+    if query.userId is None and reach.own_id is not None:
         raise Malformed("userId is required.", "invalid")
-    if asked.userId is not None:
-        reach.require(asked.userId)
-    return respond(_analytics(reach.site, asked))
+    if query.userId is not None:
+        reach.require(query.userId)
+    return respond(_analytics(reach.site, query))
 
 
-def _analytics(of_site: SiteRow, asked: AnalyticsQuery) -> dict[str, Any]:
-    of = Range(of_site, asked.userId, clock.now() - RANGES[asked.timeRange])
-    only = Filters(asked.event, asked.path, asked.session)
-    sessions = reading.sessions(of, RECENT if asked.userId is None else MOST_SESSIONS)
-    movements, next_before = reading.page(of, asked.limit, asked.before, only)
+def _analytics(of_site: SiteRow, query: AnalyticsQuery) -> dict[str, Any]:
+    of = Range(of_site, query.userId, clock.now() - RANGES[query.timeRange])
+    only = Filters(query.event, query.path, query.session)
+    sessions = reading.sessions(of, RECENT if query.userId is None else MOST_SESSIONS)
+    movements, next_before = reading.page(of, query.limit, query.before, only)
     return {
         "totalSessions": reading.count_sessions(of),
-        "userSessions": [] if asked.userId is None else sessions,
+        "userSessions": [] if query.userId is None else sessions,
         "recentActivity": sessions[:RECENT],
-        "timeRange": asked.timeRange,
+        "timeRange": query.timeRange,
         "movements": movements,
         "nextBefore": next_before,
     }
@@ -202,12 +203,12 @@ def _with_movements(
     return session | {"movements": movements, "nextBefore": next_before}
 
 
-def _untracked(asked: writing.Opening) -> dict[str, Any]:
-    """The response for a user who asks not to be tracked. Nothing is stored."""
+def _untracked(opening: writing.SessionOpening) -> dict[str, Any]:
+    """The response to a client that sends DNT or GPC. Nothing is stored."""
     now = clock.now()
     return {
-        "userId": asked.userId,
-        "sessionId": asked.sessionId,
+        "userId": opening.userId,
+        "sessionId": opening.sessionId,
         "startTime": now,
         "lastActivity": now,
         "deviceInfo": {},
@@ -218,9 +219,6 @@ def _untracked(asked: writing.Opening) -> dict[str, Any]:
 
 def _caller() -> Caller:
     return caller(request.environ, settings().trusted_proxies)
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def _query(model: type[Model]) -> Model:

@@ -42,31 +42,32 @@ class Filters(NamedTuple):
     session: str | None = None
 
 
-class Page(NamedTuple):
-    """Movements, newest first, and the cursor for the next page (None: this is the last one)."""
-
-    movements: list[dict[str, Any]]
-    next_before: str | None
+NO_FILTERS = Filters()
 
 
 # Movements
 
 
-def page(of: Range, limit: int, before: str | None = None, only: Filters = Filters()) -> Page:  # noqa: B008
-    """At most `limit` movements older than the cursor `before`, which must match CURSOR."""
+def page(
+    of: Range, limit: int, before: str | None = None, only: Filters = NO_FILTERS
+) -> tuple[list[dict[str, Any]], str | None]:
+    """At most `limit` movements older than the cursor `before`, which must match CURSOR, newest first.
+
+    Also returns the cursor for the next page; None: this is the last one.
+    """
     condition, values = _condition(of, before, only)
     # CROSS JOIN makes SQLite join in this order: a user has few visits, and a site few events in a range.
     whole_site = of.user_id is None and only.session is None
     tables = "events e CROSS JOIN visits v" if whole_site else "visits v CROSS JOIN events e"
-    rows = events.query(
+    sql = (
         "SELECT e.seq, e.received_at, e.occurred_at, e.kind, e.name, v.user_id, v.session_id "
         f"FROM {tables} WHERE v.number = e.visit_number AND {condition} "
-        "ORDER BY e.received_at DESC, e.seq DESC LIMIT ?",
-        *values, limit + 1,
-    )  # fmt: skip
+        "ORDER BY e.received_at DESC, e.seq DESC LIMIT ?"
+    )
+    rows = events.query(sql, *values, limit + 1)
     shown = rows[:limit]
     cursor = f"{shown[-1][1]}-{shown[-1][0]}" if len(rows) > limit else None
-    return Page(_movements(of.site, shown), cursor)
+    return _movements(of.site, shown), cursor
 
 
 def _condition(of: Range, before: str | None, only: Filters) -> tuple[str, list[Any]]:
@@ -143,11 +144,10 @@ def count_sessions(of: Range) -> int:
 def sessions(of: Range, limit: int) -> list[dict[str, Any]]:
     """At most `limit` sessions that have movements in the range, most recently active first."""
     chosen, values = _sessions(of)
-    rows = events.query(
-        f"SELECT {COLUMNS} FROM visits WHERE number IN ({chosen}) ORDER BY last_at DESC, number DESC LIMIT ?",
-        *values, limit,
-    )  # fmt: skip
-    return [session(VisitRow(*row)) for row in rows]
+    sql = (
+        f"SELECT {COLUMNS} FROM visits WHERE number IN ({chosen}) ORDER BY last_at DESC, number DESC LIMIT ?"
+    )
+    return [session(VisitRow(*row)) for row in events.query(sql, *values, limit)]
 
 
 def _sessions(of: Range) -> tuple[str, tuple[Any, ...]]:

@@ -5,16 +5,17 @@ visit. Once that visit is over, the next movement opens another one under the sa
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from alice.tracking.dialects import body
+from alice.tracking.dialects.body import Model
 from alice.tracking.log import campaign
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, VisitDetails, VisitKey
+from alice.tracking.log.hit import Hit, VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect, VisitRow
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
@@ -39,8 +40,8 @@ def _small(info: dict[str, Any]) -> dict[str, Any]:
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Sent(BaseModel):
-    """JSON of this dialect; unknown keys are ignored."""
+class SessionRequest(BaseModel):
+    """JSON that names a user's session; unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -48,7 +49,7 @@ class Sent(BaseModel):
     sessionId: Id  # noqa: N815
 
 
-class Movement(Sent):
+class Movement(SessionRequest):
     event: Annotated[str, Field(min_length=1, max_length=64)]
     timestamp: Annotated[float, Field(ge=0, lt=1e15)] | None = None  # ms, by the client's clock
     data: dict[str, Any] | None = None
@@ -59,11 +60,8 @@ class Movements(BaseModel):
     movements: list[Movement]
 
 
-class Opening(Sent):
+class SessionOpening(SessionRequest):
     deviceInfo: Annotated[dict[str, Any], AfterValidator(_small)] | None = None  # noqa: N815
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def movements(raw: bytes) -> list[Movement]:
@@ -76,9 +74,9 @@ def movements(raw: bytes) -> list[Movement]:
     return [_one(Movement, document, raw)]
 
 
-def opening(raw: bytes) -> Opening:
+def opening(raw: bytes) -> SessionOpening:
     """Parse a request to open a session. Raises Malformed (400) or TooLarge (413)."""
-    return _one(Opening, body.read(raw), raw)
+    return _one(SessionOpening, body.read(raw), raw)
 
 
 def _one(model: type[Model], document: Any, raw: bytes) -> Model:
@@ -104,37 +102,37 @@ def record(tracking: Tracking, site: SiteRow, sent: Iterable[Movement], caller: 
     )
 
 
-def open_session(tracking: Tracking, site: SiteRow, asked: Opening, caller: Caller) -> VisitRow:
-    """Return the live session of this name, or open one. A deviceInfo that is not empty replaces the old."""
-    info = asked.deviceInfo or {}
-    context = {"deviceInfo": kept_of(asked)}
+def open_session(tracking: Tracking, site: SiteRow, opening: SessionOpening, caller: Caller) -> VisitRow:
+    """Return the open session with this id, or a new one. A deviceInfo that is not empty replaces the old."""
+    info = opening.deviceInfo or {}
+    context = {"deviceInfo": stored_device_info(opening)}
     details = VisitDetails(
-        user_id=asked.userId,
+        user_id=opening.userId,
         screen=_short(info.get("screenResolution")),
         timezone=_short(info.get("timezone")),
         context=context,
     )
-    key = _key(tracking, site, asked.userId, asked.sessionId)
+    key = _key(tracking, site, opening.userId, opening.sessionId)
     found = tracking.open(site, key, caller, details)
     if not context["deviceInfo"] or found.context == context:
         return found
-    kept = orjson.dumps(context).decode()
-    tracking.set_context(found.number, kept)
-    return found._replace(context_json=kept)
+    text = orjson.dumps(context).decode()
+    tracking.set_context(found.number, text)
+    return found._replace(context_json=text)
 
 
-def kept_of(asked: Opening) -> dict[str, Any]:
+def stored_device_info(opening: SessionOpening) -> dict[str, Any]:
     """deviceInfo without userAgent. User agents are never stored, only what device.of() reads in them."""
-    return {name: value for name, value in (asked.deviceInfo or {}).items() if name != "userAgent"}
+    return {name: value for name, value in (opening.deviceInfo or {}).items() if name != "userAgent"}
 
 
-def told_by_server(caller: Caller, device_info: dict[str, Any] | None = None) -> Caller:
-    """For server-to-server calls: ignore the request's address and headers, except DNT and GPC.
+def visitor_of_server(caller: Caller, device_info: dict[str, Any] | None = None) -> Caller:
+    """The visitor in whose name a server sends: the request's address and headers are the server's.
 
-    The user agent is that of `device_info`, if it has one.
+    Only DNT and GPC count. The user agent is that of `device_info`, if it has one.
     """
     agent = (device_info or {}).get("userAgent")
-    return Caller("", agent if isinstance(agent, str) and agent else None, {}, caller.objects)
+    return Caller("", agent if isinstance(agent, str) and agent else None, {}, caller.opted_out)
 
 
 def _key(tracking: Tracking, site: SiteRow, user_id: str, session_id: str) -> VisitKey:
@@ -143,8 +141,8 @@ def _key(tracking: Tracking, site: SiteRow, user_id: str, session_id: str) -> Vi
 
 def _details(of_session: list[Movement]) -> VisitDetails:
     view = next((movement for movement in of_session if movement.event == "page_view"), None)
-    came = _address(view) if view else campaign.NOWHERE
-    return VisitDetails(path=came.path, campaign=came.campaign, user_id=of_session[0].userId)
+    address = _address(view) if view else campaign.NOWHERE
+    return VisitDetails(path=address.path, campaign=address.campaign, user_id=of_session[0].userId)
 
 
 def _hit(movement: Movement) -> Hit:

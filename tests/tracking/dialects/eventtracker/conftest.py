@@ -1,4 +1,4 @@
-"""A client of EventTracker: what it says to open a session, and what of an event is kept."""
+"""A client of EventTracker: its requests, and the stored properties of its event."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What EventTracker got wrong, each as a promise kept here. Numbers are those of the list of its defects."""
+"""Defects of the original EventTracker that Alice does not have. The numbers are those of their list."""
 
 import json
 from typing import Any
@@ -115,6 +115,7 @@ def test_13_an_event_of_an_unknown_session_is_404(call: Call, events_db: EventRo
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     "path", ["session", "session/validate", "session/renew", "session/flush", "track", "batch-track"]
 )

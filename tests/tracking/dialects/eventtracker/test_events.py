@@ -56,7 +56,7 @@ def test_of_an_address_is_kept_what_tells_nothing_of_a_person(
 def test_an_event_keeps_all_its_fields_and_no_query(
     call: Call, opened: str, events_db: EventRows, frozen_clock: int
 ) -> None:
-    told = {
+    fields = {
         "event_value": 12.5,
         "event_value_currency": "EUR",
         "event_value_type": "dynamic",
@@ -80,7 +80,7 @@ def test_an_event_keeps_all_its_fields_and_no_query(
         session_id=opened,
         event_type="conversion",
         event_id="cup-of-tea",
-        **told,
+        **fields,
         timestamp=rfc3339(frozen_clock - 1500),
         page_url="https://wonderland.example/tea?utm_source=q&mail=me#x",
         referrer_url="https://me:pass@glass.example/?q=secret",
@@ -88,7 +88,7 @@ def test_an_event_keeps_all_its_fields_and_no_query(
     )
 
     assert answer.status_code == 200
-    assert kept(events_db) == told | {
+    assert kept(events_db) == fields | {
         "page_url": "https://wonderland.example/tea?utm_source=q",
         "referrer_url": "https://glass.example/",
         "clicked_url": "mailto:",
@@ -149,8 +149,8 @@ def test_the_first_page_tells_where_a_session_came_from(
         **view(page_url="https://shop.example/cup?utm_source=other", referrer_url="https://x.example/"),
     )
 
-    told = events_db.query("SELECT landing_path, referrer_host, bucket, utm_source FROM visits")
-    assert told == [("/tea", "rabbit.example", "news|mail|spring", "news")]
+    found = events_db.query("SELECT landing_path, referrer_host, bucket, utm_source FROM visits")
+    assert found == [("/tea", "rabbit.example", "news|mail|spring", "news")]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""/api/v1/events refuses what is wrong, and says what is."""
+"""/api/v1/events refuses wrong requests, and the error names what is wrong."""
 
 import json
 from dataclasses import replace
@@ -14,6 +14,7 @@ from tests.conftest import EventRows
 from tests.tracking.dialects.eventtracker.conftest import EVENTS, Call, view
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -66,6 +67,7 @@ def test_an_id_has_at_most_200_characters(call: Call, session: dict[str, Any], f
     assert refused.json["error"] == f"{field} must have at most 200 characters."
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("minutes", [4, 31, "10", 10.5])
 @pytest.mark.parametrize("path", ["session", "session/renew"])
 def test_a_session_lasts_5_to_30_minutes(
@@ -77,6 +79,7 @@ def test_a_session_lasts_5_to_30_minutes(
     assert answer.json["error"].startswith("session_timeout_minutes must be ")
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("field", ["session_id", "user_id", "project_id", "workspace_id", "campaign_id"])
 def test_a_session_names_all_its_ids(call: Call, session: dict[str, Any], field: str) -> None:
     del session[field]
@@ -86,11 +89,12 @@ def test_a_session_names_all_its_ids(call: Call, session: dict[str, Any], field:
     assert answer.json == {"success": False, "error": f"{field} is required."}
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize("raw", [b"", b"tea", b"[]", b'"tea"', b'{"session_id": "a\\u0000b"}'])
 @pytest.mark.parametrize(
     "path", ["session", "session/validate", "session/renew", "session/flush", "track", "batch-track"]
 )
-def test_what_is_no_json_object_is_400(browser: FlaskClient, path: str, raw: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(browser: FlaskClient, path: str, raw: bytes) -> None:
     answer = browser.post(f"{EVENTS}/{path}", data=raw)
 
     assert answer.status_code == 400
@@ -107,6 +111,7 @@ def test_one_event_of_more_than_64_kb_is_413(call: Call, opened: str) -> None:
     assert failed == [{"index": 1, "error": "One event may hold at most 64 KB."}]
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -115,7 +120,7 @@ def test_one_event_of_more_than_64_kb_is_413(call: Call, opened: str) -> None:
         ("POST", "session/some-id", "GET, OPTIONS"),
     ],
 )  # fmt: skip
-def test_a_wrong_method_is_405_and_says_which_go(
+def test_a_wrong_method_is_405_and_names_the_right_ones(
     browser: FlaskClient, method: str, path: str, allowed: str
 ) -> None:
     answer = browser.open(f"{EVENTS}/{path}", method=method)
@@ -125,6 +130,7 @@ def test_a_wrong_method_is_405_and_says_which_go(
     assert answer.json["success"] is False
 
 
+@pytest.mark.engine("sqlite")
 @pytest.mark.parametrize(
     "path", ["nothing", "session/", "track/", "tracker", "session/%00", "visit/session-1"]
 )

@@ -160,7 +160,7 @@ def test_without_consent_a_session_keeps_no_user(
 
 
 @pytest.mark.parametrize("header", [{"DNT": "1"}, {"Sec-GPC": "1"}])
-def test_whoever_objects_is_answered_and_nothing_is_kept(
+def test_with_dnt_or_gpc_requests_succeed_and_nothing_is_stored(
     browser: FlaskClient, session: dict[str, Any], events_db: EventRows, header: dict[str, str]
 ) -> None:
     def call(path: str, **document: Any) -> TestResponse:
@@ -196,12 +196,12 @@ def test_whoever_objects_is_answered_and_nothing_is_kept(
         assert events_db.one(f"SELECT COUNT(*) FROM {table}") == 0
 
 
-def test_whoever_objects_is_not_led_back_to_the_session_they_had(
+def test_with_dnt_or_gpc_a_renewal_does_not_continue_the_old_session(
     browser: FlaskClient, session: dict[str, Any], opened: str
 ) -> None:
     def renew() -> Any:
-        asked = session | {"old_session_id": opened}
-        return browser.post(f"{EVENTS}/session/renew", json=asked, headers={"DNT": "1"}).json["data"]
+        fields = session | {"old_session_id": opened}
+        return browser.post(f"{EVENTS}/session/renew", json=fields, headers={"DNT": "1"}).json["data"]
 
     assert renew()["session_id"] != renew()["session_id"]
 

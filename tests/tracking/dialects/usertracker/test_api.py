@@ -1,4 +1,4 @@
-"""The API of movements and sites: what a request costs, what its ranges hold, and how it says no."""
+"""The UserTracker API: limits, responses to servers, ranges, and errors."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,15 +73,15 @@ def test_opening_a_session_counts_for_the_site_and_for_a_users_address(
 
     app = create_app(replace(settings, track_per_address=1))
     cast.reader.app = app
-    asked = moved(userId=cast.reader.id)
-    by_user = [cast.reader.client.post("/api/track/session", json=asked).status_code for _ in range(2)]
+    fields = moved(userId=cast.reader.id)
+    by_user = [cast.reader.client.post("/api/track/session", json=fields).status_code for _ in range(2)]
     assert by_user == [200, 429]
 
 
 # Sessions and ranges
 
 
-def test_a_server_is_told_of_a_session_that_it_opens(by_key: Asking, frozen_clock: int) -> None:
+def test_a_server_gets_the_session_that_it_opens(by_key: Asking, frozen_clock: int) -> None:
     answer = by_key("ingest").post("/api/track/session", json=moved(deviceInfo={"model": "hat"}))
 
     assert answer.json == {
@@ -98,11 +98,11 @@ def test_a_server_is_told_of_a_session_that_it_opens(by_key: Asking, frozen_cloc
     }
 
 
-def test_who_does_not_want_to_be_tracked_is_told_of_a_session_that_is_not_kept(
+def test_with_dnt_or_gpc_a_session_is_returned_and_not_stored(
     by_key: Asking, frozen_clock: int, events_db: EventRows
 ) -> None:
-    asked = moved(deviceInfo={"model": "hat"})
-    answer = by_key("ingest").post("/api/track/session", json=asked, headers={"DNT": "1"})
+    fields = moved(deviceInfo={"model": "hat"})
+    answer = by_key("ingest").post("/api/track/session", json=fields, headers={"DNT": "1"})
 
     assert answer.json == {
         "success": True,
@@ -174,7 +174,7 @@ def test_a_key_of_a_site_that_is_removed_at_this_moment_opens_nothing(
     assert events_db.one("SELECT COUNT(*) FROM visits") == 0
 
 
-def test_a_failure_of_ours_is_told_in_the_words_of_the_dialect(by_key: Asking) -> None:
+def test_an_error_of_the_server_has_the_shape_of_the_dialect(by_key: Asking) -> None:
     client = by_key("read")
 
     def fail(query: Any) -> None:

@@ -1,4 +1,4 @@
-"""Movements and sessions as they are read: of one site or one of its users, and nobody else's."""
+"""Reading movements and sessions: only those of one site, or of one of its users."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from alice.tracking.dialects.usertracker.reading import Filters, Range
 from alice.tracking.dialects.usertracker.writing import Movement
 from alice.tracking.log.caller import Caller
 from alice.tracking.log.event import Kind
-from alice.tracking.log.recording import Hit, VisitDetails, VisitKey
+from alice.tracking.log.hit import Hit, VisitDetails, VisitKey
 from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
@@ -49,8 +49,8 @@ def all_sorts(
     move(site, "ada", "third")
 
 
-def events(of: Range, only: Filters = Filters(), **more: Any) -> list[str]:  # noqa: B008
-    return [one["event"] for one in reading.page(of, 10, only=only, **more).movements]
+def events(of: Range, only: Filters = reading.NO_FILTERS, **more: Any) -> list[str]:
+    return [one["event"] for one in reading.page(of, 10, only=only, **more)[0]]
 
 
 def names(of: Range) -> list[tuple[str, str]]:
@@ -111,15 +111,15 @@ def test_a_range_holds_what_happened_since_then_and_no_sooner(
         assert reading.count_sessions(of) == len(sessions)
 
 
-def test_a_session_is_told_as_its_newest_visit_is(site: SiteRow, move: Move, frozen_clock: int) -> None:
+def test_a_session_has_the_times_of_its_newest_visit(site: SiteRow, move: Move, frozen_clock: int) -> None:
     move(site, "ada", "page_view")
     clock.advance(minutes(31))
     move(site, "ada", "click")
     move(site, "bob", "click")
 
     for of in (Range(site, "ada"), Range(site, None)):
-        *_, told = reading.sessions(of, 10)
-        assert told == {
+        *_, oldest = reading.sessions(of, 10)
+        assert oldest == {
             "userId": "ada",
             "sessionId": "tab",
             "startTime": clock.now(),
@@ -132,18 +132,16 @@ def test_a_session_is_told_as_its_newest_visit_is(site: SiteRow, move: Move, fro
 def test_a_page_ends_where_the_next_one_begins(site: SiteRow, move: Move, frozen_clock: int) -> None:
     for event in ("first", "second", "third"):
         move(site, "ada", event)
-    newest = reading.page(Range(site, "ada"), 2)
-    rest = reading.page(Range(site, "ada"), 2, newest.next_before)
-    all_of_them = reading.page(Range(site, "ada"), 3)
+    newest, before = reading.page(Range(site, "ada"), 2)
+    rest, last = reading.page(Range(site, "ada"), 2, before)
+    all_of_them, only = reading.page(Range(site, "ada"), 3)
 
-    assert [one["event"] for one in newest.movements] == ["third", "second"]
-    assert ([one["event"] for one in rest.movements], rest.next_before) == (["first"], None)
-    assert (len(all_of_them.movements), all_of_them.next_before) == (3, None)
+    assert [one["event"] for one in newest] == ["third", "second"]
+    assert ([one["event"] for one in rest], last) == (["first"], None)
+    assert (len(all_of_them), only) == (3, None)
 
 
-def test_a_filter_tells_a_custom_event_from_a_known_one_and_a_path_from_another(
-    site: SiteRow, move: Move
-) -> None:
+def test_filters_by_event_and_path(site: SiteRow, move: Move) -> None:
     move(site, "ada", "tea", data={"path": "/a"})
     move(site, "ada", "page_view", data={"path": "/a"})
     move(site, "ada", "click", data={"path": "/b"})

@@ -2,32 +2,26 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from alice import database, migrations
-from alice.cli.main import main
-from alice.config import Settings
+from tests.cli.running import Alice
+
+Command = Callable[..., Result]
 
 
 @pytest.fixture
-def db_command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Runs `alice db ...` on the test's database."""
-    monkeypatch.setenv("ALICE_DATA_DIR", str(settings.data_dir))
-    if settings.database_url:
-        monkeypatch.setenv("ALICE_DATABASE_URL", settings.database_url)
-
-    def invoke(*arguments: str, input: str | None = None) -> Result:
-        result = CliRunner().invoke(main, ["db", *arguments], input=input)
-        database.disconnect()
-        return result
-
-    return invoke
+def db_command(alice: Alice) -> Command:
+    """Run `alice db ...` on the test's database."""
+    return partial(alice, "db")
 
 
-def test_a_migrated_database_needs_nothing(db_command: object) -> None:
+def test_a_migrated_database_needs_nothing(db_command: Command) -> None:
     done = db_command("migrate")
 
     assert (done.exit_code, done.output) == (0, "Nothing to apply.\n")
@@ -36,7 +30,7 @@ def test_a_migrated_database_needs_nothing(db_command: object) -> None:
 @pytest.mark.touches_bystander()
 @pytest.mark.parametrize(("options", "name"), [((), "alice"), (("--events",), "events")])
 def test_undo_and_apply_again_say_what_they_did(
-    db_command: object, options: tuple[str, ...], name: str
+    db_command: Command, options: tuple[str, ...], name: str
 ) -> None:
     undone, applied = db_command("rollback", "--yes", *options), db_command("migrate")
 
@@ -45,7 +39,7 @@ def test_undo_and_apply_again_say_what_they_did(
 
 
 @pytest.mark.parametrize("answer", ["", "\n", "n\n"])
-def test_nothing_is_undone_unless_somebody_says_so(db_command: object, answer: str) -> None:
+def test_nothing_is_undone_unless_somebody_says_so(db_command: Command, answer: str) -> None:
     newest = json.loads(db_command("status", "--json").output)
     done = db_command("rollback", input=answer)
 
@@ -56,11 +50,11 @@ def test_nothing_is_undone_unless_somebody_says_so(db_command: object, answer: s
 
 
 @pytest.mark.touches_bystander()
-def test_what_was_agreed_to_is_undone(db_command: object) -> None:
+def test_what_was_agreed_to_is_undone(db_command: Command) -> None:
     assert "Undid alice/" in db_command("rollback", input="y\n").output
 
 
-def test_the_status_lists_what_was_applied(db_command: object) -> None:
+def test_the_status_lists_what_was_applied(db_command: Command) -> None:
     steps = json.loads(db_command("status", "--json").output)
 
     assert next(step["name"] for step in steps if step["database"] == "alice").startswith("0001_")
@@ -69,13 +63,13 @@ def test_the_status_lists_what_was_applied(db_command: object) -> None:
 
 
 @pytest.mark.touches_bystander()
-def test_what_is_pending_is_listed_so(db_command: object) -> None:
+def test_what_is_pending_is_listed_so(db_command: Command) -> None:
     db_command("rollback", "--yes")
 
     assert "pending" in db_command("status").output
 
 
-def test_a_database_newer_than_the_code_is_left_alone(db_command: object) -> None:
+def test_a_database_newer_than_the_code_is_left_alone(db_command: Command) -> None:
     with migrations.connections():
         database.execute("UPDATE schema_migration SET name = '9999_tomorrow'")
 
@@ -87,7 +81,7 @@ def test_a_database_newer_than_the_code_is_left_alone(db_command: object) -> Non
 
 
 def test_new_writes_the_next_migration(
-    db_command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    db_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "migrations"
     folder.mkdir()
@@ -101,7 +95,7 @@ def test_new_writes_the_next_migration(
 
 
 def test_new_writes_one_for_events_too(
-    db_command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    db_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(migrations.MIGRATIONS, folder)

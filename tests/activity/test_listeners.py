@@ -1,4 +1,4 @@
-"""Signing in and out and unlocking a book are in the log, of readers alone."""
+"""Signing in, signing out and unlocking a book are logged, for readers only."""
 
 import pytest
 

@@ -1,57 +1,50 @@
 """`alice db`: migrations of the database schema."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from alice import migrations
 from alice.backup import backups
-from alice.config import ConfigError
-from alice.migrations import Step
 
 from .shared import json_option, load_settings, open_database, print_json
 
 
-@click.group("db")
-def database() -> None:
+@click.group()
+def db() -> None:
     """Apply, undo, list and write database migrations."""
 
 
-@database.command()
+@db.command()
 def migrate() -> None:
     """Apply every pending migration, after a backup."""
     settings = load_settings()
     open_database(settings, current=False)
-    try:
-        say_backup(backups.make_before_migrating(settings))
-        applied = migrations.migrate(settings)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
-    _say("Applied", applied) if applied else click.echo("Nothing to apply.")
+    say_backup(backups.make_before_migrating(settings))
+    applied = migrations.migrate(settings)
+    for step in applied:
+        click.echo(f"Applied {step.database}/{step.name}.")
+    if not applied:
+        click.echo("Nothing to apply.")
 
 
-@database.command()
+@db.command()
 @json_option
 def status(as_json: bool) -> None:
     """List the migrations of both databases and when each was applied."""
     open_database(load_settings(), current=False)
-    try:
-        with migrations.connections():
-            steps = migrations.status()
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
+    with migrations.connections():
+        steps = migrations.status()
     if as_json:
         print_json([vars(step) for step in steps])
         return
     for step in steps:
         state = step.applied or "pending"
-        click.echo(
-            f"{step.database:7} {step.name:32} {state}{'' if step.known else '  (not in this checkout)'}"
-        )
+        note = "" if step.known else "  (not in this checkout)"
+        click.echo(f"{step.database:7} {step.name:32} {state}{note}")
 
 
-@database.command()
+@db.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--events", is_flag=True, help="Undo the newest migration of events.db instead.")
 def rollback(yes: bool, events: bool) -> None:
@@ -59,16 +52,17 @@ def rollback(yes: bool, events: bool) -> None:
     name = "events" if events else "alice"
     settings = load_settings()
     open_database(settings, current=False)
-    try:
-        if not yes:
-            _confirm_rollback(name)
-        undone = migrations.rollback(settings, name)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
-    _say("Undid", [undone]) if undone else click.echo("Nothing to undo.")
+    if not yes:
+        with migrations.connections():
+            newest = migrations.last_applied(name)
+        if newest:
+            what = f"Undo {newest.name}? All data in the tables that it created are deleted."
+            click.confirm(what, abort=True)
+    undone = migrations.rollback(settings, name)
+    click.echo(f"Undid {undone.database}/{undone.name}." if undone else "Nothing to undo.")
 
 
-@database.command()
+@db.command()
 @click.argument("name")
 @click.option("--events", is_flag=True, help="Write a migration of events.db.")
 def new(name: str, events: bool) -> None:
@@ -77,17 +71,6 @@ def new(name: str, events: bool) -> None:
 
 
 def say_backup(path: Path | None) -> None:
+    """Name the archive that was made before migrating, if any."""
     if path is not None:
         click.echo(f"Wrote {path} first.")
-
-
-def _confirm_rollback(name: str) -> None:
-    with migrations.connections():
-        newest = migrations.last_applied(name)
-    if newest:
-        click.confirm(f"Undo {newest.name}? All data in the tables that it created are deleted.", abort=True)
-
-
-def _say(done: str, steps: Iterable[Step]) -> None:
-    for step in steps:
-        click.echo(f"{done} {step.database}/{step.name}.")
