@@ -113,11 +113,11 @@ def make_tracking(settings: Settings) -> Tracking:
 
 def periodic_work(settings: Settings) -> list[Job]:
     jobs = [
-        Job("session cleanup", minutes(5), lambda: session.cleanup(settings)),
+        Job("session cleanup", minutes(5), lambda: session.cleanup(settings), deletes=True),
         Job("visit closing", seconds(10), close_visits),
         Job("erasures", minutes(1), lambda: person.erase_deleted_users(settings.data_dir)),
-        Job("salts", minutes(5), lambda: retention.destroy_salts(Salts(settings.data_dir))),
-        Job("retention", hours(1), retention.prune),
+        Job("salts", minutes(5), lambda: retention.destroy_salts(Salts(settings.data_dir)), deletes=True),
+        Job("retention", hours(1), retention.prune, deletes=True),
         Job("empty batches", minutes(1), batches.delete_empty),
     ]
     if settings.backup_dir is not None:
