@@ -38,6 +38,7 @@ def add(email: str, role: str, first_name: str, last_name: str, verified: bool, 
             f"{normal_email} has an account already. `alice users set-password` gives a new password."
         )
     text, generated = _choose_password(password_stdin)
+    password.require_impersonal(text, "password", normal_email, *names)
     added = user.add(normal_email, password.hash_password(text), role, *names)
     if verified and not book_code.grant_all(added.id):
         click.echo("There is no book yet to open: `alice books import FILE` adds one.", err=True)
