@@ -33,6 +33,7 @@ class Topics(click.Group):
 
 
 @click.group(cls=Topics, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="alice")
 def main() -> None:
     """Run Alice, a reading companion, and manage its users, books and tracking."""
 
