@@ -4,6 +4,7 @@
 # make lint      style, formatting and the direction of imports
 # make install   .venv with the pinned dependencies, and nothing else
 # make tracker   builds tracker.js from its sources (needs npm)
+# make passwords  writes the list of common passwords (needs uv)
 # make lock      updates the lock files from pyproject.toml (needs uv)
 #
 # PYTHON=/path/to/python3 picks the interpreter.
@@ -11,7 +12,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench lint install tracker lock
+.PHONY: run test bench lint install tracker passwords lock
 
 run: $(VENV)/installed
 	@$(BIN)/alice setup && exec $(BIN)/alice serve
@@ -35,6 +36,18 @@ TERSER := npm exec --yes --package=terser@5.51.4 -- terser
 tracker:
 	@(echo '(() => { try {' && cd $(SCRIPT) && cat core.js addons/shared.js addons/clicks.js addons/scroll.js addons/forms.js \
 	    && echo '} catch {} })();') | $(TERSER) --compress --mangle --output $(TRACKER)
+
+# The most common passwords of eight or more characters; shorter ones are refused anyhow.
+define PASSWORDS
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+words = [word for word in FREQUENCY_LISTS["passwords"] if len(word) >= 8 and word.isascii() and word.isprintable()]
+print("\n".join(sorted(words[:10000])))
+endef
+
+export PASSWORDS
+
+passwords:
+	@uv run --no-project --with zxcvbn==4.5.0 python -c "$$PASSWORDS" > alice/accounts/common_passwords.txt
 
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --group build

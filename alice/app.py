@@ -1,6 +1,7 @@
 """The wiring: `create_app()` builds the application from its parts."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -11,6 +12,7 @@ from alice.accounts import identity, session
 from alice.accounts import pages as accounts_pages
 from alice.activity import api as activity_api
 from alice.activity import heartbeat
+from alice.backup import backups
 from alice.clock import hours, minutes, seconds
 from alice.config import Settings, load_secret_key, prepare_data_dir
 from alice.consultant import api as consultant_api
@@ -110,11 +112,15 @@ def make_tracking(settings: Settings) -> Tracking:
 
 
 def periodic_work(settings: Settings) -> list[Job]:
-    return [
-        Job("session cleanup", minutes(5), lambda: session.cleanup(settings)),
+    jobs = [
+        Job("session cleanup", minutes(5), lambda: session.cleanup(settings), deletes=True),
         Job("visit closing", seconds(10), close_visits),
-        Job("erasures", minutes(1), person.erase_deleted_users),
-        Job("salts", minutes(5), lambda: retention.destroy_salts(Salts(settings.data_dir))),
-        Job("retention", hours(1), retention.prune),
+        Job("erasures", minutes(1), lambda: person.erase_deleted_users(settings.data_dir)),
+        Job("salts", minutes(5), lambda: retention.destroy_salts(Salts(settings.data_dir)), deletes=True),
+        Job("retention", hours(1), retention.prune, deletes=True),
         Job("empty batches", minutes(1), batches.delete_empty),
     ]
+    if settings.backup_dir is not None:
+        make = partial(backups.make, settings, settings.backup_dir, backups.KEPT)
+        jobs.append(Job("backup", hours(settings.backup_hours), make))
+    return jobs

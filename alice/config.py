@@ -204,6 +204,10 @@ class Settings:
     ndjson: bool = setting(False, switch, "Copy events to files in the data folder (ndjson/), a line each.")
     sink_batch: int = setting(50, whole(1, 1000), "Events in a batch to a sink.")
     sink_seconds: int = setting(30, whole(1, 3600), "Seconds after which a batch is sent that is not full.")
+    backup_dir: Path | None = setting(
+        None, Path, "Write a backup into this folder every ALICE_BACKUP_HOURS; the newest seven are kept."
+    )
+    backup_hours: int = setting(24, whole(1, 8760), "Hours between two backups.")
     help_contact: str = setting(
         "the person who runs this site", str, "The person to ask, named on the forgotten-password page."
     )

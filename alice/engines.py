@@ -25,6 +25,8 @@ PRAGMAS = (
     ("foreign_keys", "on"),
     ("busy_timeout", BUSY_TIMEOUT),
     ("wal_autocheckpoint", 1000),
+    ("journal_size_limit", 64 << 20),  # bytes of the WAL that stay after a checkpoint
+    ("secure_delete", "on"),  # what is deleted is overwritten, also where the library was built otherwise
     ("cache_size", -20000),
     ("temp_store", "memory"),
 )

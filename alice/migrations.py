@@ -74,6 +74,11 @@ def status() -> list[Step]:
     ]
 
 
+def known(name: str) -> set[str]:
+    """The names of the migrations in this checkout for a database ("alice" or "events")."""
+    return {migration.name for migration in dict(_runners())[name].migrations()}
+
+
 def require_current() -> None:
     """Raise ConfigError, with the remedy, unless exactly the migrations of this checkout are applied."""
     with connections():

@@ -1,22 +1,26 @@
-"""`alice db`: migrations of the database schema."""
+"""`alice db`: migrations of the database schema, and its space on the disk."""
+
+from pathlib import Path
 
 import click
 
-from alice import migrations
+from alice import database, migrations
+from alice.backup import backups
 
 from .shared import json_option, load_settings, open_database, print_json
 
 
 @click.group()
 def db() -> None:
-    """Apply, undo, list and write database migrations."""
+    """Apply, undo, list and write database migrations; give back the space of deleted rows."""
 
 
 @db.command()
 def migrate() -> None:
-    """Apply every pending migration."""
+    """Apply every pending migration, after a backup."""
     settings = load_settings()
     open_database(settings, current=False)
+    say_backup(backups.make_before_migrating(settings))
     applied = migrations.migrate(settings)
     for step in applied:
         click.echo(f"Applied {step.database}/{step.name}.")
@@ -64,3 +68,30 @@ def rollback(yes: bool, events: bool) -> None:
 def new(name: str, events: bool) -> None:
     """Write an empty migration called NAME and print its path."""
     click.echo(migrations.new(name, for_events=events))
+
+
+@db.command()
+def vacuum() -> None:
+    """Give the space of deleted rows back to the disk. Nobody can write meanwhile: a second for 100 MB."""
+    open_database(load_settings())
+    for name, handle in (("alice", database.alice_db), ("events", database.events_db)):
+        with database.connected(handle):
+            before = _size(handle)
+            handle.execute_sql("VACUUM")
+            if not database.is_postgresql():
+                handle.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            click.echo(f"{name}: {before - _size(handle)} bytes given back.")
+        if database.is_postgresql():
+            return  # both are one
+
+
+def _size(handle: database.Handle) -> int:
+    if database.is_postgresql():
+        return handle.execute_sql("SELECT pg_database_size(current_database())").fetchone()[0]
+    return Path(handle.database).stat().st_size
+
+
+def say_backup(path: Path | None) -> None:
+    """Name the archive that was made before migrating, if any."""
+    if path is not None:
+        click.echo(f"Wrote {path} first.")

@@ -2,12 +2,13 @@
 
 import click
 
+from alice import erased
 from alice.clock import rfc3339
 from alice.tracking.log import event
 from alice.tracking.log.event import EventSummary
 from alice.tracking.privacy import person, retention
 
-from .shared import connected, json_option, print_json, print_list
+from .shared import connected, json_option, load_settings, print_json, print_list
 from .sinks import name_copies
 from .sites import number_of
 
@@ -92,10 +93,11 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
     number = number_of(site_id)
     if not yes:
         click.confirm(f"Erase {user_id} from the event log? It cannot be undone.", abort=True)
-    erased = person.erase(user_id, number)
-    if not any(erased):
+    erased.note(load_settings().data_dir, user_id, site_id)
+    gone = person.erase(user_id, number)
+    if not any(gone):
         raise click.ClickException(f"Nothing was found of {user_id}. Ids are case-sensitive.")
-    click.echo(f"Erased {erased.visits} visits of {user_id}.")
+    click.echo(f"Erased {gone.visits} visits of {user_id}.")
     name_copies()
 
 

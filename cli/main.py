@@ -9,8 +9,8 @@ from alice.config import ConfigError
 from alice.errors import Refusal
 
 COMMANDS = (
-    "activity", "books", "codes", "config", "db", "events", "keys", "serve", "sessions", "setup", "sinks",
-    "sites", "users",
+    "activity", "backup", "books", "codes", "config", "db", "events", "keys", "restore", "serve", "sessions",
+    "setup", "sinks", "sites", "users",
 )  # fmt: skip
 
 
@@ -33,6 +33,7 @@ class Topics(click.Group):
 
 
 @click.group(cls=Topics, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="alice")
 def main() -> None:
     """Run Alice, a reading companion, and manage its users, books and tracking."""
 

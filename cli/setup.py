@@ -5,12 +5,14 @@ import sys
 import click
 
 from alice import database, migrations
+from alice.backup import backups
 from alice.config import CHECKOUT, Settings
 from alice.library import book, demo, edition, importer, paging
 from alice.library.demo import FirstAccounts
 from alice.library.importer import Outcome
 from alice.tracking import site
 
+from .db import say_backup
 from .shared import load_settings, open_database
 
 SHIPPED = CHECKOUT / "data" / "alice-in-wonderland.md"
@@ -25,6 +27,7 @@ def setup() -> None:
     """
     settings = load_settings()
     open_database(settings, current=False)
+    say_backup(backups.make_before_migrating(settings))
     migrations.migrate(settings)
     with database.connected(), database.connected(database.events_db):
         site.own(settings.public_url)

@@ -9,6 +9,7 @@ A user's mistake ends a command with one line that says what to do, and status 1
 """
 
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -65,7 +66,20 @@ def checked(check: Callable[[str], str], text: str, what: str) -> str:
 
 
 def print_json(data: Any) -> None:
-    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    text = orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()
+    click.echo(_UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+# What JSON may hold as it is, and a terminal obeys: DEL, C1, and characters that change the order of others.
+_UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def printable(text: str) -> str:
+    """The text with every character escaped that a terminal would not show, but obey."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def print_list(
@@ -97,6 +111,7 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 def print_table(heads: list[str], rows: list[list[str]]) -> None:
     """Print aligned columns."""
+    rows = [[*map(printable, row)] for row in rows]
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads) - 1)]
     for row in [heads, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

@@ -7,8 +7,9 @@ import click
 from alice.accounts import credential, password, user
 from alice.accounts.user import READER, ROLES, User, UserSummary
 from alice.library import book_code
+from alice.tracking.privacy import person
 
-from .shared import checked, connected, json_option, print_list, when
+from .shared import checked, connected, json_option, load_settings, print_list, when
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
@@ -37,6 +38,7 @@ def add(email: str, role: str, first_name: str, last_name: str, verified: bool, 
             f"{normal_email} has an account already. `alice users set-password` gives a new password."
         )
     text, generated = _choose_password(password_stdin)
+    password.require_impersonal(text, "password", normal_email, *names)
     added = user.add(normal_email, password.hash_password(text), role, *names)
     if verified and not book_code.grant_all(added.id):
         click.echo("There is no book yet to open: `alice books import FILE` adds one.", err=True)
@@ -87,6 +89,7 @@ def delete(email: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete {found.email} ({found.role}) with all they read and did?", abort=True)
     user.delete(found.id)
+    person.erase_deleted_users(load_settings().data_dir)
     click.echo(f"Deleted {found.email}.")
 
 

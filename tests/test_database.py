@@ -25,13 +25,15 @@ PRAGMAS = {
     "foreign_keys": 1,
     "busy_timeout": 5000,
     "wal_autocheckpoint": 1000,
+    "journal_size_limit": 64 << 20,
+    "secure_delete": 1,
     "cache_size": -20000,
     "temp_store": 2,
 }
 
 
 @pytest.mark.engine("sqlite")  # PRAGMAs are SQLite's
-def test_every_connection_has_the_seven_pragmas(app: Flask) -> None:
+def test_every_connection_has_the_pragmas(app: Flask) -> None:
     seen: list[dict] = []
 
     def look() -> None:

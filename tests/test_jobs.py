@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from alice import clock, database, engines
-from alice.clock import minutes
+from alice.clock import days, minutes
 from alice.jobs import Job, Scheduler, claim, run_due
 from tests.conftest import Cast, Eventually, Rows
 
@@ -50,7 +50,7 @@ def test_a_lease_is_taken_by_one(app: Flask, connection: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "due"), [(0, True), (1, False), (minutes(10), False), (minutes(10) + 1, True)]
+    ("ahead", "due"), [(0, True), (1, False), (minutes(60), False), (minutes(60) + 1, True)]
 )
 def test_a_lease_that_a_wrong_clock_set_too_far_ahead_holds_nothing_up(
     app: Flask, connection: None, frozen_clock: int, ahead: int, due: bool
@@ -70,6 +70,44 @@ def test_a_job_that_finds_the_database_locked_is_due_again_later(
 
     assert "the job waits waits for the database: every database connection is in use" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_a_job_that_deletes_waits_for_a_second_look_when_the_clock_has_jumped(
+    app: Flask, connection: None, frozen_clock: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was due for more than a day: the clock may be wrong. An hour later it is believed."""
+    deletes = Job("deletes", minutes(5), lambda: None, deletes=True)
+    other = Job("other", minutes(5), lambda: None)
+    assert (claim(deletes), claim(other)) == (True, True)
+
+    clock.advance(days(31))
+    assert (claim(deletes), claim(other)) == (False, True)
+    clock.advance(minutes(59))
+    assert claim(deletes) is False
+    clock.advance(minutes(1))
+    assert claim(deletes) is True
+    assert caplog.text.count("the job deletes waits an hour: the clock is 30 days ahead") == 1
+
+
+def test_a_job_that_deletes_goes_on_when_the_clock_is_set_right(
+    app: Flask, connection: None, frozen_clock: int
+) -> None:
+    deletes = Job("deletes", minutes(5), lambda: None, deletes=True)
+    assert claim(deletes) is True
+    clock.advance(days(31))
+    assert claim(deletes) is False
+
+    clock.advance(minutes(6) - days(31))
+    assert claim(deletes) is True
+
+
+@pytest.mark.parametrize(("late", "runs"), [(days(1), True), (days(1) + 1, False)])
+def test_a_job_that_deletes_may_be_late_by_a_day(
+    app: Flask, connection: None, frozen_clock: int, late: int, runs: bool
+) -> None:
+    database.execute("INSERT INTO job_leases VALUES ('deletes', ?)", frozen_clock - late)
+
+    assert claim(Job("deletes", minutes(5), lambda: None, deletes=True)) is runs
 
 
 def test_the_session_cleanup_is_a_job(app: Flask, cast: Cast, db: Rows, frozen_clock: int) -> None:

@@ -12,16 +12,17 @@ from alice.accounts.throttle import (
 )
 from alice.accounts.user import User
 from alice.config import Settings
-from alice.database import execute, transaction
+from alice.database import execute, query, transaction
 from alice.errors import Invalid, NotFound, Unauthenticated
 
 
 def register(email: str, text: str, client: Client, first_name: str = "", last_name: str = "") -> User:
     """Add a reader. E-mail and names must be in normal form, and the password acceptable.
 
-    Raises Conflict `email_taken`, and TooMany for an IP address that registers too often. Not inside a
-    transaction.
+    Raises Invalid for a password with the e-mail or a name in it, Conflict `email_taken`, and TooMany for an
+    IP address that registers too often. Not inside a transaction.
     """
+    password.require_impersonal(text, "password", email, first_name, last_name)
     if client.ip_address:
         throttle.take(REGISTRATIONS_FROM_ADDRESS, throttle.network(client.ip_address))
     users.require_free(email)  # only to save the hashing; add() checks reliably
@@ -41,12 +42,14 @@ def sign_in(email: str, text: str, client: Client, settings: Settings, remember:
 def change_password(email: str, session_id: str, current: str, new: str, client: Client) -> None:
     """Change the user's own password; their other sessions end. The new one must be acceptable.
 
-    Raises Invalid for the field current_password, and TooMany like sign_in(). Not inside a transaction.
+    Raises Invalid for the field current_password or new_password, and TooMany like sign_in(). Not inside a
+    transaction.
     """
     try:
         user = _authenticate(email, current, client)
     except Unauthenticated:
         raise Invalid("The current password is not right.", "current_password", "wrong_password") from None
+    password.require_impersonal(new, "new_password", email, user.first_name, user.last_name)
     hashed = password.hash_password(new)
     with transaction():
         if not _store(user.id, hashed, instead_of=user.password_hash):
@@ -57,8 +60,10 @@ def change_password(email: str, session_id: str, current: str, new: str, client:
 def set_password(user_id: str, new: str) -> None:
     """Set a user's password without the old one; all their sessions end. The new one must be acceptable.
 
-    Raises NotFound. Not inside a transaction.
+    Raises NotFound, and Invalid for a password with the e-mail or a name in it. Not inside a transaction.
     """
+    for who in query("SELECT email, first_name, last_name FROM users WHERE id = ?", user_id):
+        password.require_impersonal(new, "password", *who)
     hashed = password.hash_password(new)
     with transaction():
         if not _store(user_id, hashed):

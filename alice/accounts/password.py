@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from pwdlib import PasswordHash
@@ -19,8 +20,11 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
 from alice.database import alice_db
+from alice.errors import Invalid
 
 SHORTEST, LONGEST = 8, 256  # characters
+MOST_DIGITS = 3  # after a common password that do not make it better
+SHORTEST_OWN = 4  # characters of a name or e-mail that may not be in a password
 LONGEST_FOR_BCRYPT = 72  # bytes; bcrypt uses at most this many
 
 MEMORY, ROUNDS, LANES = 19 * 1024, 2, 1  # KiB, passes, threads: the first choice of OWASP's cheat sheet
@@ -41,15 +45,42 @@ def acceptable(text: str) -> str:
         raise ValueError(f"must have at least {SHORTEST} characters")
     if len(text) > LONGEST:
         raise ValueError(f"must have at most {LONGEST} characters")
-    if text.lower() in common():
+    if len({character for character in text if character.isprintable() and not character.isspace()}) < 2:
+        raise ValueError("must have more than one character, again and again")
+    if {ord(after) - ord(before) for before, after in pairwise(text)} in ({1}, {-1}):
+        raise ValueError("must not be a row of neighbours such as 12345678")
+    lowered = text.lower()
+    if any(lowered[: len(lowered) - len(digits)] in common() for digits in _last_digits(lowered)):
         raise ValueError("must not be one of the passwords that everybody tries first")
     return text
 
 
+def _last_digits(text: str) -> list[str]:
+    """The empty text, and the last one to three characters, as long as they are digits."""
+    ends = [text[len(text) - count :] for count in range(MOST_DIGITS + 1)]
+    return [end for end in ends if not end or (end.isascii() and end.isdigit())]
+
+
+def require_impersonal(text: str, field: str, email: str, *names: str) -> None:
+    """Raise Invalid for this field if the password contains the e-mail, its local part or a name.
+
+    Only those of four or more characters count: shorter ones are in many good passwords by chance.
+    """
+    lowered = text.casefold()
+    own = [email, email.partition("@")[0], *" ".join(names).split()]
+    if any(len(word) >= SHORTEST_OWN and word.casefold() in lowered for word in own):
+        raise Invalid("The password must not contain the e-mail address or a name of its owner.", field)
+
+
 @cache
 def common() -> frozenset[str]:
-    """Well-known passwords, in lower case."""
-    return frozenset(Path(__file__).with_name("common_passwords.txt").read_text("utf-8").split())
+    """The 10,000 most common passwords of eight or more characters, and words of this place; in lower case.
+
+    `make passwords` writes the first, from the frequency lists of zxcvbn (see common_passwords.LICENSE).
+    """
+    folder = Path(__file__).parent
+    files = (folder / "common_passwords.txt", folder / "readers_passwords.txt")
+    return frozenset(word for file in files for word in file.read_text("utf-8").split())
 
 
 def generate() -> str:

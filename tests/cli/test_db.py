@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from alice import database, migrations
+from alice.config import Settings
 from tests.cli.running import Alice
 
 Command = Callable[..., Result]
@@ -35,7 +36,9 @@ def test_undo_and_apply_again_say_what_they_did(
     undone, applied = db_command("rollback", "--yes", *options), db_command("migrate")
 
     assert undone.output.startswith(f"Undid {name}/")
-    assert applied.output == undone.output.replace("Undid", "Applied")
+    backup, said = applied.output.splitlines()
+    assert backup.startswith("Wrote ") and backup.endswith(" first.")
+    assert f"{said}\n" == undone.output.replace("Undid", "Applied")
 
 
 @pytest.mark.parametrize("answer", ["", "\n", "n\n"])
@@ -106,3 +109,17 @@ def test_new_writes_one_for_events_too(
     assert path.parent == folder / "events"
     assert path.name.endswith("_add_a_colour.py")
     assert path.exists()
+
+
+def test_the_space_of_deleted_rows_is_given_back(db_command: Command, settings: Settings) -> None:
+    insert = "INSERT INTO throttles (key, window_started_at, count) VALUES (?, 0, 0)"
+    with database.connected():
+        database.execute_many(insert, [(f"{number:01000}",) for number in range(3000)])
+        database.execute("DELETE FROM throttles WHERE window_started_at = 0")
+    done = db_command("vacuum")
+
+    assert done.exit_code == 0, done.output
+    given_back = int(done.output.partition(": ")[2].partition(" ")[0])
+    assert given_back > 1_000_000 or database.is_postgresql()
+    with database.connected():
+        assert database.query("SELECT COUNT(*) FROM books") == [(2,)]

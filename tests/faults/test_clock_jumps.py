@@ -7,10 +7,12 @@ from flask.testing import FlaskClient
 from alice import clock, database
 from alice.activity import rebuild
 from alice.clock import days, hours, minutes
+from alice.config import Settings
 from alice.ids import new_id
-from alice.jobs import Job, claim
+from alice.jobs import Job, claim, run_due
 from tests import bystander
-from tests.conftest import BOOK, Cast, Rows
+from tests.conftest import BOOK, Cast, EventRows, Rows
+from tests.tracking.calling import site as sites
 
 # Requests of an ordinary day, and the statuses that they may get.
 REQUESTS = [
@@ -104,3 +106,29 @@ def test_a_job_waits_for_no_time_that_a_wrong_clock_has_set(
 def test_ids_made_after_a_jump_are_still_ids(frozen_clock: int) -> None:
     clock.freeze(0)
     assert len({new_id() for _ in range(100)}) == 100
+
+
+@pytest.mark.touches_bystander()
+def test_a_clock_that_is_a_month_ahead_for_a_moment_destroys_nothing(
+    app: Flask, settings: Settings, cast: Cast, db: Rows, events_db: EventRows, frozen_clock: int
+) -> None:
+    """Sessions, events with a retention of 30 days, and the salt of the day before stay."""
+    running = app.extensions["alice"].scheduler._jobs
+    site = sites.create("wonderland.example", "Wonderland", None, retention_days=30)
+    app.test_client(use_cookies=False).post(f"/api/v2/track/{site.id}", json={"url": "/"})
+    run_due(running)
+
+    def left() -> tuple[int, int, list[str]]:
+        salts = sorted(path.name for path in (settings.data_dir / "salts").glob("*/*"))
+        sessions = db.one("SELECT COUNT(*) FROM sessions")
+        return sessions, events_db.one("SELECT COUNT(*) FROM events"), salts
+
+    before = left()
+    assert before[1] == 1 and before[2] != []
+    clock.advance(days(31))
+    run_due(running)
+    clock.advance(-days(31))
+    run_due(running)
+
+    assert left() == before
+    assert cast.reader.client.get("/api/auth/me").status_code == 200

@@ -10,11 +10,12 @@ who is erased, because it may be that user's, and the others lose nothing that t
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from alice import database
+from alice import database, erased
 from alice.clock import rfc3339
 from alice.database import events, events_db, transaction
 from alice.ids import event_id, visit_id
@@ -67,14 +68,15 @@ def erase(user_id: str, site_number: int | None = None) -> Erased:
         return Erased(len(numbers) + added, identities)
 
 
-def erase_deleted_users() -> int:
+def erase_deleted_users(data_dir: Path) -> int:
     """Erase every user who was deleted in alice.db; return how many. Needs a connection to alice.db.
 
-    No transaction spans the two databases: a row of erasures is deleted after its user is erased, so an
-    interrupted erasure is repeated.
+    Each is noted in the ledger of the data folder first. No transaction spans the two databases: a row of
+    erasures is deleted after its user is erased, so an interrupted erasure is repeated.
     """
     rows = database.query("SELECT seq, user_id FROM erasures ORDER BY seq")
     for seq, user_id in rows:
+        erased.note(data_dir, user_id)
         erase(user_id)
         with transaction():
             database.execute("DELETE FROM erasures WHERE seq = ?", seq)

@@ -1,6 +1,7 @@
 """Exporting and erasing all data of one user."""
 
 import threading
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -159,7 +160,7 @@ def test_an_erasure_takes_as_many_steps_as_it_needs(
 
 
 def test_a_deleted_user_is_erased_from_the_event_log_too(
-    cast: Cast, own_site: SiteRow, db: Rows, events_db: EventRows
+    cast: Cast, own_site: SiteRow, db: Rows, events_db: EventRows, tmp_path: Path
 ) -> None:
     movement = {"userId": cast.reader.id, "sessionId": "s-1", "event": "page_view", "data": {"path": "/"}}
     assert cast.reader.client.post("/api/track", json=movement).status_code == 200
@@ -174,11 +175,11 @@ def test_a_deleted_user_is_erased_from_the_event_log_too(
 
     database.events_db.query_hooks.append(note)
     with database.connected():
-        assert person.erase_deleted_users() == 1
+        assert person.erase_deleted_users(tmp_path) == 1
     assert events_db.one("SELECT COUNT(*) FROM events") == 0
     assert db.query("SELECT user_id FROM erasures") == [(cast.newcomer.id,)]
     with database.connected():
-        assert (person.erase_deleted_users(), person.erase_deleted_users()) == (1, 0)
+        assert (person.erase_deleted_users(tmp_path), person.erase_deleted_users(tmp_path)) == (1, 0)
     assert db.one("SELECT COUNT(*) FROM erasures") == 0
 
 
