@@ -39,7 +39,8 @@ def known_options(line: str) -> set[str]:
     command: click.Command | None = main
     words = line.split()[1:]
     while words and isinstance(command, click.Group):
-        command = command.get_command(click.Context(command), words.pop(0))
+        context, name = click.Context(command), words.pop(0)
+        command = command.get_command(context, name) or command.get_command(context, "make")  # backup DIR
     assert command, f"there is no command {line}"
     return {option for parameter in command.params for option in parameter.opts}
 

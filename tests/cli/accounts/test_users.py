@@ -10,6 +10,8 @@ import sys
 import pytest
 from flask.testing import FlaskClient
 
+from alice import erased
+from alice.config import Settings
 from tests import bystander
 from tests.accounts.acting import NEW_PASSWORD, login, me
 from tests.cli.running import Alice
@@ -179,14 +181,15 @@ def test_a_made_up_new_password_is_printed(alice: Alice, cast: Cast, program: Fl
     assert login(program, cast.reader.email, line.removeprefix("Password: ")).status_code == 200
 
 
-def test_a_deleted_user_is_gone_at_once_and_leaves_word(
-    alice: Alice, cast: Cast, program: FlaskClient, db: Rows
+def test_a_deleted_user_is_gone_at_once_and_noted_in_the_ledger(
+    alice: Alice, cast: Cast, program: FlaskClient, db: Rows, settings: Settings
 ) -> None:
     done = alice("users", "delete", cast.reader.email, "--yes")
 
     assert done.output == "Deleted reader@example.com.\n"
     assert me(program, cast.reader.token).status_code == 401
-    assert db.query("SELECT user_id FROM erasures") == [(cast.reader.id,)]
+    assert db.query("SELECT user_id FROM erasures") == []
+    assert [entry.user_id for entry in erased.read(settings.data_dir)] == [cast.reader.id]
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 1), ("", 1)])
