@@ -1,5 +1,6 @@
 """Backups: what an archive holds, what a damaged one says, and what comes back."""
 
+import gzip
 import os
 import shutil
 import signal
@@ -76,15 +77,19 @@ def test_an_archive_is_verified_file_by_file(made: Path) -> None:
     assert manifest.migrations["events"] == sorted(migrations.known("events"))
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "something else"])
+@pytest.mark.parametrize("damage", ["cut", "a file changed", "the manifest changed", "something else"])
 def test_a_damaged_archive_is_refused_by_name_and_changes_nothing(
     made: Path, elsewhere: Settings, cast: Cast, damage: str
 ) -> None:
     content = bytearray(made.read_bytes())
     if damage == "cut":
         content = content[: len(content) // 2]
-    elif damage == "changed":
-        content[len(content) // 2] ^= 0xFF
+    elif damage == "a file changed":
+        unpacked = bytearray(gzip.decompress(content))
+        unpacked[len(unpacked) // 2] ^= 0xFF
+        content = bytearray(gzip.compress(unpacked))
+    elif damage == "the manifest changed":  # without a new checksum
+        content[-8] ^= 0xFF
     else:
         content = bytearray(b"not an archive")
     made.write_bytes(content)
