@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,25 @@ def test_a_damaged_archive_is_refused_by_name_and_changes_nothing(
     with pytest.raises(BadArchive, match=str(made)):
         backups.restore(elsewhere, made)
     assert cast.newcomer.email not in emails()
+
+
+def test_every_changed_byte_is_noticed(made: Path) -> None:
+    """At a few hundred places, those of the manifest among them."""
+    content = made.read_bytes()
+    for place in [*range(10, 600, 7), *range(600, len(content), len(content) // 40)]:
+        changed = content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+        made.write_bytes(changed)
+        if is_the_same(changed, content):
+            continue  # another way to write the same bytes
+        with pytest.raises(BadArchive, match=str(made)):
+            archive.verify(made)
+
+
+def is_the_same(changed: bytes, content: bytes) -> bool:
+    try:
+        return gzip.decompress(changed) == gzip.decompress(content)
+    except (EOFError, OSError, zlib.error):
+        return False
 
 
 def test_an_archive_of_a_newer_alice_is_refused(

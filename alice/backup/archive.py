@@ -24,6 +24,13 @@ COMPRESSION = 1  # databases shrink to a third or less with the fastest; the bes
 AT_ONCE = 1 << 20  # bytes
 
 
+# What reading damaged bytes raises: the libraries' own errors, and those of a broken header or manifest.
+DAMAGE = (
+    tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, KeyError, TypeError, AttributeError,
+    OverflowError,
+)  # fmt: skip
+
+
 class BadArchive(Exception):
     """The file is no archive of Alice's, or is damaged; the message names the file and what is wrong."""
 
@@ -136,7 +143,7 @@ def _read(path: Path, take: Take | None) -> Manifest:
             while take and packed.read(AT_ONCE):
                 pass  # gzip compares its checksum of the whole when it has read all
             return manifest
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DAMAGE as error:
         raise BadArchive(f"{path} is not an archive of Alice's, or is damaged: {error}.") from None
 
 
