@@ -1,10 +1,13 @@
 """The ledger of erasures: who was erased and when, kept outside the databases.
 
 A backup holds people who are erased later. Restoring it erases them again, by this list of ids. It lies in
-the data folder, and each backup copies it beside the archive.
+the data folder, and each backup copies it beside the archive. Each line is a JSON list, because ids of other
+sites' users may hold any character.
 """
 
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,18 +19,13 @@ NAME = "erased.txt"
 class Entry(NamedTuple):
     at: int  # ms
     user_id: str
-    site_id: str | None  # None: on all sites, and the account
+    site_id: str | None  # the site on which the events were erased; None: all
+    account: bool  # a user of Alice was deleted, too
 
 
-def note(folder: Path, user_id: str, site_id: str | None = None) -> None:
-    """Append an erasure, durably. Ids hold no line end, and a site's id no space."""
-    line = f"{clock.now()} {site_id or '*'} {user_id}\n"
-    descriptor = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, line.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def note(folder: Path, user_id: str, site_id: str | None = None, *, account: bool) -> None:
+    """Append an erasure, durably."""
+    _append(folder, [Entry(clock.now(), user_id, site_id, account)])
 
 
 def read(folder: Path) -> list[Entry]:
@@ -36,11 +34,11 @@ def read(folder: Path) -> list[Entry]:
     if not path.exists():
         return []
     entries = []
-    for line in path.read_text().splitlines():
-        at, _, rest = line.partition(" ")
-        site_id, _, user_id = rest.partition(" ")
-        if at.isdigit() and user_id:
-            entries.append(Entry(int(at), user_id, None if site_id == "*" else site_id))
+    for line in path.read_text("ascii").split("\n"):
+        try:
+            entries.append(Entry(*json.loads(line)))
+        except (TypeError, ValueError):
+            continue  # the last line is empty, or Alice was killed while it wrote it
     return entries
 
 
@@ -49,9 +47,14 @@ def merge(source: Path, target: Path) -> None:
     known = {*read(target)}
     new = [entry for entry in read(source) if entry not in known]
     if new:
-        lines = "".join(f"{at} {site_id or '*'} {user_id}\n" for at, user_id, site_id in new)
-        descriptor = os.open(target / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(descriptor)
+        _append(target, new)
+
+
+def _append(folder: Path, entries: Iterable[Entry]) -> None:
+    # A line end comes first, too: the last line may have been cut off.
+    text = "".join(f"\n{json.dumps(entry)}\n" for entry in entries)
+    descriptor = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)

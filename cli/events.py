@@ -93,7 +93,7 @@ def erase(user_id: str, site_id: str | None, yes: bool) -> None:
     number = number_of(site_id)
     if not yes:
         click.confirm(f"Erase {user_id} from the event log? It cannot be undone.", abort=True)
-    erased.note(load_settings().data_dir, user_id, site_id)
+    erased.note(load_settings().data_dir, user_id, site_id, account=False)
     gone = person.erase(user_id, number)
     if not any(gone):
         raise click.ClickException(f"Nothing was found of {user_id}. Ids are case-sensitive.")

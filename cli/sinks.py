@@ -92,7 +92,7 @@ def status(configured: list[str], as_json: bool) -> None:
 def retry(configured: list[str], sink: str, batch_id: str | None, as_json: bool) -> None:
     """Retry now: waiting and dead batches, and stopped streams.
 
-    Rows are read from the log again. Those that have left it are not sent.
+    Alice reads the rows from the log again. It does not send rows that have been deleted there.
     """
     _require(sink, configured)
     if sink not in configured:

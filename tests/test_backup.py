@@ -182,7 +182,7 @@ def test_a_person_erased_on_one_site_is_erased_there_again(
         client.post(f"/api/v2/track/{where.id}", json={"type": "identify", "id": "ada"} | consent)
     assert tracking is not None
     made = backups.make(settings, folder)
-    erased.note(settings.data_dir, "ada", one.id)
+    erased.note(settings.data_dir, "ada", one.id, account=False)
     shutil.copy(settings.data_dir / erased.NAME, folder)
     database.bind(elsewhere)
     backups.restore(elsewhere, made)
@@ -190,6 +190,43 @@ def test_a_person_erased_on_one_site_is_erased_there_again(
     with database.connected(database.events_db):
         assert person.export("ada", one.number)["visits"] == []
         assert len(person.export("ada", other.number)["visits"]) == 1
+
+
+def test_erasing_the_events_of_a_user_deletes_no_account_in_a_restore(
+    app: Flask, settings: Settings, folder: Path, elsewhere: Settings, cast: Cast
+) -> None:
+    database.bind(settings)
+    made = backups.make(settings, folder)
+    erased.note(settings.data_dir, cast.newcomer.id, account=False)
+    shutil.copy(settings.data_dir / erased.NAME, folder)
+    database.bind(elsewhere)
+
+    assert backups.restore(elsewhere, made).erased == 1
+    assert cast.newcomer.email in emails()
+
+
+@pytest.mark.parametrize("text", ["a\n1 * victim", "two words", "\u2028", '"]', "é", "\ud800"])
+def test_the_ledger_keeps_any_id_and_no_other(tmp_path: Path, text: str) -> None:
+    (tmp_path / erased.NAME).write_text('[1, "cut o')
+    erased.note(tmp_path, text, "wonderland12", account=False)
+    erased.note(tmp_path, "ada", account=True)
+
+    assert [entry[1:] for entry in erased.read(tmp_path)] == [
+        (text, "wonderland12", False),
+        ("ada", None, True),
+    ]
+
+
+def test_two_backups_at_once_take_turns(app: Flask, settings: Settings, folder: Path) -> None:
+    command = [*ALICE, "backup", str(folder)]
+    processes = [
+        subprocess.Popen(command, env=servers.environment(settings), stdout=subprocess.DEVNULL)
+        for _ in range(3)
+    ]
+
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    for path in backups.archives(folder):
+        archive.verify(path)
 
 
 def test_a_visitor_with_consent_is_recognised_after_a_restore(

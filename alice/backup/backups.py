@@ -1,7 +1,11 @@
 """Make and restore backups: archives in a folder, of which the newest are kept."""
 
+import fcntl
+import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +35,7 @@ def make(settings: Settings, folder: Path, keep: int | None = None) -> Path:
     made_at = clock.now()
     path = folder / f"{PREFIX}{_stamp(made_at)}{SUFFIX}"
     with (
+        _alone(folder),
         tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as aside,
         database.connected(),
         database.connected(database.events_db),
@@ -81,6 +86,17 @@ def _secrets(settings: Settings, aside: Path) -> dict[str, Path]:
     key.write_text(load_secret_key(settings))
     salts = (settings.data_dir / SALTS).glob(f"*/{LASTING}")
     return {SECRET_KEY: key} | {f"{SALTS}/{path.parent.name}/{LASTING}": path for path in salts}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes a backup in this folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _remove_leftovers(folder: Path, mine: Path) -> None:
@@ -160,12 +176,13 @@ def _erase_again(settings: Settings, made_at: int) -> int:
     """Erase the people who were erased after the archive was made; return how many."""
     later = {entry[1:] for entry in erased.read(settings.data_dir) if entry.at >= made_at}
     with migrations.connections():
-        for user_id, site_id in sorted(later, key=str):
-            if site_id is None:
+        for user_id, site_id, account in sorted(later, key=str):
+            if account:
                 try:
                     user.delete(user_id)
                 except NotFound:
                     pass  # the account was made after the backup
+            if site_id is None:
                 person.erase(user_id)
             elif (found := site.find(site_id)) is not None:
                 person.erase(user_id, found.number)

@@ -76,7 +76,7 @@ def erase_deleted_users(data_dir: Path) -> int:
     """
     rows = database.query("SELECT seq, user_id FROM erasures ORDER BY seq")
     for seq, user_id in rows:
-        erased.note(data_dir, user_id)
+        erased.note(data_dir, user_id, account=True)
         erase(user_id)
         with transaction():
             database.execute("DELETE FROM erasures WHERE seq = ?", seq)

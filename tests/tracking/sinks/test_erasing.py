@@ -54,7 +54,7 @@ def keep_each_row(sink: Tinybird, peer: Peer, reply: Reply) -> None:
 
 
 def retry(sink: Tinybird) -> None:
-    """Retry all batches, including those that were taken."""
+    """Retry every batch, the taken ones by their ids."""
     with database.connected(database.events_db):
         batches.retry(sink.name)
         for letter in letters("taken"):

@@ -1,4 +1,4 @@
-"""`alice serve` sends to the sinks, whichever of its processes does it."""
+"""`alice serve` sends to the sinks: one of its processes at a time."""
 
 import json
 from pathlib import Path
