@@ -1,8 +1,6 @@
 """Jobs: exactly one process runs a due job, and a job that fails stops no other."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from flask import Flask
@@ -11,6 +9,7 @@ from alice import clock, database, engines
 from alice.clock import days, minutes
 from alice.jobs import Job, Scheduler, claim, run_due
 from tests.conftest import Cast, Eventually, Rows
+from tests.connections import every_connection_lent
 
 
 def test_a_job_runs_once_in_its_time_whoever_looks(app: Flask, frozen_clock: int) -> None:
@@ -125,28 +124,6 @@ def test_a_scheduler_stops_at_once(app: Flask) -> None:
     scheduler.stop()
 
     assert not any(thread.name == "jobs" for thread in threading.enumerate())
-
-
-@contextmanager
-def every_connection_lent() -> Iterator[None]:
-    """Other threads hold all connections there are."""
-    taken, give_back = threading.Barrier(engines.CONNECTIONS + 1), threading.Event()
-
-    def hold() -> None:
-        with database.connected():
-            taken.wait(30)
-            give_back.wait(60)
-
-    threads = [threading.Thread(target=hold) for _ in range(engines.CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    taken.wait(30)
-    try:
-        yield
-    finally:
-        give_back.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_jobs_go_on_after_all_connections_were_lent(

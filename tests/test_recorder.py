@@ -8,11 +8,12 @@ import peewee
 import pytest
 from flask import Flask
 
-from alice import clock, database, engines
+from alice import clock, database
 from alice.database import Log, Queries, alice_db
 from alice.engines import Unavailable
 from alice.recorder import Recorder
 from tests.conftest import Eventually, Rows
+from tests.connections import every_connection_lent
 
 
 def put(db: Log, key: str, count: int = 1) -> int:
@@ -252,20 +253,7 @@ def write_counts(db: Queries, values: Iterable[tuple]) -> None:
 def test_operations_are_committed_while_every_connection_of_the_pool_is_in_use(
     app: Flask, started: Recorder
 ) -> None:
-    taken, give_back = threading.Barrier(engines.CONNECTIONS + 1), threading.Event()
-
-    def hold() -> None:
-        with database.connected():
-            taken.wait(30)
-            give_back.wait(30)
-
-    threads = [threading.Thread(target=hold) for _ in range(engines.CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    taken.wait(30)
-    assert started.submit(lambda db: put(db, "a")) == 1
-    give_back.set()
-    for thread in threads:
-        thread.join()
+    with every_connection_lent():
+        assert started.submit(lambda db: put(db, "a")) == 1
 
     assert kept() == {"a"}

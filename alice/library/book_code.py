@@ -1,7 +1,8 @@
 """Book codes: one is printed in each copy of a book and opens it for one reader.
 
-verification_codes has the codes as printed, XXXX-XXXX-XXXX; if the user of a code is deleted, used_by becomes
-null and used_at stays. book_access has who may open which book; code is null if it was opened without one.
+verification_codes has the codes as printed, in three groups; if the user of a code is deleted, used_by
+becomes null and used_at stays. book_access has who may open which book; code is null if it was opened without
+one.
 """
 
 import re
