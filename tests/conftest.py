@@ -5,15 +5,13 @@ test runs on SQLite and, if there is a server (tests/postgresql.py), on PostgreS
 bystander's rows (tests/bystander.py).
 """
 
-import hashlib
 import os
 import shutil
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,100 +21,30 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from alice import clock, database, migrations
-from alice.accounts import password
-from alice.accounts.session import Session
-from alice.accounts.user import ADMIN, CONSULTANT, READER, User
+from alice import clock, database
 from alice.app import create_app
-from alice.clock import days
 from alice.config import Settings
-from alice.ids import new_id
 from alice.tracking.site import SiteRow
 from tests import bystander, postgresql
-from tests.bystander import Change, insert
-from tests.schema import ALICE_TABLES, EVENTS_TABLES
+from tests.bystander import Change
+from tests.cast import CAST, Cast
+from tests.template import KEEP, RESTORE, fill
 from tests.tracking.calling import site as sites
 
 pytest_plugins = ["tests.no_skips"]
 
-PASSWORD = "curiouser and curiouser"
-BOOK = "tea-party"
-LOCKED_BOOK = "looking-glass"
-PAGES = 8
-
 Counted = Callable[..., AbstractContextManager[list[str]]]
 Eventually = Callable[[Callable[[], bool]], None]
-CODE, OTHER_CODE = "2222-3333-4444", "5555-6666-7777"
 
 
 # The cast
 
 
-@dataclass
-class Person:
-    """A member of the cast. `client` and `browser` are signed in, unless the person has no role."""
-
-    name: str
-    role: str | None = None
-    id: str = field(default_factory=new_id)
-    app: Flask | None = None
-
-    @property
-    def email(self) -> str:
-        return f"{self.name}@example.com"
-
-    @property
-    def password(self) -> str:
-        return PASSWORD
-
-    @property
-    def token(self) -> str:
-        return f"{self.name}-token-".ljust(43, "x")
-
-    @property
-    def session_id(self) -> str:
-        return str(uuid.uuid5(uuid.NAMESPACE_DNS, self.name))
-
-    @property
-    def client(self) -> FlaskClient:
-        client = self.app.test_client(use_cookies=False)
-        if self.role:
-            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.token}"
-        return client
-
-    @property
-    def browser(self) -> FlaskClient:
-        """A client that sends the session cookie and Origin, as browsers do."""
-        client = self.app.test_client()
-        if self.role:
-            client.set_cookie("alice_session", self.token)
-        client.environ_base["HTTP_ORIGIN"] = "http://localhost"
-        return client
-
-
-class Cast:
-    """reader has BOOK, newcomer no book; consultant and stranger are consultants; nobody has no account."""
-
-    def __init__(self) -> None:
-        self.reader = Person("reader", READER)
-        self.newcomer = Person("newcomer", READER)
-        self.consultant = Person("consultant", CONSULTANT)
-        self.stranger = Person("stranger", CONSULTANT)
-        self.admin = Person("admin", ADMIN)
-        self.nobody = Person("nobody")
-
-    def __iter__(self) -> Iterator[Person]:
-        yield from vars(self).values()
-
-
-_cast = Cast()
-
-
 @pytest.fixture
 def cast(app: Flask) -> Cast:
-    for person in _cast:
+    for person in CAST:
         person.app = app
-    return _cast
+    return CAST
 
 
 # The application
@@ -179,7 +107,8 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
     folder = tmp_path_factory.mktemp("template-sqlite")
-    _fill(Settings(data_dir=folder))
+    fill(Settings(data_dir=folder))
+    _close()
     return SqliteTemplate(folder)
 
 
@@ -187,7 +116,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
 def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlTemplate]:
     with closing(postgresql.Server(postgresql.server_url())) as server:
         url = server.create()
-        _fill(Settings(data_dir=tmp_path_factory.mktemp("template-postgresql"), database_url=url))
+        fill(Settings(data_dir=tmp_path_factory.mktemp("template-postgresql"), database_url=url))
+        _close()
         shared_url = server.create(url)
         server.let_commits_return_early(shared_url)
         postgresql.run(shared_url, KEEP)
@@ -366,108 +296,6 @@ def frozen_clock() -> Iterator[int]:
 @pytest.fixture
 def recorder(app: Flask) -> Any:
     return app.extensions["alice"].recorder
-
-
-# Creating the template
-
-
-_EVENTS_TABLES = [f"tracking.{table}" for table in EVENTS_TABLES]
-_KEPT = {table: f"pristine.{table.rpartition('.')[2]}" for table in [*ALICE_TABLES, *_EVENTS_TABLES]}
-KEEP = ["CREATE SCHEMA pristine"] + [f"CREATE TABLE {kept} AS TABLE {t}" for t, kept in _KEPT.items()]
-# Not TRUNCATE: it creates new files, and PostgreSQL waits until they are on the disk.
-RESTORE = [f"DELETE FROM {table}" for table in reversed(_KEPT)] + [
-    f"INSERT INTO {table} SELECT * FROM {kept}" for table, kept in _KEPT.items()
-]
-
-
-def _fill(settings: Settings) -> None:
-    database.bind(settings)
-    migrations.migrate(settings)
-    hashed = password.hash_password(PASSWORD)
-    with database.connected(), database.transaction():
-        _add_book(BOOK, "A Mad Tea-Party")
-        _add_book(LOCKED_BOOK, "Through the Looking-Glass")
-        _add_people(hashed)
-        bystander.add(BOOK, hashed)
-    with database.connected():
-        bystander.read(BOOK)
-    with database.connected(database.events_db), database.transaction(database.events_db):
-        bystander.add_site()
-    _close()
-
-
-def _add_people(hashed: str) -> None:
-    now = clock.now()
-    for person in _cast:
-        if person.role is None:
-            continue
-        User.create(
-            id=person.id,
-            email=person.email,
-            password_hash=hashed,
-            role=person.role,
-            first_name=person.name.title(),
-            last_name="Example",
-            created_at=now,
-            updated_at=now,
-        )
-        Session.create(
-            id=person.session_id,
-            user=person.id,
-            token_hash=hashlib.sha256(person.token.encode()).hexdigest(),
-            ip_address="192.0.2.7",
-            user_agent="tests",
-            created_at=now,
-            last_active_at=now,
-            expires_at=now + days(400),
-        )
-    insert(database.execute, "book_access", user_id=_cast.reader.id, book_id=BOOK, granted_at=now)
-    for code in (CODE, OTHER_CODE):
-        insert(database.execute, "verification_codes", code=code, book_id=BOOK, created_at=now)
-
-
-def _add_book(slug: str, title: str) -> None:
-    """Add a book of two chapters, with four pages per chapter and three sections per page."""
-    now = clock.now()
-    insert(
-        database.execute,
-        "books",
-        id=slug,
-        title=title,
-        author="Lewis Carroll",
-        description="For tests.",
-        language="en",
-        total_pages=PAGES,
-        total_words=PAGES * 3 * 4,
-        created_at=now,
-        updated_at=now,
-    )
-    chapters = [new_id(), new_id()]
-    for index, chapter in enumerate(chapters):
-        insert(
-            database.execute,
-            "chapters",
-            id=chapter,
-            book_id=slug,
-            number=1 + index,
-            title=f"Chapter {1 + index}",
-            first_page=1 + 4 * index,
-        )
-    for number in range(1, PAGES + 1):
-        page = {"book_id": slug, "page_number": number}
-        insert(database.execute, "pages", **page, chapter_id=chapters[(number - 1) // 4], word_count=12)
-        for section in range(1, 4):
-            text = f"Page {number} section {section}."
-            insert(
-                database.execute,
-                "sections",
-                **page,
-                id=new_id(),
-                section_number=section,
-                content=text,
-                html=f"<p>{text}</p>",
-                word_count=4,
-            )
 
 
 def _close() -> None:

@@ -22,7 +22,8 @@ from alice.clock import days
 from alice.config import Settings
 from alice.tracking.privacy import person
 from tests import servers
-from tests.conftest import Cast, EventRows, Eventually, Rows, Template
+from tests.cast import Cast
+from tests.conftest import EventRows, Eventually, Rows, Template
 from tests.faults.load import Load
 from tests.servers import ALICE
 from tests.tracking.calling import site as sites

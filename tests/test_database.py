@@ -17,7 +17,7 @@ from alice import clock, database, engines
 from alice.config import Settings
 from alice.database import alice_db
 from alice.ids import new_id
-from tests.conftest import Cast
+from tests.cast import Cast
 
 PRAGMAS = {
     "journal_mode": "wal",

@@ -8,7 +8,8 @@ from flask import Flask
 from alice import clock, database, engines
 from alice.clock import days, minutes
 from alice.jobs import Job, Scheduler, claim, run_due
-from tests.conftest import Cast, Eventually, Rows
+from tests.cast import Cast
+from tests.conftest import Eventually, Rows
 from tests.connections import every_connection_lent
 
 

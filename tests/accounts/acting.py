@@ -14,7 +14,8 @@ from alice import database
 from alice.accounts import password as passwords
 from alice.accounts import signals
 from alice.errors import Refusal
-from tests.conftest import PASSWORD, Eventually
+from tests.cast import PASSWORD
+from tests.conftest import Eventually
 
 NEW_PASSWORD = "through the looking-glass"
 

@@ -10,7 +10,8 @@ from alice.config import Settings
 from alice.library.book_code import TRIES as BOOK_CODES
 from tests import bystander
 from tests.accounts.acting import login
-from tests.conftest import Cast, Rows
+from tests.cast import Cast
+from tests.conftest import Rows
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ from alice.accounts.device import describe
 from alice.accounts.session import Session
 from alice.clock import days, hours, minutes, rfc3339
 from tests.accounts.acting import SentSignals, error, login, me
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.cast import PASSWORD, Cast
+from tests.conftest import Rows
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 

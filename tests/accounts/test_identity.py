@@ -15,7 +15,8 @@ from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.recorder import Recorder
 from tests.accounts.acting import error, login, me
-from tests.conftest import Cast, Rows
+from tests.cast import Cast
+from tests.conftest import Rows
 
 ME = "/api/auth/me"
 

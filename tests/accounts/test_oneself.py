@@ -4,7 +4,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.accounts.acting import NEW_PASSWORD, before_they_hash, error, login, me
-from tests.conftest import PASSWORD, Cast, Eventually, Rows
+from tests.cast import PASSWORD, Cast
+from tests.conftest import Eventually, Rows
 
 URL = "/api/auth/password"
 

@@ -14,7 +14,8 @@ from alice.accounts.throttle import REGISTRATIONS_FROM_ADDRESS
 from alice.app import create_app
 from alice.config import Settings
 from tests.accounts.acting import NEW_PASSWORD, SentSignals, fill, login, me, register, went_to
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.cast import PASSWORD, Cast
+from tests.conftest import Rows
 
 ADA = {"email": "ada@example.com", "password": PASSWORD, "first_name": "Ada", "last_name": "King"}
 ATTACKS = [

@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from alice.accounts import password
 from alice.database import alice_db, transaction
 from tests.accounts.acting import before_they_hash, login, together
-from tests.conftest import PASSWORD, Cast, Eventually, Rows
+from tests.cast import PASSWORD, Cast
+from tests.conftest import Eventually, Rows
 
 
 def bcrypt_hash(text: str, prefix: bytes = b"2a") -> str:

@@ -11,7 +11,8 @@ from alice.accounts import throttle
 from alice.accounts.throttle import REGISTRATIONS_FROM_ADDRESS
 from alice.clock import hours
 from tests.accounts.acting import error, login, register, together
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.cast import PASSWORD, Cast
+from tests.conftest import Rows
 
 
 def test_a_person_registers_as_an_unverified_reader(program: FlaskClient, db: Rows) -> None:

@@ -18,7 +18,8 @@ from alice.clock import days, hours, minutes
 from alice.config import Settings
 from alice.errors import Unauthenticated
 from tests.accounts.acting import NEW_PASSWORD, SentSignals, error, login, me
-from tests.conftest import PASSWORD, Cast, Counted, Rows
+from tests.cast import PASSWORD, Cast
+from tests.conftest import Counted, Rows
 
 
 def test_signing_in_answers_a_token_and_who_one_is(

@@ -19,7 +19,8 @@ from alice.clock import hours, minutes, seconds
 from alice.errors import TooMany
 from alice.library.book_code import TRIES as BOOK_CODES
 from tests.accounts.acting import before_they_hash, connected, error, login, register, together
-from tests.conftest import PASSWORD, Cast, Eventually, Rows
+from tests.cast import PASSWORD, Cast
+from tests.conftest import Eventually, Rows
 
 ACCOUNT_TRIES = 10
 ADDRESS_TRIES = 50

@@ -11,7 +11,8 @@ from alice.errors import Conflict, NotFound
 from alice.library import book_code
 from tests import bystander
 from tests.accounts.acting import NEW_PASSWORD
-from tests.conftest import BOOK, CODE, PASSWORD, Cast, Rows
+from tests.cast import BOOK, CODE, PASSWORD, Cast
+from tests.conftest import Rows
 
 NOBODY = "0" * 36
 

@@ -1,6 +1,7 @@
 """Reports and rows for tests of activities."""
 
-from tests.conftest import BOOK, Person, Rows
+from tests.cast import BOOK, Person
+from tests.conftest import Rows
 
 
 def view(page: int = 1, **more: object) -> dict:

@@ -6,7 +6,8 @@ from alice import clock
 from alice.clock import minutes, seconds
 from alice.recorder import Recorder
 from tests.activity.making import grant
-from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
+from tests.cast import BOOK, LOCKED_BOOK, PAGES, Cast
+from tests.conftest import Counted, Rows
 
 URL = "/api/heartbeat"
 

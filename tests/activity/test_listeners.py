@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.conftest import BOOK, CODE, Cast, Person, Rows
+from tests.cast import BOOK, CODE, Cast, Person
+from tests.conftest import Rows
 
 
 def sign_in_and_out(person: Person) -> None:

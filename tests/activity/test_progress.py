@@ -4,7 +4,8 @@ import pytest
 
 from alice.clock import minutes, rfc3339
 from tests.activity.making import grant, section_of, view
-from tests.conftest import BOOK, LOCKED_BOOK, Cast, Rows
+from tests.cast import BOOK, LOCKED_BOOK, Cast
+from tests.conftest import Rows
 
 Places = list[tuple[str, int, str | None, int]]
 

@@ -21,7 +21,8 @@ from alice.cli.main import main
 from alice.clock import minutes, seconds
 from alice.ids import new_id
 from tests import bystander
-from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows
+from tests.cast import BOOK, LOCKED_BOOK, PAGES, Cast
+from tests.conftest import Rows
 
 # Batches of activities: what, on which page, how much earlier or later than the one before.
 batches = st.lists(

@@ -10,7 +10,8 @@ from alice import clock
 from alice.clock import days, hours, minutes, rfc3339
 from alice.ids import new_id
 from tests.activity.making import grant, section_of, view
-from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
+from tests.cast import BOOK, LOCKED_BOOK, PAGES, Cast
+from tests.conftest import Counted, Rows
 
 URL = "/api/activity/track"
 

@@ -8,8 +8,9 @@ from alice.clock import minutes
 from alice.config import Settings
 from alice.tracking.privacy.salt import Salts
 from alice.tracking.site import SiteRow
+from tests.cast import Cast
 from tests.cli.running import Alice
-from tests.conftest import Cast, EventRows
+from tests.conftest import EventRows
 from tests.tracking.calling import site
 
 

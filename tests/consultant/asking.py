@@ -3,7 +3,7 @@
 from werkzeug.test import TestResponse
 
 from tests.activity.making import view as report
-from tests.conftest import BOOK, Cast, Person
+from tests.cast import BOOK, Cast, Person
 
 ENDPOINTS = [
     "active-readers",

@@ -4,7 +4,8 @@ import pytest
 
 from alice.clock import rfc3339
 from alice.ids import new_id
-from tests.conftest import BOOK, Cast, Counted
+from tests.cast import BOOK, Cast
+from tests.conftest import Counted
 from tests.consultant.asking import ENDPOINTS, get, view
 
 HER_PAGES = [5, 5, 3, 3, 3]  # where the bystander's activities were, the newest first

@@ -8,7 +8,8 @@ from alice.activity.types import Activity
 from alice.clock import hours, minutes, rfc3339
 from alice.ids import new_id
 from alice.recorder import Recorder
-from tests.conftest import BOOK, Cast, Rows
+from tests.cast import BOOK, Cast
+from tests.conftest import Rows
 from tests.consultant.asking import beat, get, view
 
 NOON = 1_750_075_200_000  # 2025-06-16T12:00:00Z

@@ -5,7 +5,8 @@ import re
 from alice import clock
 from alice.clock import minutes, seconds
 from alice.recorder import Recorder
-from tests.conftest import BOOK, Cast, Counted, Rows
+from tests.cast import BOOK, Cast
+from tests.conftest import Counted, Rows
 
 
 def view(cast: Cast, page: int = 3, **more: object) -> None:

@@ -10,7 +10,8 @@ from alice.recorder import Recorder
 from tests import bystander
 from tests.activity.making import grant
 from tests.activity.making import view as report
-from tests.conftest import BOOK, Cast, Rows
+from tests.cast import BOOK, Cast
+from tests.conftest import Rows
 from tests.consultant.asking import ENDPOINTS, beat, get, view
 
 WHEN = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")

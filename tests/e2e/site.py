@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alice.config import Settings
-from tests.conftest import PASSWORD
+from tests.cast import PASSWORD
 from tests.servers import Server, run, serving
 
 BOOK = "alice-in-wonderland"

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import PASSWORD
+from tests.cast import PASSWORD
 from tests.e2e.conftest import Eventually, Visit
 from tests.e2e.site import BOOK, Site
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from alice.ids import new_id
-from tests.conftest import BOOK, PAGES
+from tests.cast import BOOK, PAGES
 from tests.servers import Server, ask
 
 TRACK = "/api/activity/track"

@@ -11,7 +11,8 @@ from alice.config import Settings
 from alice.ids import new_id
 from alice.jobs import Job, claim, run_due
 from tests import bystander
-from tests.conftest import BOOK, Cast, EventRows, Rows
+from tests.cast import BOOK, Cast
+from tests.conftest import EventRows, Rows
 from tests.tracking.calling import site as sites
 
 # Requests of an ordinary day, and the statuses that they may get.

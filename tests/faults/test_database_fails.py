@@ -14,7 +14,8 @@ from alice import database, engines
 from alice.config import Settings
 from alice.ids import new_id
 from alice.recorder import Recorder
-from tests.conftest import Cast, Rows
+from tests.cast import Cast
+from tests.conftest import Rows
 from tests.faults.conftest import Eventually
 from tests.faults.load import TRACK, Load, post_again, view
 from tests.servers import Answer, Server

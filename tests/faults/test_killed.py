@@ -12,7 +12,8 @@ import pytest
 
 from alice import engines
 from alice.config import Settings
-from tests.conftest import Cast, Rows
+from tests.cast import Cast
+from tests.conftest import Rows
 from tests.faults.conftest import Eventually, Start
 from tests.faults.load import Load, post_again
 from tests.servers import ALICE, CHECKOUT, Server, environment, free_port, run

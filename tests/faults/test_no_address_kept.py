@@ -8,7 +8,7 @@ from flask import Flask
 
 from alice import database
 from alice.config import Settings
-from tests.conftest import Cast
+from tests.cast import Cast
 from tests.servers import Server, serving
 from tests.tracking.calling import site as sites
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.conftest import Cast
+from tests.cast import Cast
 from tests.faults.conftest import Eventually
 from tests.faults.load import TRACK, Load
 from tests.servers import Server

@@ -10,7 +10,8 @@ import pytest
 
 from alice.config import Settings
 from alice.ids import new_id
-from tests.conftest import BOOK, Cast, Rows
+from tests.cast import BOOK, Cast
+from tests.conftest import Rows
 from tests.faults.conftest import Start
 from tests.faults.load import TRACK, view
 from tests.servers import Server, ask, run

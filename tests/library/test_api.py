@@ -10,7 +10,8 @@ from alice import database
 from alice.app import create_app
 from alice.config import Settings
 from alice.library import access, book, page
-from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Rows
+from tests.cast import BOOK, LOCKED_BOOK, PAGES, Cast
+from tests.conftest import Rows
 
 PAGE = f"/api/books/{BOOK}/pages/2"
 

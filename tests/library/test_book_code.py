@@ -17,7 +17,8 @@ from alice.database import Log
 from alice.errors import Conflict, NotFound
 from alice.library import book_code, signals
 from tests.accounts.acting import connected, error, register, together, verify
-from tests.conftest import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast, Rows
+from tests.cast import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast
+from tests.conftest import Rows
 
 UNKNOWN = "9999-9999-9999"
 Unlocked = tuple[dict[str, Any], bool]

@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 from alice import database
 from alice.library import demo
 from tests.accounts.acting import connected, login, together, verify
-from tests.conftest import BOOK, LOCKED_BOOK, Rows
+from tests.cast import BOOK, LOCKED_BOOK
+from tests.conftest import Rows
 
 deletes_everybody = pytest.mark.touches_bystander(
     "users",

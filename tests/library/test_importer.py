@@ -16,7 +16,8 @@ from alice.library.importer import Outcome, publish
 from alice.library.manuscript import BadBook
 from alice.library.signals import book_recut
 from tests import bystander
-from tests.conftest import BOOK, Cast, Person, Rows
+from tests.cast import BOOK, Cast, Person
+from tests.conftest import Rows
 from tests.library.making import edition as made
 from tests.library.making import packed_epub
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.accounts.acting import fill, went_to
-from tests.conftest import BOOK, CODE, OTHER_CODE, Cast
+from tests.cast import BOOK, CODE, OTHER_CODE, Cast
 
 
 def test_the_code_opens_the_book_and_goes_there(cast: Cast) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from alice.app import create_app
 from alice.config import Settings
-from tests.conftest import BOOK, LOCKED_BOOK, PAGES, Cast, Counted, Rows
+from tests.cast import BOOK, LOCKED_BOOK, PAGES, Cast
+from tests.conftest import Counted, Rows
 
 
 def test_the_landing_page_is_for_those_who_are_not_signed_in(cast: Cast) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
-from tests.conftest import Cast, Eventually
+from tests.cast import Cast
+from tests.conftest import Eventually
 from tests.servers import Server, ask, children, serving
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z-]+ \S+ \d{3} \d+ \d+\.\d+ms")

@@ -13,7 +13,8 @@ from alice.config import Settings
 from alice.tracking.api_key import SCOPES, KeyAccess, KeySummary
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow
-from tests.conftest import Cast, EventRows
+from tests.cast import Cast
+from tests.conftest import EventRows
 from tests.tracking.calling import api_key
 from tests.tracking.calling import site as sites
 

@@ -14,7 +14,8 @@ from alice.ids import new_id
 from alice.tracking.pipeline import Tracking
 from alice.tracking.site import SiteRow, Sites
 from tests import bystander
-from tests.conftest import Cast, EventRows
+from tests.cast import Cast
+from tests.conftest import EventRows
 from tests.tracking.calling import api_key
 from tests.tracking.calling import site as sites
 from tests.tracking.conftest import Post

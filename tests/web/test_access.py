@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import Cast
+from tests.cast import Cast
 
 pytestmark = pytest.mark.engine("sqlite")
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from tests.conftest import BOOK, Cast
+from tests.cast import BOOK, Cast
 
 EVERYBODY = frozenset(("nobody", "newcomer", "reader", "consultant", "stranger", "admin"))
 SIGNED_IN = EVERYBODY - {"nobody"}

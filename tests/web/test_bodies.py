@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from alice import database
-from tests.conftest import Cast
+from tests.cast import Cast
 
 pytestmark = pytest.mark.engine("sqlite")
 

@@ -5,7 +5,8 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import Cast, Counted
+from tests.cast import Cast
+from tests.conftest import Counted
 
 pytestmark = pytest.mark.engine("sqlite")
 

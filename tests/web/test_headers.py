@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from alice.app import create_app
 from alice.config import Settings
-from tests.conftest import Cast
+from tests.cast import Cast
 
 pytestmark = pytest.mark.engine("sqlite")
 

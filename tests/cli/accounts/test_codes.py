@@ -7,8 +7,9 @@ import pytest
 
 from tests import bystander
 from tests.accounts.acting import verify
+from tests.cast import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast
 from tests.cli.running import Alice
-from tests.conftest import BOOK, CODE, LOCKED_BOOK, OTHER_CODE, Cast, Rows
+from tests.conftest import Rows
 
 
 def test_codes_are_printed_one_a_line_and_nothing_else(alice: Alice, cast: Cast) -> None:

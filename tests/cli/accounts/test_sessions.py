@@ -9,8 +9,9 @@ from alice import clock
 from alice.clock import days
 from tests import bystander
 from tests.accounts.acting import login, me
+from tests.cast import Cast
 from tests.cli.running import Alice
-from tests.conftest import Cast, Rows
+from tests.conftest import Rows
 
 
 def test_sessions_are_listed_for_people(alice: Alice, cast: Cast) -> None:

@@ -14,8 +14,9 @@ from alice import erased
 from alice.config import Settings
 from tests import bystander
 from tests.accounts.acting import NEW_PASSWORD, login, me
+from tests.cast import PASSWORD, Cast
 from tests.cli.running import Alice
-from tests.conftest import PASSWORD, Cast, Rows
+from tests.conftest import Rows
 
 
 def test_a_user_is_added_with_the_password_from_standard_input(

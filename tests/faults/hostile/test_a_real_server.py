@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import BOOK, Cast
+from tests.cast import BOOK, Cast
 from tests.faults.conftest import Start
 from tests.servers import Answer, Server, ask
 

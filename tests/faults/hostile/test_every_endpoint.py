@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import Cast
+from tests.cast import Cast
 from tests.web.test_access_matrix import EXPECTED, path_of
 
 STRANGE_TEXTS = [

@@ -18,7 +18,8 @@ from alice.tracking.log.visit import Dialect
 from alice.tracking.pipeline import Tracking
 from alice.tracking.privacy import person
 from alice.tracking.site import SiteRow
-from tests.conftest import Cast, EventRows, Rows
+from tests.cast import Cast
+from tests.conftest import EventRows, Rows
 from tests.tracking.conftest import Post
 
 CONSENTING = {"consent": "granted", "visitorId": "browser-1"}

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from alice.tracking.site import SiteRow
-from tests.conftest import Cast
+from tests.cast import Cast
 from tests.tracking.calling import api_key
 
 SERVER = "python-requests/2.32.5"

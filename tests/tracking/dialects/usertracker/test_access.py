@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 
 from alice.app import create_app
 from alice.config import Settings
-from tests.conftest import Cast, EventRows
+from tests.cast import Cast
+from tests.conftest import EventRows
 from tests.tracking.dialects.usertracker.conftest import Send, analytics, moved, session_of
 
 pytestmark = pytest.mark.usefixtures("own_site")

@@ -11,7 +11,7 @@ from alice.clock import days, hours, minutes, seconds
 from alice.tracking.dialects.usertracker import reading
 from alice.tracking.dialects.usertracker.reading import Filters, Range
 from alice.tracking.site import SiteRow
-from tests.conftest import Cast
+from tests.cast import Cast
 from tests.tracking.calling import api_key
 from tests.tracking.dialects.usertracker.conftest import Send, analytics, every_page, moved
 

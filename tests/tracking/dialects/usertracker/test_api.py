@@ -13,7 +13,8 @@ from alice.app import create_app
 from alice.clock import days, hours
 from alice.config import Settings
 from alice.tracking.site import SiteRow
-from tests.conftest import Cast, EventRows
+from tests.cast import Cast
+from tests.conftest import EventRows
 from tests.tracking.calling import api_key
 
 Asking = Callable[..., FlaskClient]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import Cast, EventRows
+from tests.cast import Cast
+from tests.conftest import EventRows
 from tests.tracking.conftest import CHROME
 from tests.tracking.dialects.usertracker.conftest import moved, session_of
 

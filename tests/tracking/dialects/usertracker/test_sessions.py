@@ -5,7 +5,8 @@ from flask.testing import FlaskClient
 
 from alice import clock
 from alice.clock import minutes
-from tests.conftest import Cast, EventRows
+from tests.cast import Cast
+from tests.conftest import EventRows
 from tests.tracking.dialects.usertracker.conftest import Send, every_page, moved, session_of
 
 pytestmark = pytest.mark.usefixtures("own_site")
